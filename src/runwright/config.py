@@ -1,0 +1,176 @@
+"""The one reader of the environment: settings, read once, frozen.
+
+A plain dataclass and not a settings framework: the command line reads these too and must start
+fast.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from runwright.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What an operator can set; each field is `RUNWRIGHT_<NAME>` in the environment."""
+
+    data_dir: Path
+    """Where everything lives that is not in an external database or bucket."""
+    host: str = "127.0.0.1"
+    port: int = 8417
+    database_url: str | None = None
+    """A PostgreSQL ≥ 14; None starts the embedded one in `data_dir`."""
+    blobs: str | None = None
+    """`s3://…`, `gs://…`, `az://…`; None keeps blobs in `data_dir`."""
+    secret_key: str | None = None
+    """What secrets are sealed with; None keeps a key file in `data_dir`."""
+    chromium: str | None = None
+    chromium_shell: str | None = None
+    chromium_args: tuple[str, ...] = ()
+    max_body_bytes: int = 10 * 1024 * 1024
+    max_bundle_bytes: int = 100 * 1024 * 1024
+    """Of the upload; what it unpacks to may be five times that."""
+    max_result_bytes: int = 2 * 1024 * 1024
+    max_log_bytes: int = 1024 * 1024
+    """Of log text kept for one Attempt."""
+    max_trace_bytes: int = 256 * 1024 * 1024
+    slots: int | None = None
+    """Attempts one Worker carries out at once; None decides from cores and memory."""
+    retry_delay: timedelta = timedelta(seconds=1)
+    """Between two Attempts of a Run."""
+    cancel_grace: timedelta = timedelta(seconds=10)
+    """From asking the author's task to stop to killing its process group."""
+    drain_grace: timedelta = timedelta(seconds=10)
+    """What running Attempts get on SIGTERM before they go back to the queue."""
+    heartbeat_timeout: timedelta = timedelta(seconds=5)
+    """A Worker silent for longer has lost its Runs to another one."""
+    max_crashes: int = 3
+    """A Run that took this many Workers with it fails, whatever its retry policy says."""
+    trace_timeout: timedelta = timedelta(seconds=30)
+    """For saving a trace and closing a context, enforced from outside the Runner."""
+    runner_start_timeout: timedelta = timedelta(seconds=60)
+    inspect_timeout: timedelta = timedelta(seconds=60)
+    environment_timeout: timedelta = timedelta(minutes=10)
+    runner_memory_bytes: int = 2 * 1024 * 1024 * 1024
+    """A Runner whose whole tree holds more than this after an Attempt retires; at 150 % it is killed."""
+    runner_max_attempts: int = 100
+    webhook_allow_private: bool = False
+    log_format: str = "console"
+    """`console` or `json`."""
+
+    @property
+    def connection_file(self) -> Path:
+        """Where `serve` says how to reach it."""
+        return self.data_dir / "connection.json"
+
+
+def default_data_dir(environ: Mapping[str, str]) -> Path:
+    """Return `RUNWRIGHT_DATA_DIR`, or a folder of the user's own."""
+    if given := environ.get("RUNWRIGHT_DATA_DIR"):
+        return Path(given).absolute()
+    home = environ.get("XDG_DATA_HOME") or os.path.join(environ.get("HOME", "/"), ".local/share")
+    return Path(home) / "runwright"
+
+
+def read(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """Read the settings; an override that is not None wins over the environment.
+
+    Raises:
+        ConfigError: a variable holds what cannot be read as its type.
+    """
+    source = os.environ if environ is None else environ
+    values: dict[str, object] = {"data_dir": default_data_dir(source)}
+    for name, parse in _PARSERS.items():
+        variable = f"RUNWRIGHT_{name.upper()}"
+        if (text := source.get(variable)) not in (None, ""):
+            try:
+                values[name] = parse(str(text))
+            except ValueError as error:
+                raise ConfigError(f"cannot read the setting `{variable}`: {error}") from error
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def author_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the few variables a Runner gets from ours: where programs are, and the language."""
+    source = os.environ if environ is None else environ
+    kept = ("PATH", "LANG", "LC_ALL", "TZ", "DISPLAY", "XAUTHORITY", "SSL_CERT_FILE", "FONTCONFIG_PATH")
+    found = {name: source[name] for name in kept if name in source}
+    return {"PATH": os.defpath, "LANG": "C.UTF-8", **found}
+
+
+def build_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what building an Environment may see: our variables less the platform's own."""
+    source = os.environ if environ is None else environ
+    hidden = ("RUNWRIGHT_", "PYTHON", "VIRTUAL_ENV", "AWS_", "AZURE_", "GOOGLE_", "PG")
+    return {name: value for name, value in source.items() if not name.startswith(hidden)}
+
+
+def is_root() -> bool:
+    """Return whether this process runs as root."""
+    return sys.platform != "win32" and os.geteuid() == 0
+
+
+def _boolean(text: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if text.lower() not in known:
+        raise ValueError(f"`{text}` is neither `true` nor `false`")
+    return known[text.lower()]
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(f"`{text}` is not at least 1")
+    return number
+
+
+def _seconds(text: str) -> timedelta:
+    number = float(text)
+    if number < 0:
+        raise ValueError(f"`{text}` is negative")
+    return timedelta(seconds=number)
+
+
+def _log_format(text: str) -> str:
+    if text not in ("console", "json"):
+        raise ValueError(f"`{text}` is neither `console` nor `json`")
+    return text
+
+
+_PARSERS = {
+    "host": str,
+    "port": int,
+    "database_url": str,
+    "blobs": str,
+    "secret_key": str,
+    "chromium": str,
+    "chromium_shell": str,
+    "chromium_args": lambda text: tuple(shlex.split(text)),
+    "max_body_bytes": _positive,
+    "max_bundle_bytes": _positive,
+    "max_result_bytes": _positive,
+    "max_log_bytes": _positive,
+    "max_trace_bytes": _positive,
+    "slots": _positive,
+    "retry_delay": _seconds,
+    "cancel_grace": _seconds,
+    "drain_grace": _seconds,
+    "heartbeat_timeout": _seconds,
+    "max_crashes": _positive,
+    "trace_timeout": _seconds,
+    "runner_start_timeout": _seconds,
+    "inspect_timeout": _seconds,
+    "environment_timeout": _seconds,
+    "runner_memory_bytes": _positive,
+    "runner_max_attempts": _positive,
+    "webhook_allow_private": _boolean,
+    "log_format": _log_format,
+}

@@ -1,0 +1,255 @@
+"""What a Worker and a Runner say to each other: JSON lines over an inherited socket.
+
+Never stdout, which belongs to the author. Standard library only, because this module is
+imported in the author's interpreter too. One message a line; its `type` is the snake_case name of
+the class. An unknown field is ignored and a missing one takes its default, so a Runner of one
+version can talk to a Worker of the next; an incompatible change raises `VERSION`.
+
+The conversation: the Worker sends `Setup`; the Runner answers `Inspected` (mode `inspect`, then it
+exits) or `Ready` (mode `run`). Then, again and again: `Start` → `Started`, any number of `Log`,
+`ExtendTimeout` and `File` → `Ended` → `File`s of what is saved afterwards (the trace) →
+`Ready` when it is as it was found, or `Retiring` and end of file when it is not.
+The Worker may send `Cancel` between `Start` and `Ended`. End of file means: die.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+VERSION = 1
+SOCKET_FD_VARIABLE = "RUNWRIGHT_RUNNER_FD"
+RUNNER_ID_VARIABLE = "RUNWRIGHT_RUNNER_ID"
+"""Marks a Runner and everything it starts, so that nothing of it is ever left alive."""
+MAX_LINE_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proxy:
+    """An outgoing proxy of one Attempt."""
+
+    server: str
+    """`http://host:port`, `https://…` or `socks5://…`, without credentials."""
+    username: str | None = None
+    password: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Browser:
+    """How a Runner launches its Chromium."""
+
+    executable: str | None = None
+    """Path of the binary; None lets Playwright use its own download."""
+    headless: bool = True
+    is_shell: bool = True
+    """The headless shell, or full Chromium in its new headless mode."""
+    arguments: tuple[str, ...] = ()
+    sandbox: bool = True
+    window_width: int = 1280
+    window_height: int = 800
+    user_agent: str | None = None
+    """None: Chrome's own without the word Headless."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """Worker → Runner, first: what you are for."""
+
+    mode: str
+    """`run` or `inspect`."""
+    project_root: str
+    """Absolute path of the unpacked Bundle: first on `sys.path` and the working directory."""
+    files_directory: str
+    """Absolute path of an empty directory where the Runner puts traces and downloads."""
+    browser: Browser = field(default_factory=Browser)
+    max_result_bytes: int = 2 * 1024 * 1024
+    max_memory_bytes: int = 2 * 1024 * 1024 * 1024
+    """Above this much resident memory of the whole tree after an Attempt the Runner retires."""
+    max_attempts: int = 100
+    """After this many Attempts the Runner retires."""
+    is_isolated: bool = False
+    """One Attempt, then retire: `isolation = "process"`."""
+    trace_ahead: bool = True
+    """Start tracing on the context that is opened ahead of the first Attempt."""
+    apis: tuple[str, ...] = ()
+    """Apis to import ahead of need, as `a/b`; empty in mode `inspect`, which finds them itself."""
+    version: int = VERSION
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Start:
+    """Worker → Runner: carry out this Attempt."""
+
+    run_id: str
+    attempt: int
+    api: str
+    parameters: dict[str, Any]
+    save_trace: bool = True
+    proxy: Proxy | None = None
+    job_id: str | None = None
+    job_run_id: str | None = None
+    auth_session_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cancel:
+    """Worker → Runner: cancel the author's task; the Worker kills after its grace period."""
+
+    reason: str = "canceled"
+    """`timeout`, `canceled` or `draining`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ready:
+    """Runner → Worker: a context and page are open; start an Attempt at any time."""
+
+    pid: int
+    python: str
+    playwright: str
+    browser: str
+    """Version of the browser."""
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inspected:
+    """Runner → Worker in mode `inspect`: what the project holds, or why it cannot be imported."""
+
+    apis: tuple[dict[str, Any], ...] = ()
+    """`{"name": "a/b", "description": str|None, "parameters_schema": {…}|None, "result_schema": {…}|None}`."""
+    error: str | None = None
+    """A traceback, the author's frames first, or a sentence that says which file lacks what."""
+    playwright: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Started:
+    """Runner → Worker: the author's function is about to be called."""
+
+    at: float
+    """`time.time()`, seconds."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Log:
+    """Runner → Worker: one line that the author's code printed or logged."""
+
+    at: float
+    stream: str
+    """`stdout`, `stderr` or `log`."""
+    level: str
+    """`debug`, `info`, `warning`, `error`."""
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExtendTimeout:
+    """Runner → Worker: set the Attempt's clock back to its full timeout."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class File:
+    """Runner → Worker: a file lies ready in `files_directory`; the Worker moves it away."""
+
+    kind: str
+    """`trace`, `download` or `file`."""
+    name: str
+    """As a person would call it; no path."""
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failed:
+    """Why an Attempt did not give a result."""
+
+    code: str
+    category: str
+    message: str
+    retryable: bool = True
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """Runner → Worker: the author's function is over."""
+
+    result: str | None = None
+    """ASCII-escaped JSON; None exactly when `failure` is set or the task was cancelled."""
+    extended_payloads: tuple[dict[str, Any], ...] = ()
+    failure: Failed | None = None
+    was_cancelled: bool = False
+    """The author's task ended by the Worker's `Cancel`."""
+    attributes: dict[str, Any] = field(default_factory=dict)
+    timings: dict[str, float] = field(default_factory=dict)
+    """Milliseconds: `prepare` (from `Start` to the author's code), `author`, `encode`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retiring:
+    """Runner → Worker: not fit for another Attempt; about to exit."""
+
+    reasons: tuple[str, ...]
+
+
+Message = (
+    Setup | Start | Cancel | Ready | Inspected | Started | Log | ExtendTimeout | File | Ended | Retiring
+)
+
+
+class ProtocolError(Exception):
+    """The other side said something that is no message of this protocol."""
+
+
+def encode(message: Message) -> bytes:
+    """Return the message as one line, newline included."""
+    body = {"type": _snake(type(message).__name__), **dataclasses.asdict(message)}
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """Parse one line.
+
+    Raises:
+        ProtocolError: the line is no JSON object of a known type with its required fields.
+    """
+    try:
+        body = json.loads(line)
+        kind = _KINDS[body.pop("type")]
+        return _build(kind, body)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ProtocolError(f"not a message of protocol {VERSION}: {line[:200]!r}") from error
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+_KINDS: dict[str, Any] = {
+    _snake(kind.__name__): kind
+    for kind in (
+        Setup, Start, Cancel, Ready, Inspected, Started, Log, ExtendTimeout, File, Ended, Retiring,
+    )
+}  # fmt: skip
+_NESTED: dict[tuple[str, str], Any] = {
+    ("Setup", "browser"): Browser,
+    ("Start", "proxy"): Proxy,
+    ("Ended", "failure"): Failed,
+}
+
+
+def _build(kind: Any, body: dict[str, Any]) -> Any:
+    values: dict[str, Any] = {}
+    for item in dataclasses.fields(kind):
+        if item.name not in body:
+            continue
+        value = body[item.name]
+        nested = _NESTED.get((kind.__name__, item.name))
+        if nested is not None and value is not None:
+            value = _build(nested, value)
+        elif isinstance(value, list) and str(item.type).startswith("tuple"):
+            value = tuple(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        values[item.name] = value
+    return kind(**values)
