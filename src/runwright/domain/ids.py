@@ -1,0 +1,33 @@
+"""Identifiers: what they are made of, and how new ones are made."""
+
+from __future__ import annotations
+
+import secrets
+from typing import NewType
+from uuid import UUID
+
+WorkspaceId = NewType("WorkspaceId", UUID)
+ProjectId = NewType("ProjectId", UUID)
+DeploymentId = NewType("DeploymentId", UUID)
+WorkerId = NewType("WorkerId", UUID)
+RunId = NewType("RunId", str)
+"""A nanoid of 21 characters."""
+KeyId = NewType("KeyId", str)
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+_RUN_ID_LENGTH = 21
+_KEY_ID_LENGTH = 12
+
+
+def new_run_id() -> RunId:
+    """Return 126 random bits as a nanoid, the wire's form of a Run's id."""
+    return RunId(_random_text(_RUN_ID_LENGTH))
+
+
+def new_key_id() -> KeyId:
+    """Return a short random name of an API key, which is no secret."""
+    return KeyId(_random_text(_KEY_ID_LENGTH))
+
+
+def _random_text(length: int) -> str:
+    return "".join(_ALPHABET[byte & 63] for byte in secrets.token_bytes(length))

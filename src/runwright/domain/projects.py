@@ -1,0 +1,159 @@
+"""Projects, their Deployments, and what a manifest says of the Apis in one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from runwright.domain.ids import DeploymentId, KeyId, ProjectId, WorkspaceId
+
+_PROJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class DeploymentStatus(StrEnum):
+    """Where a Deployment stands; `ready` and `failed` are final."""
+
+    PENDING = "pending"
+    BUILDING = "building"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class BrowserKind(StrEnum):
+    """Which Chromium a project runs in."""
+
+    SHELL = "shell"
+    CHROMIUM = "chromium"
+
+
+class Isolation(StrEnum):
+    """What separates one Attempt from the next on a Runner."""
+
+    MODULE = "module"
+    PROCESS = "process"
+
+
+class Scope(StrEnum):
+    """What an API key may do."""
+
+    READ = "read"
+    RUN = "run"
+    DEPLOY = "deploy"
+    ADMIN = "admin"
+
+
+ALL_SCOPES = frozenset(Scope)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Api:
+    """One automation of a Deployment."""
+
+    name: str
+    """The file's path under `api/`, without `.py`: `a/b`."""
+    description: str | None = None
+    """The first line of the function's docstring."""
+    parameters_schema: dict[str, Any] | None = None
+    """JSON Schema of the parameters; None takes any object."""
+    result_schema: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProjectSettings:
+    """What the project's own settings file says, with our defaults where it is silent."""
+
+    kind: str = "native"
+    """`native` or `intuned`."""
+    is_api_access_enabled: bool = True
+    max_concurrent_runs: int | None = None
+    """None: no limit of its own."""
+    headful: bool = False
+    window_width: int = 1280
+    window_height: int = 800
+    user_agent: str | None = None
+    browser: BrowserKind = BrowserKind.SHELL
+    isolation: Isolation = Isolation.MODULE
+    has_auth_sessions: bool = False
+    default_proxy: str | None = None
+    default_maximum_attempts: int | None = None
+    default_request_timeout: timedelta | None = None
+    unsupported: tuple[str, ...] = ()
+    """Settings that were given and mean nothing here, told to who deploys."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Requirements:
+    """What an Environment is made from; equal values share one."""
+
+    python: str | None = None
+    """A version specifier such as `>=3.12,<3.13`; None takes the platform's interpreter."""
+    packages: tuple[str, ...] = ()
+    """PEP 508 requirements, sorted; none: the platform's own environment serves."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """What a Deployment holds."""
+
+    apis: tuple[Api, ...]
+    settings: ProjectSettings = field(default_factory=ProjectSettings)
+    requirements: Requirements = field(default_factory=Requirements)
+
+    def api(self, name: str) -> Api | None:
+        """Return the Api of that name."""
+        return next((api for api in self.apis if api.name == name), None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deployment:
+    """One immutable uploaded version of a Project."""
+
+    id: DeploymentId
+    project_id: ProjectId
+    number: int
+    """Counted from 1 in its Project."""
+    bundle_sha256: str
+    status: DeploymentStatus
+    manifest: Manifest | None
+    """Known once `ready`."""
+    error: str | None
+    """Why it `failed`: what the author must read."""
+    progress: tuple[str, ...]
+    """What building has said so far, a line each."""
+    created_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Project:
+    """A named set of automations."""
+
+    id: ProjectId
+    workspace_id: WorkspaceId
+    name: str
+    current: Deployment | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ApiKey:
+    """Who calls: a key without its secret."""
+
+    id: KeyId
+    workspace_id: WorkspaceId
+    name: str
+    scopes: frozenset[Scope]
+    created_at: datetime
+    revoked_at: datetime | None
+
+    def allows(self, scope: Scope) -> bool:
+        """Return whether the key covers the scope; `admin` covers all."""
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+def is_project_name(name: str) -> bool:
+    """Return whether the name can stand in a URL and a file name as it is."""
+    return _PROJECT_NAME.fullmatch(name) is not None

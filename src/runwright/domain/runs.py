@@ -1,0 +1,271 @@
+"""Runs and Attempts: their states, their values, and what follows an Attempt. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from runwright.domain.ids import DeploymentId, ProjectId, RunId, WorkspaceId
+from runwright.errors import CancelReason, Category, FailureCode
+
+
+class RunStatus(StrEnum):
+    """`pending → started → completed | failed | canceled`; the last three are final."""
+
+    PENDING = "pending"
+    STARTED = "started"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Return whether nothing can follow."""
+        return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED)
+
+
+class AttemptStatus(StrEnum):
+    """`started → completed | failed | canceled`."""
+
+    STARTED = "started"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """What went wrong, as a value."""
+
+    code: FailureCode
+    category: Category
+    message: str
+    retryable: bool
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRequest:
+    """What a caller asks for, parsed; None means the caller did not say."""
+
+    api: str
+    parameters: dict[str, Any]
+    proxy: str | None = None
+    """`http://user:pass@host:port`; http, https, socks5."""
+    save_trace: bool = True
+    request_timeout: timedelta | None = None
+    """Of one Attempt; None: the project's default, else 600 s."""
+    maximum_attempts: int | None = None
+    """Tries in all; None: the project's default, else 1."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunPlan:
+    """What a Run was accepted with; never changes."""
+
+    api: str
+    parameters: dict[str, Any]
+    proxy: str | None
+    save_trace: bool
+    request_timeout: timedelta
+    maximum_attempts: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExtendedPayload:
+    """Work that a completed Attempt asked for."""
+
+    api: str
+    parameters: dict[str, Any]
+    run_id: RunId | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cancellation:
+    """Why a Run was canceled."""
+
+    reason: CancelReason
+    message: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One request to carry out an Api, as it stands."""
+
+    id: RunId
+    workspace_id: WorkspaceId
+    project_id: ProjectId
+    deployment_id: DeploymentId
+    api: str
+    status: RunStatus
+    attempt: int
+    """Attempts begun so far."""
+    maximum_attempts: int
+    result: str | None
+    """JSON text; set exactly when completed."""
+    extended_payloads: tuple[ExtendedPayload, ...]
+    failure: Failure | None
+    cancellation: Cancellation | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One try of a Run."""
+
+    number: int
+    """From 1."""
+    status: AttemptStatus
+    failure: Failure | None
+    started_at: datetime
+    """When a Worker claimed it."""
+    author_started_at: datetime | None
+    """When the author's code began."""
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFile:
+    """A trace, download or file of an Attempt, in the blob store."""
+
+    id: int
+    attempt: int
+    kind: str
+    """`trace`, `download` or `file`."""
+    name: str
+    size_bytes: int
+    blob: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogLine:
+    """One line of an Attempt's log."""
+
+    id: int
+    """Grows within a Run; where to go on reading."""
+    attempt: int
+    at: datetime
+    stream: str
+    """`stdout`, `stderr`, `log` or `platform`."""
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunDetail:
+    """Everything about a Run."""
+
+    run: Run
+    plan: RunPlan
+    attempts: tuple[Attempt, ...]
+    files: tuple[RunFile, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How one Attempt went: exactly one of result, failure and cancellation is set."""
+
+    result: str | None = None
+    extended_payloads: tuple[ExtendedPayload, ...] = ()
+    failure: Failure | None = None
+    cancellation: Cancellation | None = None
+    author_started_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completed:
+    """The Run is completed with that Outcome's result."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failed:
+    """The Run has failed for good."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Canceled:
+    """The Run is canceled."""
+
+    cancellation: Cancellation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retry:
+    """Another Attempt, after a delay."""
+
+    failure: Failure
+    delay: timedelta
+
+
+Next = Completed | Failed | Canceled | Retry
+
+DEFAULT_REQUEST_TIMEOUT = timedelta(seconds=600)
+CLIENT_DEFAULT_ATTEMPTS = 3
+"""What `retry: {}` without a number means."""
+
+
+def after(
+    outcome: Outcome,
+    *,
+    earlier: tuple[Failure, ...],
+    maximum_attempts: int,
+    retry_delay: timedelta,
+) -> Next:
+    """Decide what follows an Attempt.
+
+    `earlier` holds the failures of the Attempts before this one, in order.
+    """
+    if outcome.cancellation is not None:
+        return Canceled(cancellation=outcome.cancellation)
+    if outcome.failure is None:
+        return Completed(outcome=outcome)
+    failures = (*earlier, outcome.failure)
+    if outcome.failure.retryable and len(failures) < maximum_attempts:
+        return Retry(failure=outcome.failure, delay=retry_delay)
+    return Failed(failure=final_failure(failures))
+
+
+def final_failure(failures: tuple[Failure, ...]) -> Failure:
+    """Sum up the failures of all Attempts of a Run in one.
+
+    One Attempt: its own. Several: the last one's with `details.attempts`, under its own code if
+    all share it, otherwise under `all-attempts-failed`.
+    """
+    last = failures[-1]
+    if len(failures) == 1:
+        return last
+    attempts = [
+        {"attempt": number, "code": failure.code.value, "message": failure.message}
+        for number, failure in enumerate(failures, start=1)
+    ]
+    is_same = all(failure.code is last.code for failure in failures)
+    return Failure(
+        code=last.code if is_same else FailureCode.ALL_ATTEMPTS_FAILED,
+        category=last.category if is_same else Category.EXECUTION,
+        message=last.message
+        if is_same
+        else f"All {len(failures)} attempts failed, not all for the same reason; the last: {last.message}",
+        retryable=False,
+        details={**last.details, "attempts": attempts},
+    )
+
+
+def lost_worker(number: int) -> Failure:
+    """Return the failure of an Attempt whose Worker died in the middle of it."""
+    return Failure(
+        code=FailureCode.PROCESS_CRASHED,
+        category=Category.EXECUTION,
+        message=f"The worker process died while it carried out attempt {number}.",
+        retryable=True,
+        details={"crashed": "worker"},
+    )
