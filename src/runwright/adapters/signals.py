@@ -1,0 +1,98 @@
+"""Wake-ups between processes: PostgreSQL's NOTIFY on one channel, heard once per process.
+
+A signal says "look again", nothing more, and may be lost when a connection is: whoever waits for
+one also looks by itself now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import asyncpg
+
+from runwright import telemetry
+
+_CHANNEL = "runwright"
+_RECONNECT_SECONDS = 0.5
+
+log = telemetry.logger(__name__)
+
+
+async def send(connection: Any, topic: str) -> None:
+    """Signal the topic when the connection's transaction commits."""
+    await connection.execute("SELECT pg_notify($1, $2)", _CHANNEL, topic)
+
+
+class Signals:
+    """Hears the channel for this process and wakes those who wait."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+
+    @contextmanager
+    def subscribe(self, topic: str) -> Iterator[asyncio.Event]:
+        """Yield an event that is set at each signal of the topic; clear it before looking."""
+        event = asyncio.Event()
+        self._waiting[topic].add(event)
+        try:
+            yield event
+        finally:
+            self._waiting[topic].discard(event)
+            if not self._waiting[topic]:
+                del self._waiting[topic]
+
+    def _hear(self, _connection: Any, _pid: int, _channel: str, topic: object) -> None:
+        for event in self._waiting.get(str(topic), ()):
+            event.set()
+
+    def _wake_all(self) -> None:
+        for events in self._waiting.values():
+            for event in events:
+                event.set()
+
+    async def _listen(self, url: str) -> None:
+        while True:
+            try:
+                connection = await asyncpg.connect(url, timeout=10)
+            except (OSError, asyncpg.PostgresError, TimeoutError):
+                await asyncio.sleep(_RECONNECT_SECONDS)
+                continue
+            lost = asyncio.Event()
+            try:
+                connection.add_termination_listener(lambda _connection, lost=lost: lost.set())
+                await connection.add_listener(_CHANNEL, self._hear)
+                # What was signalled while nobody listened is looked for now.
+                self._wake_all()
+                await lost.wait()
+                log.warning("signals lost their connection", event_name="signals_lost")
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await asyncio.sleep(_RECONNECT_SECONDS)
+            finally:
+                connection.terminate()
+
+
+async def wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the signal or until the time is up, and clear it."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+    finally:
+        event.clear()
+
+
+@asynccontextmanager
+async def listen(url: str) -> AsyncIterator[Signals]:
+    """Hear the channel on a connection of its own, reconnecting for ever, until the block ends."""
+    signals = Signals()
+    task = asyncio.create_task(signals._listen(url), name="signals")  # noqa: SLF001
+    try:
+        yield signals
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

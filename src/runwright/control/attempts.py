@@ -1,0 +1,198 @@
+"""What a Worker tells of Runs: claiming them, ending Attempts, giving back, finding lost ones.
+
+Every write names the fence the Run was claimed under, so a Worker that was thought dead and is not
+changes nothing any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from runwright.adapters import engine, signals
+from runwright.control import runs
+from runwright.control.platform import Platform
+from runwright.domain import runs as domain
+from runwright.domain.ids import DeploymentId, ProjectId, RunId, WorkerId, WorkspaceId
+from runwright.domain.runs import (
+    AttemptStatus,
+    Canceled,
+    Completed,
+    Failed,
+    Failure,
+    LogLine,
+    Outcome,
+    Retry,
+    RunFile,
+    RunPlan,
+    RunStatus,
+)
+from runwright.storage import database, projects as project_rows, runs as rows
+
+_SWEEP_LIMIT = 10_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """The right to carry out one Attempt, as long as the fence holds."""
+
+    run_id: RunId
+    workspace_id: WorkspaceId
+    project_id: ProjectId
+    deployment_id: DeploymentId
+    fence: int
+    attempt: int
+    plan: RunPlan
+    earlier: tuple[Failure, ...]
+    """Failures of the Attempts before this one, in order."""
+
+
+async def claim(platform: Platform, run_id: str, worker_id: WorkerId) -> Claim | None:
+    """Begin an Attempt of the Run; None when nothing is left to do for it.
+
+    An Attempt still open belongs to a Worker that died: it is recorded as crashed and counts, and
+    where none is left the Run fails here.
+    """
+    first = await rows.claim_first(platform.database, run_id, worker_id)
+    if first is not None:
+        return _claim(platform, first, earlier=())
+    async with platform.database.acquire() as connection, database.transaction(connection):
+        row = await rows.lock(connection, run_id)
+        if row is None or row.run.status.is_terminal:
+            return None
+        await rows.lose_attempts(connection, run_id, domain.lost_worker(row.run.attempt))
+        earlier = _failures(await rows.attempts(connection, run_id))
+        ending = _ending_without_attempt(platform, row, earlier)
+        if ending is not None:
+            await rows.finish(connection, run_id, row.fence, ending)
+            return None
+        claimed = await rows.claim_next(connection, run_id, worker_id)
+        return None if claimed is None else _claim(platform, claimed, earlier=earlier)
+
+
+async def end(platform: Platform, claim: Claim, outcome: Outcome) -> timedelta | None:
+    """End the Attempt and with it, or not, the Run; return when to look at it again, if at all."""
+    following = domain.after(
+        outcome,
+        earlier=claim.earlier,
+        maximum_attempts=claim.plan.maximum_attempts,
+        retry_delay=platform.settings.retry_delay,
+    )
+    if isinstance(following, Retry):
+        is_held = await rows.retry(
+            platform.database, claim.run_id, claim.fence, following.failure, outcome.author_started_at
+        )
+        return following.delay if is_held else None
+    ending = _ending(following, outcome)
+    await rows.finish(platform.database, claim.run_id, claim.fence, ending)
+    return None
+
+
+async def give_back(platform: Platform, claim: Claim) -> None:
+    """Undo the claim: we interrupted the Attempt, and it does not count."""
+    await rows.give_back(platform.database, claim.run_id, claim.fence)
+
+
+async def interrupted(platform: Platform, held: Sequence[Claim]) -> dict[str, bool]:
+    """Return which held Runs must stop: True lost to another Worker, False asked to cancel."""
+    return await rows.interrupted(
+        platform.database, [(each.run_id, each.fence) for each in held]
+    )
+
+
+async def add_log_lines(platform: Platform, claim: Claim, lines: Sequence[LogLine]) -> None:
+    """Keep lines of the Attempt's log."""
+    await rows.add_log_lines(platform.database, claim.run_id, claim.attempt, lines)
+
+
+async def add_file(platform: Platform, claim: Claim, file: RunFile) -> None:
+    """Put a stored file on the Run, and wake who waits for it."""
+    async with platform.database.acquire() as connection, database.transaction(connection):
+        await rows.add_file(connection, claim.run_id, file)
+        await signals.send(connection, f"run:{claim.run_id}")
+
+
+async def requeue_lost(platform: Platform) -> list[RunId]:
+    """Queue the unfinished Runs whose queue entry is gone; return which.
+
+    There is no known way for that to happen but a database that went away in the one moment
+    between the queue dropping an entry and taking it again; this makes it not matter.
+    """
+    async with platform.database.acquire() as connection, database.transaction(connection):
+        unfinished = {
+            run_id: (project_id, turn)
+            for run_id, project_id, turn in await rows.unfinished(connection, _SWEEP_LIMIT)
+        }
+        lost = await engine.without_entry(connection, list(unfinished))
+        for run_id in lost:
+            project_id, turn = unfinished[RunId(run_id)]
+            await engine.enqueue(connection, runs.entry(project_id, run_id, turn))
+        return [RunId(run_id) for run_id in lost]
+
+
+async def limits(platform: Platform) -> dict[ProjectId, int]:
+    """Return how many Runs of each project may be carried out at once; 0 is no limit."""
+    return await project_rows.limits(platform.database)
+
+
+def _claim(platform: Platform, row: rows.RunRow, *, earlier: tuple[Failure, ...]) -> Claim:
+    proxy = None
+    if row.sealed_proxy is not None:
+        proxy = platform.vault.open(row.sealed_proxy, record=f"run:{row.run.id}").decode()
+    return Claim(
+        run_id=row.run.id,
+        workspace_id=row.run.workspace_id,
+        project_id=row.run.project_id,
+        deployment_id=row.run.deployment_id,
+        fence=row.fence,
+        attempt=row.run.attempt,
+        plan=row.plan(proxy=proxy),
+        earlier=earlier,
+    )
+
+
+def _failures(attempts: tuple[domain.Attempt, ...]) -> tuple[Failure, ...]:
+    return tuple(
+        attempt.failure
+        for attempt in attempts
+        if attempt.status is AttemptStatus.FAILED and attempt.failure is not None
+    )
+
+
+def _ending_without_attempt(
+    platform: Platform, row: rows.RunRow, earlier: tuple[Failure, ...]
+) -> rows.Ending | None:
+    """Return how a Run ends that gets no further Attempt, or None when it gets one."""
+    if row.is_cancel_requested:
+        cancellation = runs.cancelled_by_user()
+        return rows.Ending(status=RunStatus.CANCELED, cancellation=cancellation)
+    crashes = sum(failure.details.get("crashed") == "worker" for failure in earlier)
+    if earlier and (
+        len(earlier) >= row.run.maximum_attempts or crashes >= platform.settings.max_crashes
+    ):
+        return rows.Ending(status=RunStatus.FAILED, failure=domain.final_failure(earlier))
+    return None
+
+
+def _ending(following: Completed | Failed | Canceled, outcome: Outcome) -> rows.Ending:
+    if isinstance(following, Completed):
+        return rows.Ending(
+            status=RunStatus.COMPLETED,
+            result=outcome.result,
+            extended_payloads=outcome.extended_payloads,
+            author_started_at=outcome.author_started_at,
+        )
+    if isinstance(following, Failed):
+        return rows.Ending(
+            status=RunStatus.FAILED,
+            failure=following.failure,
+            attempt_failure=outcome.failure,
+            author_started_at=outcome.author_started_at,
+        )
+    return rows.Ending(
+        status=RunStatus.CANCELED,
+        cancellation=following.cancellation,
+        author_started_at=outcome.author_started_at,
+    )
+

@@ -1,0 +1,138 @@
+"""Deploying: accept a Bundle durably, then let a Worker make it ready, all or nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+from runwright.adapters import bundles, engine, signals
+from runwright.control.platform import Platform
+from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
+from runwright.domain.projects import (
+    Deployment,
+    DeploymentStatus,
+    Manifest,
+    is_project_name,
+)
+from runwright.domain.runs import Cancellation
+from runwright.errors import CancelReason, NotFound, Problem, ValidationError
+from runwright.storage import database, projects as rows, runs as run_rows
+
+QUEUE = "deploy"
+_LOOK_SECONDS = 2.0
+
+
+async def create(
+    platform: Platform, workspace_id: WorkspaceId, project_name: str, bundle: Path
+) -> Deployment:
+    """Accept a Bundle: checked, stored, and queued for a Worker, or refused and nothing changed.
+
+    Raises:
+        ValidationError: the name cannot be one of a project, or the archive is none, or unsafe.
+        TooLarge: it is, or would unpack, larger than allowed.
+    """
+    if not is_project_name(project_name):
+        raise ValidationError(
+            [
+                Problem(
+                    path="projectName",
+                    message="must be 1 to 100 letters, digits, `.`, `_` or `-`, and begin with a letter or digit",
+                )
+            ]
+        )
+    checked = await asyncio.to_thread(bundles.check, bundle, platform.settings.max_bundle_bytes)
+    key = bundles.blob_key(checked.sha256)
+    if not await platform.blobs.exists(key):
+        await platform.blobs.put_file(key, bundle)
+    async with platform.database.acquire() as connection, database.transaction(connection):
+        project_id = await rows.ensure(connection, uuid.uuid4(), workspace_id, project_name)
+        deployment_id = DeploymentId(uuid.uuid4())
+        deployment = await rows.add_deployment(
+            connection, deployment_id, project_id, checked.sha256
+        )
+        await engine.enqueue(connection, engine.Entry(queue=QUEUE, id=f"deployment:{deployment_id}"))
+    return deployment
+
+
+async def get(platform: Platform, project_id: ProjectId, deployment_id: UUID) -> Deployment:
+    """Return one Deployment of a project.
+
+    Raises:
+        NotFound: the project has no such Deployment.
+    """
+    found = await rows.deployment(platform.database, deployment_id)
+    if found is None or found.project_id != project_id:
+        raise NotFound(f"There is no deployment `{deployment_id}` of this project.")
+    return found
+
+
+async def list_all(platform: Platform, project_id: ProjectId) -> list[Deployment]:
+    """Return all Deployments of a project, newest first."""
+    return await rows.deployments(platform.database, project_id)
+
+
+async def wait(
+    platform: Platform, project_id: ProjectId, deployment_id: UUID, *, seen: int, timeout: timedelta
+) -> Deployment:
+    """Return the Deployment when it is finished, has more than `seen` lines of progress, or at the time-out."""
+    deadline = asyncio.get_running_loop().time() + timeout.total_seconds()
+    with platform.signals.subscribe(f"deployment:{deployment_id}") as signalled:
+        while True:
+            found = await get(platform, project_id, deployment_id)
+            left = deadline - asyncio.get_running_loop().time()
+            is_final = found.status in (DeploymentStatus.READY, DeploymentStatus.FAILED)
+            if is_final or len(found.progress) > seen or left <= 0:
+                return found
+            await signals.wait(signalled, min(left, _LOOK_SECONDS))
+
+
+async def begin(platform: Platform, deployment_id: UUID) -> Deployment | None:
+    """Take up a Deployment for building; None when it is finished already."""
+    return await rows.begin_deployment(platform.database, deployment_id)
+
+
+async def report(platform: Platform, deployment_id: UUID, line: str) -> None:
+    """Tell who deploys how it goes."""
+    await rows.report_deployment(platform.database, deployment_id, line.replace("\0", "�"))
+
+
+async def fail(platform: Platform, deployment_id: UUID, error: str) -> None:
+    """End a Deployment that cannot be; the current one stays as it is."""
+    await rows.fail_deployment(platform.database, deployment_id, error.replace("\0", "�"))
+
+
+async def finish(platform: Platform, deployment: Deployment, manifest: Manifest) -> None:
+    """Make a built Deployment ready and current, in one transaction."""
+    limit = manifest.settings.max_concurrent_runs or 0
+    async with platform.database.acquire() as connection, database.transaction(connection):
+        if not await rows.finish_deployment(connection, deployment.id, manifest):
+            return
+        await rows.make_current(connection, deployment.project_id, deployment.id, limit)
+        if not manifest.settings.is_api_access_enabled:
+            canceled = await run_rows.cancel_pending_of_project(
+                connection, deployment.project_id, _api_access_disabled()
+            )
+            for run_id in canceled:
+                await signals.send(connection, f"run:{run_id}")
+        await signals.send(connection, f"deployment:{deployment.id}")
+        await signals.send(connection, "projects")
+
+
+async def requeue_lost(platform: Platform) -> list[DeploymentId]:
+    """Queue the unfinished Deployments whose entry is gone; return which."""
+    async with platform.database.acquire() as connection, database.transaction(connection):
+        unfinished = {f"deployment:{each}": each for each in await rows.unfinished(connection)}
+        lost = await engine.without_entry(connection, list(unfinished))
+        for identifier in lost:
+            await engine.enqueue(connection, engine.Entry(queue=QUEUE, id=identifier))
+        return [unfinished[identifier] for identifier in lost]
+
+
+def _api_access_disabled() -> Cancellation:
+    return Cancellation(
+        reason=CancelReason.API_ACCESS_DISABLED,
+        message="The project was deployed with its API access disabled before this run began.",
+    )

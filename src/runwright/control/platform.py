@@ -1,0 +1,24 @@
+"""What every command and question is handed: the settings and the open stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from runwright.adapters.blobs import Blobs
+from runwright.adapters.signals import Signals
+from runwright.adapters.vault import Vault
+from runwright.config import Settings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Platform:
+    """The open resources of one process; made and closed by `processes`."""
+
+    settings: Settings
+    database: asyncpg.Pool[Any]
+    blobs: Blobs
+    signals: Signals
+    vault: Vault

@@ -1,0 +1,316 @@
+"""Runs: accepting, answering about, and cancelling them. What callers ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import jsonschema_rs
+
+from runwright.adapters import engine, signals
+from runwright.control.platform import Platform
+from runwright.domain import runs as domain
+from runwright.domain.ids import ProjectId, RunId, WorkspaceId, new_run_id
+from runwright.domain.projects import Deployment, Manifest, Project
+from runwright.domain.runs import (
+    Cancellation,
+    LogLine,
+    Run,
+    RunDetail,
+    RunFile,
+    RunPlan,
+    RunRequest,
+    RunStatus,
+)
+from runwright.errors import CancelReason, Conflict, Forbidden, NotFound, Problem, ValidationError
+from runwright.storage import database, runs as rows
+
+_LOOK_SECONDS = 2.0
+_MAX_PRIORITY = 2_000_000_000
+_MAX_SCHEMA_PROBLEMS = 20
+_EVENT_LINES = 500
+
+
+async def start(
+    platform: Platform,
+    project: Project,
+    request: RunRequest,
+    *,
+    idempotency_key: str | None,
+    request_sha256: bytes,
+) -> Run:
+    """Accept a Run: its row and its queue entry are committed together before this returns.
+
+    Raises:
+        NotFound: nothing is deployed yet.
+        ValidationError: there is no such Api, or the parameters do not fit its schema.
+        Forbidden: the project takes Runs from Jobs alone.
+        Conflict: the idempotency key was used with another request within 24 hours.
+    """
+    deployment, manifest = _deployed(project)
+    plan = _plan(request, manifest)
+    run_id = new_run_id()
+    new = rows.NewRun(
+        id=run_id,
+        workspace_id=project.workspace_id,
+        project_id=project.id,
+        deployment_id=deployment.id,
+        plan=plan,
+        sealed_proxy=_seal_proxy(platform, run_id, plan.proxy),
+        idempotency_key=idempotency_key,
+        request_sha256=request_sha256 if idempotency_key else None,
+    )
+    if idempotency_key is None:
+        return await _insert(platform, new)
+    if (earlier := await _earlier(platform, new)) is not None:
+        return earlier
+    try:
+        return await _insert(platform, new)
+    except asyncpg.UniqueViolationError:
+        # The same key at the same moment: the other one won.
+        if (earlier := await _earlier(platform, new)) is None:
+            raise
+        return earlier
+
+
+async def get(platform: Platform, project_id: ProjectId, run_id: str) -> Run:
+    """Return a Run of the project.
+
+    Raises:
+        NotFound: the project has no such Run.
+    """
+    return (await _row(platform, project_id, run_id)).run
+
+
+async def wait(platform: Platform, project_id: ProjectId, run_id: str, *, timeout: timedelta) -> Run:
+    """Return the Run when it is terminal or when the time is up."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout.total_seconds()
+    with platform.signals.subscribe(f"run:{run_id}") as signalled:
+        while True:
+            run = await get(platform, project_id, run_id)
+            left = deadline - loop.time()
+            if run.status.is_terminal or left <= 0:
+                return run
+            await signals.wait(signalled, min(left, _LOOK_SECONDS))
+
+
+async def cancel(platform: Platform, project_id: ProjectId, run_id: str) -> Run:
+    """Cancel a Run: at once when it waits, through its Worker when it is started.
+
+    A Run that has ended stays as it is.
+    """
+    await get(platform, project_id, run_id)
+    async with platform.database.acquire() as connection, database.transaction(connection):
+        if await rows.cancel_pending(connection, run_id, cancelled_by_user()):
+            await signals.send(connection, f"run:{run_id}")
+        elif await rows.request_cancel(connection, run_id):
+            await signals.send(connection, "interrupted")
+    return await get(platform, project_id, run_id)
+
+
+async def detail(
+    platform: Platform, workspace_id: WorkspaceId, run_id: str, *, project_id: ProjectId | None = None
+) -> RunDetail:
+    """Return everything about a Run of the workspace.
+
+    Raises:
+        NotFound: there is no such Run, or not in that project.
+    """
+    row = await _row(platform, project_id, run_id)
+    if row.run.workspace_id != workspace_id:
+        raise _not_found(run_id)
+    return RunDetail(
+        run=row.run,
+        plan=row.plan(proxy=None),
+        attempts=await rows.attempts(platform.database, run_id),
+        files=await rows.files(platform.database, run_id),
+    )
+
+
+async def list_page(  # noqa: PLR0913
+    platform: Platform,
+    project_id: ProjectId,
+    *,
+    api: str | None,
+    status: RunStatus | None,
+    cursor: str | None,
+    limit: int,
+) -> tuple[list[Run], str | None]:
+    """Return up to `limit` Runs, newest first, and the cursor of the next page if there is one.
+
+    Raises:
+        ValidationError: the cursor is none that this gave out.
+    """
+    before = None if cursor is None else _read_cursor(cursor)
+    if api is not None and "\0" in api:
+        return [], None
+    found = await rows.page(
+        platform.database, project_id, api=api, status=status, before=before, limit=limit + 1
+    )
+    shown = found[:limit]
+    return shown, _cursor(shown[-1]) if len(found) > limit else None
+
+
+async def logs(platform: Platform, run_id: str, *, after: int, limit: int) -> list[LogLine]:
+    """Return lines of a Run's log after an id."""
+    return await rows.log_lines(platform.database, run_id, after=after, limit=limit)
+
+
+async def file(platform: Platform, project_id: ProjectId, run_id: str, file_id: int) -> RunFile:
+    """Return a file of a Run.
+
+    Raises:
+        NotFound: the Run has no such file.
+    """
+    await get(platform, project_id, run_id)
+    found = await rows.file(platform.database, run_id, file_id)
+    if found is None:
+        raise NotFound(f"Run `{run_id}` has no file `{file_id}`.")
+    return found
+
+
+async def open_file(platform: Platform, file: RunFile) -> AsyncIterator[bytes]:
+    """Yield the bytes of a file."""
+    async for chunk in platform.blobs.read(file.blob):
+        yield chunk
+
+
+async def events(
+    platform: Platform, project_id: ProjectId, run_id: str, *, after: int
+) -> AsyncIterator[Run | LogLine]:
+    """Yield the Run at each change of its state and its log lines after an id, until it is terminal."""
+    shown: tuple[RunStatus, int] | None = None
+    with platform.signals.subscribe(f"run:{run_id}") as signalled:
+        while True:
+            run = await get(platform, project_id, run_id)
+            if run.status.is_terminal is False and shown != (run.status, run.attempt):
+                shown = (run.status, run.attempt)
+                yield run
+            lines = await logs(platform, run_id, after=after, limit=_EVENT_LINES)
+            for line in lines:
+                after = line.id
+                yield line
+            if len(lines) == _EVENT_LINES:
+                continue
+            if run.status.is_terminal:
+                yield run
+                return
+            await signals.wait(signalled, _LOOK_SECONDS)
+
+
+def cancelled_by_user() -> Cancellation:
+    """Return the cancellation that a person or program asked for."""
+    return Cancellation(
+        reason=CancelReason.CANCELLED_USER_ACTION, message="The run was canceled on request."
+    )
+
+
+def entry(project_id: ProjectId, run_id: str, turn: int, delay: timedelta | None = None) -> engine.Entry:
+    """Return the queue entry of a Run: an earlier turn goes first."""
+    priority = -min(turn, _MAX_PRIORITY)
+    return engine.Entry(queue=queue_name(project_id), id=run_id, priority=priority, delay=delay)
+
+
+def queue_name(project_id: ProjectId) -> str:
+    """Return the name of a project's queue."""
+    return f"run:{project_id}"
+
+
+async def _insert(platform: Platform, new: rows.NewRun) -> Run:
+    async with platform.database.acquire() as connection, database.transaction(connection):
+        row = await rows.insert(connection, new)
+        await engine.enqueue(connection, entry(new.project_id, new.id, row.turn))
+    return row.run
+
+
+async def _earlier(platform: Platform, new: rows.NewRun) -> Run | None:
+    assert new.idempotency_key is not None
+    found = await rows.find_idempotent(platform.database, new.project_id, new.idempotency_key)
+    if found is None:
+        return None
+    if found.request_sha256 != new.request_sha256:
+        raise Conflict(
+            f"The idempotency key `{new.idempotency_key}` was used with another request: "
+            "send the same request again, or use a new key."
+        )
+    return found.run
+
+
+async def _row(platform: Platform, project_id: ProjectId | None, run_id: str) -> rows.RunRow:
+    row = None if "\0" in run_id else await rows.get(platform.database, run_id)
+    if row is None or (project_id is not None and row.run.project_id != project_id):
+        raise _not_found(run_id)
+    return row
+
+
+def _not_found(run_id: str) -> NotFound:
+    return NotFound(f"There is no run `{run_id[:64]}` here.")
+
+
+def _deployed(project: Project) -> tuple[Deployment, Manifest]:
+    if project.current is None or project.current.manifest is None:
+        raise NotFound(f"Nothing is deployed to the project `{project.name}` yet: deploy it first.")
+    return project.current, project.current.manifest
+
+
+def _plan(request: RunRequest, manifest: Manifest) -> RunPlan:
+    settings = manifest.settings
+    if not settings.is_api_access_enabled:
+        raise Forbidden("This project takes runs from jobs alone: its API access is disabled.")
+    api = manifest.api(request.api)
+    if api is None:
+        known = ", ".join(f"`{each.name}`" for each in manifest.apis[:10])
+        raise ValidationError(
+            [Problem(path="api", message=f"names no API of this project: {request.api!r}; it has {known}")]
+        )
+    if api.parameters_schema is not None:
+        _check_parameters(request.parameters, api.parameters_schema)
+    return RunPlan(
+        api=request.api,
+        parameters=request.parameters,
+        proxy=request.proxy or settings.default_proxy,
+        save_trace=request.save_trace,
+        request_timeout=request.request_timeout
+        or settings.default_request_timeout
+        or domain.DEFAULT_REQUEST_TIMEOUT,
+        maximum_attempts=request.maximum_attempts or settings.default_maximum_attempts or 1,
+    )
+
+
+def _check_parameters(parameters: dict[str, Any], schema: dict[str, Any]) -> None:
+    validator = jsonschema_rs.validator_for(schema)
+    problems = [
+        Problem(
+            path=".".join(("parameters", *(str(part) for part in error.instance_path))),
+            message=error.message,
+        )
+        for error, _ in zip(validator.iter_errors(parameters), range(_MAX_SCHEMA_PROBLEMS), strict=False)
+    ]
+    if problems:
+        raise ValidationError(problems)
+
+
+def _seal_proxy(platform: Platform, run_id: RunId, proxy: str | None) -> bytes | None:
+    return None if proxy is None else platform.vault.seal(proxy.encode(), record=f"run:{run_id}")
+
+
+def _cursor(run: Run) -> str:
+    return base64.urlsafe_b64encode(f"{run.created_at.isoformat()} {run.id}".encode()).decode()
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        at, run_id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().split(" ")
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None or "\0" in run_id:
+            raise ValueError(cursor)
+    except (ValueError, binascii.Error) as error:
+        problem = Problem(path="cursor", message="is not a cursor that this server gave out")
+        raise ValidationError([problem]) from error
+    return moment, run_id

@@ -1,0 +1,171 @@
+"""Projects and Deployments as rows: one function a query of `sql/projects.sql`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
+from runwright.domain.projects import (
+    Api,
+    BrowserKind,
+    Deployment,
+    DeploymentStatus,
+    Isolation,
+    Manifest,
+    Project,
+    ProjectSettings,
+    Requirements,
+)
+from runwright.storage.database import queries
+
+_SQL = queries("projects")
+
+
+async def find(connection: Any, workspace_id: WorkspaceId, name: str) -> Project | None:
+    """Return a project with its current Deployment."""
+    row = await connection.fetchrow(_SQL["with_current"], workspace_id, name)
+    return None if row is None else _project(row)
+
+
+async def list_all(connection: Any, workspace_id: WorkspaceId) -> list[Project]:
+    """Return all projects of a workspace, by name."""
+    return [_project(row) for row in await connection.fetch(_SQL["list"], workspace_id)]
+
+
+async def name_of(connection: Any, project_id: ProjectId) -> str | None:
+    """Return the name of a project."""
+    return await connection.fetchval(_SQL["name_of"], project_id)
+
+
+async def ensure(connection: Any, project_id: UUID, workspace_id: WorkspaceId, name: str) -> ProjectId:
+    """Make the project unless it is there; hold it until the transaction ends."""
+    row = await connection.fetchrow(_SQL["ensure"], project_id, workspace_id, name)
+    return ProjectId(row["id"])
+
+
+async def limits(connection: Any) -> dict[ProjectId, int]:
+    """Return how many Runs of each project may be carried out at once; 0 is no limit."""
+    rows = await connection.fetch(_SQL["limits"])
+    return {ProjectId(row["id"]): row["max_concurrent_runs"] for row in rows}
+
+
+async def add_deployment(
+    connection: Any, deployment_id: DeploymentId, project_id: ProjectId, bundle_sha256: str
+) -> Deployment:
+    """Accept a Deployment of a held project."""
+    row = await connection.fetchrow(_SQL["add_deployment"], deployment_id, project_id, bundle_sha256)
+    return _deployment(row)
+
+
+async def deployment(connection: Any, deployment_id: UUID) -> Deployment | None:
+    """Return one Deployment."""
+    row = await connection.fetchrow(_SQL["deployment"], deployment_id)
+    return None if row is None else _deployment(row)
+
+
+async def deployments(connection: Any, project_id: ProjectId) -> list[Deployment]:
+    """Return all Deployments of a project, newest first."""
+    return [_deployment(row) for row in await connection.fetch(_SQL["deployments"], project_id)]
+
+
+async def begin_deployment(connection: Any, deployment_id: UUID) -> Deployment | None:
+    """Take up a Deployment that is not finished."""
+    row = await connection.fetchrow(_SQL["begin_deployment"], deployment_id)
+    return None if row is None else _deployment(row)
+
+
+async def report_deployment(connection: Any, deployment_id: UUID, line: str) -> None:
+    """Add a line of progress."""
+    await connection.execute(_SQL["report_deployment"], deployment_id, line)
+
+
+async def finish_deployment(connection: Any, deployment_id: UUID, manifest: Manifest) -> bool:
+    """Make a Deployment ready; return whether it was being built."""
+    row = await connection.fetchrow(_SQL["finish_deployment"], deployment_id, _manifest_text(manifest))
+    return row is not None
+
+
+async def fail_deployment(connection: Any, deployment_id: UUID, error: str) -> None:
+    """End a Deployment that cannot be."""
+    await connection.execute(_SQL["fail_deployment"], deployment_id, error)
+
+
+async def make_current(
+    connection: Any, project_id: ProjectId, deployment_id: DeploymentId, limit: int
+) -> bool:
+    """Make the Deployment current; return whether it is, or a newer one already was."""
+    row = await connection.fetchrow(_SQL["make_current"], project_id, deployment_id, limit)
+    return row is not None
+
+
+async def unfinished(connection: Any) -> list[DeploymentId]:
+    """Return Deployments that are neither ready nor failed."""
+    return [DeploymentId(row["id"]) for row in await connection.fetch(_SQL["unfinished"])]
+
+
+async def current_deployments(connection: Any, limit: int) -> list[Deployment]:
+    """Return current Deployments, those with the latest Runs first."""
+    return [_deployment(row) for row in await connection.fetch(_SQL["current_deployments"], limit)]
+
+
+def _project(row: Any) -> Project:
+    return Project(
+        id=ProjectId(row["own_id"]),
+        workspace_id=WorkspaceId(row["workspace_id"]),
+        name=row["name"],
+        current=None if row["id"] is None else _deployment(row),
+        created_at=row["project_created_at"],
+    )
+
+
+def _deployment(row: Any) -> Deployment:
+    created_at: datetime = row["created_at"]
+    return Deployment(
+        id=DeploymentId(row["id"]),
+        project_id=ProjectId(row["project_id"]),
+        number=row["number"],
+        bundle_sha256=row["bundle_sha256"],
+        status=DeploymentStatus(row["status"]),
+        manifest=_manifest(row["manifest"]),
+        error=row["error"],
+        progress=tuple(row["progress"]),
+        created_at=created_at,
+        ended_at=row["ended_at"],
+    )
+
+
+def _manifest_text(manifest: Manifest) -> str:
+    def plain(value: object) -> object:
+        if isinstance(value, timedelta):
+            return value.total_seconds()
+        raise TypeError(f"cannot store a {type(value).__name__} in a manifest")
+
+    return json.dumps(dataclasses.asdict(manifest), default=plain)
+
+
+# A manifest never changes and every `run/start` reads one.
+@functools.lru_cache(maxsize=256)
+def _manifest(text: str | None) -> Manifest | None:
+    if text is None:
+        return None
+    body = json.loads(text)
+    settings = body["settings"]
+    seconds = settings["default_request_timeout"]
+    settings |= {
+        "browser": BrowserKind(settings["browser"]),
+        "isolation": Isolation(settings["isolation"]),
+        "unsupported": tuple(settings["unsupported"]),
+        "default_request_timeout": None if seconds is None else timedelta(seconds=seconds),
+    }
+    return Manifest(
+        apis=tuple(Api(**api) for api in body["apis"]),
+        settings=ProjectSettings(**settings),
+        requirements=Requirements(
+            python=body["requirements"]["python"], packages=tuple(body["requirements"]["packages"])
+        ),
+    )

@@ -1,0 +1,97 @@
+-- find --
+-- A project by its name.
+SELECT * FROM projects WHERE workspace_id = $1 AND name = $2;
+
+-- with_current --
+-- A project by its name, with its current Deployment.
+SELECT projects.id AS own_id, projects.workspace_id, projects.name, projects.created_at AS project_created_at,
+    deployments.*
+FROM projects LEFT JOIN deployments ON deployments.id = projects.current_deployment_id
+WHERE projects.workspace_id = $1 AND projects.name = $2;
+
+-- list --
+-- All projects of a workspace with their current Deployments, by name.
+SELECT projects.id AS own_id, projects.workspace_id, projects.name, projects.created_at AS project_created_at,
+    deployments.*
+FROM projects LEFT JOIN deployments ON deployments.id = projects.current_deployment_id
+WHERE projects.workspace_id = $1 ORDER BY projects.name;
+
+-- name_of --
+-- The name of a project.
+SELECT name FROM projects WHERE id = $1;
+
+-- ensure --
+-- Makes the project unless it is there, and holds it until the transaction ends.
+INSERT INTO projects (id, workspace_id, name) VALUES ($1, $2, $3)
+ON CONFLICT (workspace_id, name) DO UPDATE SET name = excluded.name
+RETURNING *;
+
+-- limits --
+-- What the queue must know of every project.
+SELECT id, max_concurrent_runs FROM projects;
+
+-- add_deployment --
+-- Accepts a Deployment of a locked project.
+INSERT INTO deployments (id, project_id, number, bundle_sha256, status)
+SELECT $1, $2, coalesce(max(number), 0) + 1, $3, 'pending' FROM deployments WHERE project_id = $2
+RETURNING *;
+
+-- deployment --
+-- One Deployment.
+SELECT * FROM deployments WHERE id = $1;
+
+-- deployments --
+-- All Deployments of a project, newest first.
+SELECT * FROM deployments WHERE project_id = $1 ORDER BY number DESC;
+
+-- begin_deployment --
+-- A Worker takes up a Deployment, the first time or again after the one before it died.
+UPDATE deployments SET status = 'building', progress = '{}'
+WHERE id = $1 AND status IN ('pending', 'building')
+RETURNING *;
+
+-- report_deployment --
+-- Tells who deploys how it goes.
+WITH reported AS (
+    UPDATE deployments SET progress = progress || $2::text
+    WHERE id = $1 AND status = 'building'
+    RETURNING id
+)
+SELECT pg_notify('runwright', 'deployment:' || id) FROM reported;
+
+-- finish_deployment --
+-- Makes a Deployment ready.
+UPDATE deployments SET status = 'ready', manifest = $2, ended_at = clock_timestamp()
+WHERE id = $1 AND status = 'building'
+RETURNING *;
+
+-- fail_deployment --
+-- Ends a Deployment that cannot be, with what its author must read.
+WITH failed AS (
+    UPDATE deployments SET status = 'failed', error = $2, ended_at = clock_timestamp()
+    WHERE id = $1 AND status IN ('pending', 'building')
+    RETURNING id
+)
+SELECT pg_notify('runwright', 'deployment:' || id) FROM failed;
+
+-- make_current --
+-- Makes a ready Deployment the current one, unless a newer one already is.
+UPDATE projects SET current_deployment_id = $2, max_concurrent_runs = $3
+WHERE id = $1 AND NOT EXISTS (
+    SELECT FROM deployments AS current, deployments AS mine
+    WHERE current.id = projects.current_deployment_id AND mine.id = $2 AND current.number > mine.number
+)
+RETURNING id;
+
+-- unfinished --
+-- Deployments that are neither ready nor failed.
+SELECT id FROM deployments
+WHERE status IN ('pending', 'building') AND created_at < clock_timestamp() - interval '3 seconds';
+
+-- current_deployments --
+-- Every current Deployment, those with the latest Runs first.
+SELECT deployments.*,
+    (SELECT max(runs.created_at) FROM runs WHERE runs.project_id = projects.id) AS last_run_at
+FROM projects JOIN deployments ON deployments.id = projects.current_deployment_id
+ORDER BY last_run_at DESC NULLS LAST
+LIMIT $1;

@@ -1,0 +1,187 @@
+-- insert --
+-- Accepts a Run and gives it its turn: behind all of its own project's, beside the head of the others'.
+WITH head AS (
+    SELECT min(turn) AS turn FROM runs WHERE status = 'pending'
+), own AS (
+    SELECT max(turn) AS turn FROM runs WHERE status = 'pending' AND project_id = $3
+)
+INSERT INTO runs (
+    id, workspace_id, project_id, deployment_id, api, parameters, sealed_proxy, save_trace,
+    request_timeout, maximum_attempts, idempotency_key, request_sha256, turn
+)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+    greatest(coalesce(head.turn, 0), coalesce(own.turn + 1, 0))
+FROM head, own
+RETURNING *;
+
+-- find_idempotent --
+-- The Run that a key already made in this project within its day.
+SELECT * FROM runs
+WHERE project_id = $1 AND idempotency_key = $2 AND created_at > clock_timestamp() - interval '24 hours';
+
+-- forget_idempotency_key --
+-- Lets a key older than its day be used again.
+UPDATE runs SET idempotency_key = NULL
+WHERE project_id = $1 AND idempotency_key = $2 AND created_at <= clock_timestamp() - interval '24 hours';
+
+-- get --
+-- One Run.
+SELECT * FROM runs WHERE id = $1;
+
+-- lock --
+-- One Run, held until the transaction ends.
+SELECT * FROM runs WHERE id = $1 FOR UPDATE;
+
+-- claim_first --
+-- Begins the first Attempt of a waiting Run: the usual case, in one statement.
+WITH claimed AS (
+    UPDATE runs
+    SET status = 'started', attempt = 1, fence = fence + 1, worker_id = $2,
+        started_at = clock_timestamp()
+    WHERE id = $1 AND status = 'pending' AND cancel_requested_at IS NULL
+    RETURNING *
+), begun AS (
+    INSERT INTO attempts (run_id, number, fence, worker_id)
+    SELECT id, attempt, fence, worker_id FROM claimed
+)
+SELECT * FROM claimed;
+
+-- claim_next --
+-- Begins another Attempt of a started Run that is locked.
+WITH claimed AS (
+    UPDATE runs
+    SET attempt = attempt + 1, fence = fence + 1, worker_id = $2
+    WHERE id = $1 AND status = 'started'
+    RETURNING *
+), begun AS (
+    INSERT INTO attempts (run_id, number, fence, worker_id)
+    SELECT id, attempt, fence, worker_id FROM claimed
+)
+SELECT * FROM claimed;
+
+-- lose_attempts --
+-- Ends the Attempts of a locked Run whose Worker is gone.
+UPDATE attempts
+SET status = 'failed', ended_at = clock_timestamp(), failure = $2
+WHERE run_id = $1 AND status = 'started'
+RETURNING *;
+
+-- attempts --
+-- All Attempts of a Run, in order.
+SELECT * FROM attempts WHERE run_id = $1 ORDER BY number;
+
+-- end_attempt --
+-- Ends the Attempt of that fence, unless it was lost meanwhile.
+UPDATE attempts
+SET status = $3, failure = $4, author_started_at = $5, ended_at = clock_timestamp()
+WHERE run_id = $1 AND fence = $2 AND status = 'started'
+RETURNING number;
+
+-- finish --
+-- Turns a Run terminal under its fence, with its last Attempt; nothing happens under an old fence.
+WITH ended AS (
+    UPDATE runs
+    SET status = $3, result = $4, extended_payloads = $5, failure = $6, cancellation = $7,
+        ended_at = clock_timestamp(), worker_id = NULL
+    WHERE id = $1 AND fence = $2 AND status = 'started'
+    RETURNING id
+), ended_attempt AS (
+    UPDATE attempts
+    SET status = $3, failure = $8, author_started_at = $9, ended_at = clock_timestamp()
+    FROM ended
+    WHERE run_id = ended.id AND fence = $2 AND attempts.status = 'started'
+)
+SELECT id, pg_notify('runwright', 'run:' || id) FROM ended;
+
+-- retry --
+-- Ends an Attempt and leaves the Run waiting for its next one, under its fence.
+WITH waiting AS (
+    UPDATE runs SET worker_id = NULL WHERE id = $1 AND fence = $2 AND status = 'started'
+    RETURNING id
+), ended_attempt AS (
+    UPDATE attempts
+    SET status = 'failed', failure = $3, author_started_at = $4, ended_at = clock_timestamp()
+    FROM waiting
+    WHERE run_id = waiting.id AND fence = $2 AND attempts.status = 'started'
+)
+SELECT id FROM waiting;
+
+-- give_back --
+-- Undoes a claim: the Attempt was interrupted by us and does not count.
+WITH returned AS (
+    UPDATE runs SET attempt = attempt - 1, worker_id = NULL
+    WHERE id = $1 AND fence = $2 AND status = 'started'
+    RETURNING id
+)
+DELETE FROM attempts USING returned
+WHERE run_id = returned.id AND fence = $2 AND status = 'started'
+RETURNING number;
+
+-- cancel_pending --
+-- Cancels a Run that no Worker has begun.
+UPDATE runs SET status = 'canceled', cancellation = $2, ended_at = clock_timestamp()
+WHERE id = $1 AND status = 'pending'
+RETURNING id;
+
+-- request_cancel --
+-- Asks the Worker that carries out the Run to cancel it.
+UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
+WHERE id = $1 AND status = 'started'
+RETURNING id;
+
+-- cancel_pending_of_project --
+-- Cancels every Run of a project that no Worker has begun.
+UPDATE runs SET status = 'canceled', cancellation = $2, ended_at = clock_timestamp()
+WHERE project_id = $1 AND status = 'pending'
+RETURNING id;
+
+-- interrupted --
+-- Of the given Runs and fences: those that were asked to cancel, or are no longer under that fence.
+SELECT held.id, (runs.fence <> held.fence OR runs.status <> 'started') AS is_lost
+FROM unnest($1::text[], $2::integer[]) AS held (id, fence)
+JOIN runs ON runs.id = held.id
+WHERE runs.cancel_requested_at IS NOT NULL OR runs.fence <> held.fence OR runs.status <> 'started';
+
+-- unfinished --
+-- Runs that are not terminal and were not touched just now, oldest first.
+SELECT id, project_id, turn FROM runs
+WHERE status IN ('pending', 'started') AND created_at < clock_timestamp() - interval '3 seconds'
+ORDER BY created_at
+LIMIT $1;
+
+-- page --
+-- Runs of a project, newest first, from a cursor on.
+SELECT * FROM runs
+WHERE project_id = $1
+    AND ($2::text IS NULL OR api = $2)
+    AND ($3::text IS NULL OR status = $3)
+    AND ($4::timestamptz IS NULL OR (created_at, id) < ($4, $5))
+ORDER BY created_at DESC, id DESC
+LIMIT $6;
+
+-- add_log_lines --
+-- Keeps lines of an Attempt's log and tells who follows it.
+WITH added AS (
+    INSERT INTO log_lines (run_id, attempt, at, stream, level, text)
+    SELECT $1, $2, line.at, line.stream, line.level, line.text
+    FROM unnest($3::timestamptz[], $4::text[], $5::text[], $6::text[]) AS line (at, stream, level, text)
+)
+SELECT pg_notify('runwright', 'run:' || $1);
+
+-- log_lines --
+-- Lines of a Run's log after an id.
+SELECT * FROM log_lines WHERE run_id = $1 AND id > $2 ORDER BY id LIMIT $3;
+
+-- add_file --
+-- Puts a stored blob on a Run.
+INSERT INTO files (run_id, attempt, kind, name, size_bytes, blob)
+VALUES ($1, $2, $3, $4, $5, $6)
+RETURNING id;
+
+-- files --
+-- The files of a Run.
+SELECT * FROM files WHERE run_id = $1 ORDER BY id;
+
+-- file --
+-- One file of a Run.
+SELECT * FROM files WHERE run_id = $1 AND id = $2;
