@@ -1,0 +1,117 @@
+"""Makes an accepted Deployment ready: unpack, environment, imports, a warm Runner, current."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+from runwright import protocol, telemetry
+from runwright.control import deployments
+from runwright.control.platform import Platform
+from runwright.domain.projects import Api, Deployment, Manifest
+from runwright.errors import AuthorError, RunwrightError
+from runwright.execution import environments, installed, project_folder
+from runwright.execution.installed import Installed
+from runwright.execution.launcher import Launcher
+from runwright.execution.pool import Pool, RunnerFailure
+from runwright.execution.runner_process import Exited, RawLine
+
+log = telemetry.logger(__name__)
+
+_MAX_OUTPUT_LINES = 50
+
+
+class DeployFlow:
+    """The flow of every Deployment on one Worker."""
+
+    def __init__(self, platform: Platform, pool: Pool, launcher: Launcher) -> None:
+        self._platform = platform
+        self._pool = pool
+        self._launcher = launcher
+
+    async def look(self, entry_id: str) -> timedelta | None:
+        """Build the Deployment named by a queue entry, if it is not finished."""
+        deployment_id = UUID(entry_id.removeprefix("deployment:"))
+        deployment = await deployments.begin(self._platform, deployment_id)
+        if deployment is None:
+            return None
+        try:
+            manifest = await self._build(deployment)
+        except AuthorError as error:
+            await deployments.fail(self._platform, deployment_id, error.message)
+        except (RunwrightError, RunnerFailure) as error:
+            await deployments.fail(self._platform, deployment_id, f"The platform failed: {error}")
+        else:
+            await deployments.finish(self._platform, deployment, manifest)
+        return None
+
+    async def _build(self, deployment: Deployment) -> Manifest:
+        async def report(line: str) -> None:
+            await deployments.report(self._platform, deployment.id, line)
+
+        root = await installed.folder(self._platform, deployment.bundle_sha256)
+        found = await asyncio.to_thread(project_folder.read, root)
+        for setting in found.settings.unsupported:
+            await report(f"The setting `{setting}` has no meaning here and is ignored")
+        environment = await environments.ensure(self._platform.settings, found.requirements, report)
+        await report("Importing every API")
+        candidate = Installed(
+            deployment_id=deployment.id,
+            root=root,
+            python=environment.python,
+            settings=found.settings,
+            apis=(),
+        )
+        apis = await self._inspect(candidate)
+        await report(f"Found {len(apis)} APIs: " + ", ".join(api.name for api in apis))
+        manifest = Manifest(apis=apis, settings=found.settings, requirements=found.requirements)
+        await report("Starting a warm runner")
+        ready = await installed.from_manifest(self._platform, deployment, manifest)
+        await self._pool.wait_warm(ready)
+        return manifest
+
+    async def _inspect(self, candidate: Installed) -> tuple[Api, ...]:
+        """Import everything in the real environment; raise AuthorError with what went wrong."""
+        said: list[str] = []
+        runner = await self._launcher.spawn(candidate, mode="inspect")
+        try:
+            async with asyncio.timeout(self._platform.settings.inspect_timeout.total_seconds()):
+                while True:
+                    event = await runner.receive()
+                    match event:
+                        case protocol.Inspected():
+                            return _apis(event)
+                        case protocol.Log() | RawLine():
+                            said.append(event.text)
+                        case Exited():
+                            output = "\n".join(said[-_MAX_OUTPUT_LINES:])
+                            raise AuthorError(
+                                f"Importing the project ended the process: {event.description}.\n{output}"
+                            )
+                        case _:
+                            continue
+        except TimeoutError as error:
+            seconds = self._platform.settings.inspect_timeout.total_seconds()
+            raise AuthorError(
+                f"Importing the project took more than {seconds:g} s: "
+                "does a module do its work when it is imported?"
+            ) from error
+        finally:
+            await runner.kill()
+
+
+def _apis(inspected: protocol.Inspected) -> tuple[Api, ...]:
+    if inspected.error is not None:
+        raise AuthorError(inspected.error)
+    if not inspected.apis:
+        raise AuthorError("The project has no API: put a file with an `async def automation` in `api`.")
+    return tuple(
+        Api(
+            name=str(each["name"]),
+            description=each.get("description"),
+            parameters_schema=each.get("parameters_schema"),
+            result_schema=each.get("result_schema"),
+        )
+        for each in inspected.apis
+    )

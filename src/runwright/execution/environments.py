@@ -1,0 +1,154 @@
+"""Environments: the virtual environment a Deployment runs in, made by uv, shared by content.
+
+A project without requirements runs on the platform's own interpreter. Any other gets a folder named
+by the hash of its interpreter and requirements; a lock file makes one process build it and the
+others wait, and a marker written last tells a finished one from what a crash left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from uv import find_uv_bin
+
+from runwright import config
+from runwright.config import Settings
+from runwright.domain.projects import Requirements
+from runwright.errors import AuthorError
+
+Report = Callable[[str], Awaitable[None]]
+_MARKER = "runwright-environment.json"
+_LOCK_POLL_SECONDS = 0.2
+_PLAYWRIGHT = re.compile(r"^playwright($|[^A-Za-z0-9._-])", re.IGNORECASE)
+_OLDEST_PYTHON = ">=3.11"
+_MAX_OUTPUT_LINES = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Environment:
+    """Where a Deployment's code finds its interpreter."""
+
+    id: str
+    python: Path
+
+
+async def ensure(settings: Settings, requirements: Requirements, report: Report) -> Environment:
+    """Return the Environment of the requirements, building it if it is not there.
+
+    Raises:
+        AuthorError: the requirements cannot be met, with what uv said.
+    """
+    specifier = _specifier(requirements)
+    own_version = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    is_own_fit = specifier.contains(own_version)
+    if not requirements.packages and is_own_fit:
+        return Environment(id="platform", python=Path(sys.executable))
+    interpreter = sys.executable if is_own_fit else str(specifier)
+    packages = _packages(requirements)
+    wanted = json.dumps({"interpreter": interpreter, "packages": packages}, sort_keys=True)
+    identifier = hashlib.sha256(wanted.encode()).hexdigest()[:24]
+    directory = settings.data_dir / "environments" / identifier
+    environment = Environment(id=identifier, python=directory / "bin" / "python")
+    if (directory / _MARKER).is_file():
+        return environment
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    async with _locked(directory.with_suffix(".lock")):
+        if not (directory / _MARKER).is_file():
+            await report(f"Building an environment of {len(packages)} requirements")
+            await _build(settings, directory, interpreter, packages, report)
+            (directory / _MARKER).write_text(wanted)
+    return environment
+
+
+async def _build(
+    settings: Settings, directory: Path, interpreter: str, packages: list[str], report: Report
+) -> None:
+    await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+    listed = directory.with_suffix(".txt")
+    listed.write_text("\n".join(packages) + "\n")
+    deadline = asyncio.get_running_loop().time() + settings.environment_timeout.total_seconds()
+    try:
+        for arguments in (
+            ["venv", "--quiet", "--python", interpreter, str(directory)],
+            ["pip", "install", "--python", str(directory / "bin" / "python"), "--requirements", str(listed)],
+        ):
+            left = deadline - asyncio.get_running_loop().time()
+            await _uv(arguments, left, report)
+    except BaseException:
+        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        raise
+
+
+async def _uv(arguments: list[str], seconds: float, report: Report) -> None:
+    process = await asyncio.create_subprocess_exec(
+        find_uv_bin(),
+        "--no-progress",
+        "--color=never",
+        "--no-config",
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=config.build_environment(),
+        start_new_session=True,
+    )
+    said: list[str] = []
+    try:
+        async with asyncio.timeout(max(seconds, 0)):
+            assert process.stdout is not None
+            async for line in process.stdout:
+                said.append(line.decode(errors="replace").rstrip())
+                await report(said[-1])
+            code = await process.wait()
+    except TimeoutError as error:
+        raise AuthorError("The environment took too long to build and was given up.") from error
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    if code != 0:
+        raise AuthorError("The environment cannot be built:\n" + "\n".join(said[-_MAX_OUTPUT_LINES:]))
+
+
+def _specifier(requirements: Requirements) -> SpecifierSet:
+    try:
+        return SpecifierSet(requirements.python or "") & SpecifierSet(_OLDEST_PYTHON)
+    except InvalidSpecifier as error:
+        raise AuthorError(f"pyproject.toml: `requires-python` cannot be read: {requirements.python!r}") from error
+
+
+def _packages(requirements: Requirements) -> list[str]:
+    packages = list(requirements.packages)
+    if not any(_PLAYWRIGHT.match(each) for each in packages):
+        packages.append(f"playwright=={version('playwright')}")
+    return packages
+
+
+@asynccontextmanager
+async def _locked(file: Path) -> AsyncIterator[None]:
+    """Hold a lock file; the lock goes with the process, whatever ends it."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(_LOCK_POLL_SECONDS)
+        yield
+    finally:
+        os.close(descriptor)

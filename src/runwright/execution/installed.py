@@ -1,0 +1,73 @@
+"""What of a Deployment lies on this machine: its unpacked Bundle and its Environment."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from runwright.adapters import bundles
+from runwright.control.platform import Platform
+from runwright.domain.ids import DeploymentId
+from runwright.domain.projects import Deployment, Manifest, ProjectSettings
+from runwright.errors import NotFound, PlatformError
+from runwright.execution import environments
+from runwright.storage import projects as rows
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Installed:
+    """A Deployment that Runners can be started for."""
+
+    deployment_id: DeploymentId
+    root: Path
+    """The unpacked project."""
+    python: Path
+    settings: ProjectSettings
+    apis: tuple[str, ...]
+
+
+async def folder(platform: Platform, bundle_sha256: str) -> Path:
+    """Return the unpacked Bundle, fetching and unpacking it the first time."""
+    directory = platform.settings.data_dir / "deployments" / bundle_sha256
+    if directory.is_dir():
+        return directory
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    archive = directory.with_name(f"{bundle_sha256}.{uuid.uuid4().hex}.tar.gz")
+    try:
+        await platform.blobs.fetch(bundles.blob_key(bundle_sha256), archive)
+        await asyncio.to_thread(bundles.unpack, archive, directory, platform.settings.max_bundle_bytes)
+    finally:
+        archive.unlink(missing_ok=True)
+    return directory
+
+
+async def install(platform: Platform, deployment_id: DeploymentId) -> Installed:
+    """Return a ready Deployment with everything it needs on this machine.
+
+    Raises:
+        PlatformError: it is not ready.
+        NotFound: its Bundle is no longer stored.
+    """
+    deployment = await rows.deployment(platform.database, deployment_id)
+    if deployment is None:
+        raise NotFound(f"There is no deployment `{deployment_id}`.")
+    if deployment.manifest is None:
+        raise PlatformError(f"Deployment `{deployment_id}` is not ready.")
+    return await from_manifest(platform, deployment, deployment.manifest)
+
+
+async def from_manifest(platform: Platform, deployment: Deployment, manifest: Manifest) -> Installed:
+    """Return the Deployment installed as its manifest says."""
+
+    async def silent(_line: str) -> None: ...
+
+    environment = await environments.ensure(platform.settings, manifest.requirements, silent)
+    return Installed(
+        deployment_id=deployment.id,
+        root=await folder(platform, deployment.bundle_sha256),
+        python=environment.python,
+        settings=manifest.settings,
+        apis=tuple(api.name for api in manifest.apis),
+    )

@@ -1,0 +1,73 @@
+"""Writes an Attempt's log lines to the database in small batches while it runs, bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from runwright import telemetry
+from runwright.control import attempts
+from runwright.control.attempts import Claim
+from runwright.control.platform import Platform
+from runwright.domain.runs import LogLine
+from runwright.storage import database
+
+log = telemetry.logger(__name__)
+
+_FLUSH_SECONDS = 0.15
+_MAX_LINE_LENGTH = 32_768
+_LINE_OVERHEAD_BYTES = 64
+
+
+class LogWriter:
+    """Takes lines as they come and keeps up to `max_log_bytes` of them, then a marker."""
+
+    def __init__(self, platform: Platform, claim: Claim) -> None:
+        self._platform = platform
+        self._claim = claim
+        self._lines: list[LogLine] = []
+        self._bytes_left = platform.settings.max_log_bytes
+        self._flushing: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+
+    def add(self, at: datetime, stream: str, level: str, text: str) -> None:
+        """Take one line; what PostgreSQL cannot hold in it is replaced."""
+        if self._bytes_left <= 0:
+            return
+        if len(text) > _MAX_LINE_LENGTH:
+            text = text[:_MAX_LINE_LENGTH] + f"… ({len(text) - _MAX_LINE_LENGTH} characters cut)"
+        clean = text.replace("\0", "�").encode("utf-8", "replace").decode()
+        self._bytes_left -= len(clean) + _LINE_OVERHEAD_BYTES
+        self._append(at, stream, level, clean)
+        if self._bytes_left <= 0:
+            limit = self._platform.settings.max_log_bytes
+            self._append(at, "platform", "warning", f"the log is cut here: more than {limit} bytes")
+
+    def add_own(self, text: str) -> None:
+        """Add a line of the platform's own, which no bound cuts."""
+        self._append(datetime.now(UTC), "platform", "warning", text)
+
+    async def flush(self) -> None:
+        """Write what is there; lines that cannot be written stay for the next time."""
+        async with self._lock:
+            lines, self._lines = self._lines, []
+            if not lines:
+                return
+            try:
+                await attempts.add_log_lines(self._platform, self._claim, lines)
+            except Exception as error:
+                if not database.is_connection_lost(error):
+                    log.exception("log lines lost", event_name="log_lost", run_id=self._claim.run_id)
+                    return
+                self._lines = lines + self._lines
+
+    def _append(self, at: datetime, stream: str, level: str, text: str) -> None:
+        self._lines.append(
+            LogLine(id=0, attempt=self._claim.attempt, at=at, stream=stream, level=level, text=text)
+        )
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush_soon())
+
+    async def _flush_soon(self) -> None:
+        await asyncio.sleep(_FLUSH_SECONDS)
+        await self.flush()
