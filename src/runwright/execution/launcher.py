@@ -1,0 +1,110 @@
+"""Starts Runners for Deployments: which browser, which folder, which environment."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from pathlib import Path
+
+from runwright import config, protocol
+from runwright.config import Settings
+from runwright.domain.projects import BrowserKind, Isolation
+from runwright.errors import PlatformError
+from runwright.execution import browsers, runner_process
+from runwright.execution.browsers import Browsers
+from runwright.execution.installed import Installed
+from runwright.execution.runner_process import Exited, RawLine, RunnerProcess
+
+_MAX_OUTPUT_LINES = 20
+
+
+class Launcher:
+    """Starts Runners; one for each Worker."""
+
+    def __init__(self, settings: Settings, found: Browsers, author_side: Path) -> None:
+        self._settings = settings
+        self._browsers = found
+        self._author_side = author_side
+        self._directory = settings.data_dir / "runners"
+
+    @classmethod
+    async def open(cls, settings: Settings) -> Launcher:
+        """Find the browsers and stage the author side; sweep what dead Workers left behind.
+
+        Raises:
+            ConfigError: there is no Chromium on this machine.
+        """
+        found = browsers.find(settings)
+        runner_process.become_subreaper()
+        directory = settings.data_dir / "runners"
+        directory.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(runner_process.sweep_leftovers, directory)
+        author_side = await asyncio.to_thread(
+            runner_process.stage_author_side, settings.data_dir / "author-side"
+        )
+        return cls(settings, found, author_side)
+
+    async def launch(self, deployment: Installed) -> RunnerProcess:
+        """Start a Runner and return it when it is ready for an Attempt.
+
+        Raises:
+            PlatformError: it died or took too long; with what it said.
+        """
+        runner = await self.spawn(deployment, mode="run")
+        said: list[str] = []
+        try:
+            async with asyncio.timeout(self._settings.runner_start_timeout.total_seconds()):
+                while True:
+                    event = await runner.receive()
+                    match event:
+                        case protocol.Ready():
+                            return runner
+                        case protocol.Log() | RawLine():
+                            said.append(event.text)
+                        case Exited():
+                            output = "\n".join(said[-_MAX_OUTPUT_LINES:])
+                            raise PlatformError(f"a runner died while it started: {event.description}\n{output}")
+                        case _:
+                            continue
+        except TimeoutError as error:
+            await runner.kill()
+            output = "\n".join(said[-_MAX_OUTPUT_LINES:])
+            raise PlatformError(f"a runner took too long to start\n{output}") from error
+        except BaseException:
+            await runner.kill()
+            raise
+
+    async def spawn(self, deployment: Installed, *, mode: str) -> RunnerProcess:
+        """Start a Runner's process and tell it what it is for."""
+        settings = deployment.settings
+        directory = self._directory / uuid.uuid4().hex
+        runner = await runner_process.launch(
+            python=deployment.python,
+            directory=directory,
+            author_side=self._author_side,
+            environment=config.author_environment(),
+        )
+        browser = protocol.Browser(
+            executable=self._browsers.executable(is_shell=settings.browser is BrowserKind.SHELL),
+            headless=not settings.headful,
+            is_shell=self._browsers.is_shell(is_shell=settings.browser is BrowserKind.SHELL),
+            arguments=self._settings.chromium_args,
+            sandbox=not config.is_root(),
+            window_width=settings.window_width,
+            window_height=settings.window_height,
+            user_agent=settings.user_agent,
+        )
+        await runner.send(
+            protocol.Setup(
+                mode=mode,
+                project_root=str(deployment.root),
+                files_directory=str(runner.files_directory),
+                browser=browser,
+                max_result_bytes=self._settings.max_result_bytes,
+                max_memory_bytes=self._settings.runner_memory_bytes,
+                max_attempts=self._settings.runner_max_attempts,
+                is_isolated=settings.isolation is Isolation.PROCESS,
+                apis=deployment.apis,
+            )
+        )
+        return runner

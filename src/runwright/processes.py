@@ -1,0 +1,193 @@
+"""Composition roots: which parts make a server, a worker, or both. The only wiring there is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+
+from runwright import config, telemetry
+from runwright.adapters import blobs, engine, signals, vault
+from runwright.config import Settings
+from runwright.control import keys
+from runwright.control.platform import Platform
+from runwright.errors import ConfigError
+from runwright.execution import worker
+from runwright.storage import database, embedded
+from runwright.web import app
+
+log = telemetry.logger(__name__)
+
+_POOL_MIN = 4
+_POOL_MAX = 24
+_HTTP_DRAIN_SECONDS = 5
+_BACKLOG = 2048
+
+
+async def serve(settings: Settings, *, with_worker: bool = True) -> None:
+    """Answer HTTP, and carry out Runs unless told not to, until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: the port is taken, the data directory is in use, a setting is wrong.
+    """
+    telemetry.configure(settings.log_format)
+    listening = _bind(settings)
+    stopping = _stop_on_signals()
+    async with _platform(settings) as platform, contextlib.AsyncExitStack() as stack:
+        url = f"http://{_shown_host(settings.host)}:{listening.getsockname()[1]}"
+        await _write_connection(platform, url)
+        working: asyncio.Task[None] | None = None
+        begun: worker.Worker | None = None
+        if with_worker:
+            begun = await stack.enter_async_context(worker.begin(platform))
+            working = asyncio.create_task(begun.serve(), name="worker")
+        server = _Server(
+            uvicorn.Config(
+                app.create(platform),
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                backlog=_BACKLOG,
+                timeout_graceful_shutdown=_HTTP_DRAIN_SECONDS,
+                server_header=False,
+            )
+        )
+        answering = asyncio.create_task(server.serve(sockets=[listening]), name="server")
+        _say_ready(url, settings)
+        await _until_over(stopping, [task for task in (working, answering) if task is not None])
+        if begun is not None and working is not None:
+            begun.stop()
+            await working
+        server.should_exit = True
+        await answering
+
+
+async def work(settings: Settings) -> None:
+    """Carry out Runs of the installation at `RUNWRIGHT_DATABASE_URL` until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: there is no database URL, or a setting is wrong.
+    """
+    telemetry.configure(settings.log_format)
+    if settings.database_url is None:
+        raise ConfigError("A worker of its own needs `RUNWRIGHT_DATABASE_URL`; `runwright serve` has one inside.")
+    stopping = _stop_on_signals()
+    async with _platform(settings) as platform, worker.begin(platform) as begun:
+        working = asyncio.create_task(begun.serve(), name="worker")
+        print(f"runwright worker is ready with {begun.slots} slots", flush=True)  # noqa: T201
+        await _until_over(stopping, [working])
+        begun.stop()
+        await working
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: stopping is ordered here, worker first."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def _platform(settings: Settings) -> AsyncIterator[Platform]:
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    async with contextlib.AsyncExitStack() as stack:
+        if settings.database_url is None:
+            server = await stack.enter_async_context(embedded.run(settings.data_dir / "postgresql"))
+            url = server.url
+        else:
+            url = settings.database_url
+        pool = await stack.enter_async_context(
+            database.connect(url, min_size=_POOL_MIN, max_size=_POOL_MAX)
+        )
+        await database.migrate(pool)
+        async with pool.acquire() as connection:
+            await engine.install(connection)
+        secret = settings.secret_key or vault.read_or_make_key(settings.data_dir / "secret.key")
+        yield Platform(
+            settings=settings,
+            database=pool,
+            blobs=blobs.open_store(settings.blobs, settings.data_dir / "blobs"),
+            signals=await stack.enter_async_context(signals.listen(url)),
+            vault=vault.Vault(secret),
+        )
+
+
+def _bind(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigError(
+                f"Port {settings.port} on {settings.host} is taken: stop what uses it, or choose another with `--port`."
+            ) from error
+        raise ConfigError(f"Cannot listen on {settings.host}:{settings.port}: {error}") from error
+    listening.listen(_BACKLOG)
+    listening.setblocking(False)
+    return listening
+
+
+def _shown_host(host: str) -> str:
+    if host in ("0.0.0.0", "::"):  # noqa: S104
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def _until_over(stopping: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+    """Return when told to stop, or when a part ended by itself; its error comes up later."""
+    waiting = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+
+
+async def _write_connection(platform: Platform, url: str) -> None:
+    file = platform.settings.connection_file
+    known = await asyncio.to_thread(_read_connection, file)
+    workspace_id, secret = await keys.ensure_first(platform, known.get("api_key"))
+    body = {"url": url, "workspace_id": str(workspace_id), "api_key": secret}
+    await asyncio.to_thread(_write_private, file, json.dumps(body, indent=2) + "\n")
+
+
+def _read_connection(file: Path) -> dict[str, str]:
+    try:
+        return json.loads(file.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+
+
+def _write_private(file: Path, text: str) -> None:
+    temporary = file.with_name(f"{file.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(text)
+    temporary.replace(file)
+
+
+def _say_ready(url: str, settings: Settings) -> None:
+    print(f"runwright is ready at {url} (connection: {settings.connection_file})", flush=True)  # noqa: T201
+    if config.is_root():
+        print("warning: running as root, so Chromium's own sandbox is off", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,198 @@
+"""The connection to PostgreSQL: the pool, transactions, migrations, and the named queries."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from runwright.errors import ConfigError
+
+_OLDEST_MAJOR = 14
+_CONNECT_SECONDS = 30
+_STATEMENT_SECONDS = 60
+_MIGRATION_LOCK = 7_240_116
+_MIGRATION_NAME = re.compile(r"(\d{4})_(pre|post)_([a-z0-9_]+)\.sql")
+_QUERY_HEAD = re.compile(r"^-- ([a-z_]+) --$", re.MULTILINE)
+_LOST = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InterfaceError,
+    TimeoutError,
+)
+_MIGRATIONS = Path(str(resources.files("runwright.storage") / "migrations"))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Migration:
+    """One numbered step of the schema."""
+
+    number: int
+    name: str
+    is_before_code: bool
+    """`pre` runs before the new code starts, `post` after the old code is gone."""
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """Return what shows that an applied step was changed afterwards."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+@asynccontextmanager
+async def connect(url: str, *, min_size: int, max_size: int) -> AsyncIterator[asyncpg.Pool[Any]]:
+    """Open a pool, waiting up to 30 s for the database to answer.
+
+    Raises:
+        ConfigError: it cannot be reached, refuses us, or is older than PostgreSQL 14.
+    """
+    pool = await _patient_pool(url, min_size, max_size)
+    try:
+        await check_version(pool)
+        yield pool
+    finally:
+        try:
+            async with asyncio.timeout(5):
+                await pool.close()
+        except TimeoutError:
+            pool.terminate()
+
+
+@asynccontextmanager
+async def transaction(connection: Any) -> AsyncIterator[None]:
+    """Commit what the block does, or nothing of it."""
+    async with connection.transaction():
+        yield
+
+
+def is_connection_lost(error: BaseException) -> bool:
+    """Return whether the database went away, so that the same may succeed later."""
+    return isinstance(error, _LOST)
+
+
+async def check_version(pool: asyncpg.Pool[Any]) -> None:
+    """Refuse a PostgreSQL that is too old.
+
+    Raises:
+        ConfigError: it is; names the version found.
+    """
+    found = int(await pool.fetchval("SELECT current_setting('server_version_num')::int"))
+    if found < _OLDEST_MAJOR * 10_000:
+        raise ConfigError(f"The database is PostgreSQL {found // 10_000}; at least {_OLDEST_MAJOR} is needed.")
+
+
+def migrations(directory: Path = _MIGRATIONS) -> list[Migration]:
+    """Return the steps in order.
+
+    Raises:
+        ConfigError: a file's name is none, or a number is missing or taken twice.
+    """
+    found: list[Migration] = []
+    for file in sorted(directory.glob("*.sql")):
+        parts = _MIGRATION_NAME.fullmatch(file.name)
+        if parts is None or int(parts[1]) != len(found) + 1:
+            raise ConfigError(f"Not the next migration: {file.name}")
+        found.append(
+            Migration(
+                number=int(parts[1]),
+                name=parts[3],
+                is_before_code=parts[2] == "pre",
+                sql=file.read_text(encoding="utf-8"),
+            )
+        )
+    return found
+
+
+async def migrate(pool: asyncpg.Pool[Any], directory: Path = _MIGRATIONS) -> list[int]:
+    """Apply the steps that are missing, one process at a time; return their numbers.
+
+    Raises:
+        ConfigError: an applied step was changed since, or the database is newer than this code.
+    """
+    steps = await asyncio.to_thread(migrations, directory)
+    async with pool.acquire() as connection:
+        await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
+        try:
+            return await _apply(connection, steps)
+        finally:
+            await connection.execute("SELECT pg_advisory_unlock($1)", _MIGRATION_LOCK)
+
+
+@cache
+def queries(name: str) -> Mapping[str, str]:
+    """Return the named statements of `sql/<name>.sql`.
+
+    A statement begins with a line `-- its_name --`; comments go along to the server, where they
+    help whoever reads its log.
+    """
+    text = (resources.files("runwright.storage") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    parts = _QUERY_HEAD.split(text)
+    found = dict(zip(parts[1::2], (part.strip().rstrip(";") for part in parts[2::2]), strict=True))
+    if len(found) != len(parts) // 2:
+        raise ConfigError(f"sql/{name}.sql names a statement twice")
+    return found
+
+
+async def _apply(connection: Any, steps: list[Migration]) -> list[int]:
+    await connection.execute(
+        "CREATE TABLE IF NOT EXISTS schema_migrations (number integer PRIMARY KEY, name text NOT NULL,"
+        " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
+    )
+    rows = await connection.fetch("SELECT number, name, checksum FROM schema_migrations ORDER BY number")
+    applied = {row["number"]: row for row in rows}
+    if applied and max(applied) > len(steps):
+        raise ConfigError(
+            f"The database has migration {max(applied)}, this version of Runwright knows {len(steps)}: "
+            "start a version at least as new as the one that ran last."
+        )
+    done: list[int] = []
+    for step in steps:
+        known = applied.get(step.number)
+        if known is not None:
+            if known["checksum"] != step.checksum:
+                raise ConfigError(f"Migration {step.number} ({step.name}) was changed after it was applied.")
+            continue
+        async with connection.transaction():
+            await connection.execute(step.sql)
+            await connection.execute(
+                "INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)",
+                step.number,
+                step.name,
+                step.checksum,
+            )
+        done.append(step.number)
+    return done
+
+
+async def _patient_pool(url: str, min_size: int, max_size: int) -> asyncpg.Pool[Any]:
+    deadline = asyncio.get_running_loop().time() + _CONNECT_SECONDS
+    while True:
+        try:
+            return await asyncpg.create_pool(
+                url,
+                min_size=min_size,
+                max_size=max_size,
+                command_timeout=_STATEMENT_SECONDS,
+                # Compiling the queue's short statements costs more than it saves.
+                server_settings={"jit": "off", "application_name": "runwright"},
+            )
+        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+            raise ConfigError(f"The database refuses the connection: {error}") from error
+        except (ValueError, asyncpg.InterfaceError) as error:
+            raise ConfigError(f"`RUNWRIGHT_DATABASE_URL` cannot be read: {error}") from error
+        except _LOST as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise ConfigError(f"The database cannot be reached: {error}") from error
+            await asyncio.sleep(0.2)
