@@ -1,0 +1,85 @@
+"""Finds the Chromium binaries of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runwright import telemetry
+from runwright.config import Settings
+from runwright.errors import ConfigError
+
+log = telemetry.logger(__name__)
+
+_CHROMIUM_COMMANDS = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser")
+_SHELL_COMMANDS = ("chromium-headless-shell",)
+_CHROMIUM_DOWNLOADS = ("chromium-*/chrome-linux*/chrome",)
+_SHELL_DOWNLOADS = ("chromium_headless_shell-*/chrome-*/headless_shell", "chromium_headless_shell-*/chrome-*/chrome-headless-shell")
+_INSTALL = (
+    "install one with `playwright install chromium`, or as root "
+    "`apt-get install chromium chromium-headless-shell`, or set `RUNWRIGHT_CHROMIUM`"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Browsers:
+    """The binaries that Runners launch; at least one is there."""
+
+    chromium: str | None
+    shell: str | None
+
+    def executable(self, *, is_shell: bool) -> str:
+        """Return the binary for the kind asked for, or the other where that is missing."""
+        wanted, other = (self.shell, self.chromium) if is_shell else (self.chromium, self.shell)
+        found = wanted or other
+        assert found is not None
+        return found
+
+    def is_shell(self, *, is_shell: bool) -> bool:
+        """Return whether that binary is the headless shell."""
+        return self.executable(is_shell=is_shell) == self.shell
+
+
+def find(settings: Settings, environ: Mapping[str, str] | None = None) -> Browsers:
+    """Find the binaries: as set, else Playwright's own download, else what is on PATH.
+
+    Raises:
+        ConfigError: there is none, or a setting names none; says what to install.
+    """
+    source = os.environ if environ is None else environ
+    downloads = Path(
+        source.get("PLAYWRIGHT_BROWSERS_PATH") or Path(source.get("HOME", "/")) / ".cache/ms-playwright"
+    )
+    path = source.get("PATH")
+    chromium = _as_set("RUNWRIGHT_CHROMIUM", settings.chromium) or _find(
+        downloads, _CHROMIUM_DOWNLOADS, _CHROMIUM_COMMANDS, path
+    )
+    shell = _as_set("RUNWRIGHT_CHROMIUM_SHELL", settings.chromium_shell) or _find(
+        downloads, _SHELL_DOWNLOADS, _SHELL_COMMANDS, path
+    )
+    if chromium is None and shell is None:
+        raise ConfigError(f"There is no Chromium on this machine: {_INSTALL}.")
+    if chromium is None or shell is None:
+        missing, serving = ("Chromium", shell) if chromium is None else ("headless shell", chromium)
+        log.warning(
+            f"no {missing} found, the other serves in its place",
+            event_name="browser_missing",
+            serving=serving,
+        )
+    return Browsers(chromium=chromium, shell=shell)
+
+
+def _as_set(variable: str, value: str | None) -> str | None:
+    if value is not None and shutil.which(value) is None:
+        raise ConfigError(f"`{variable}` names no program: {value}")
+    return value
+
+
+def _find(downloads: Path, patterns: tuple[str, ...], commands: tuple[str, ...], path: str | None) -> str | None:
+    for pattern in patterns:
+        if found := sorted(downloads.glob(pattern), key=lambda file: file.stat().st_mtime):
+            return str(found[-1])
+    return next((found for command in commands if (found := shutil.which(command, path=path))), None)

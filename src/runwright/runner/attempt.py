@@ -1,0 +1,172 @@
+"""One Attempt inside the Runner: call the author's function, report, hand over the files."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runwright import protocol
+from runwright.runner import loader, results, schema
+from runwright.runner.browser import Chromium, Opened
+from runwright.runner.loader import EntryError, Project
+from runwright.sdk import context as sdk_context
+from runwright.sdk.context import AttemptContext, NonRetryableError, RunInfo
+
+_DOWNLOAD_SECONDS = 60
+_MAX_ATTRIBUTE_LENGTH = 1000
+
+Send = Callable[[protocol.Message], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """What every Attempt on this Runner shares."""
+
+    setup: protocol.Setup
+    project: Project
+    chromium: Chromium
+    send: Send
+    flush_output: Callable[[], None]
+
+
+async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> protocol.Ended:
+    """Call the author's function and return how it went; never raises what the author raised."""
+    received = time.perf_counter()
+    context = AttemptContext(
+        info=RunInfo(
+            run_id=start.run_id,
+            job_id=start.job_id,
+            job_run_id=start.job_run_id,
+            auth_session_id=start.auth_session_id,
+            proxy=None if start.proxy is None else start.proxy.server,
+        ),
+        extend_timeout=lambda: stage.send(protocol.ExtendTimeout()),
+    )
+    try:
+        function = stage.project.entry(start.api)
+        parameters = schema.convert(function, start.parameters)
+    except EntryError as error:
+        stage.send(protocol.Started(at=time.time()))
+        return protocol.Ended(failure=_entry_failure(str(error)))
+    except BaseException as error:  # noqa: BLE001 - importing is the author's code too
+        stage.send(protocol.Started(at=time.time()))
+        return protocol.Ended(failure=_raised(error, stage.project.root))
+    stage.send(protocol.Started(at=time.time()))
+    begun = time.perf_counter()
+    sdk_context.enter(context)
+    ended = await _call(stage, function, opened, parameters)
+    over = time.perf_counter()
+    stage.flush_output()
+    await _hand_over_downloads(stage, opened)
+    return protocol.Ended(
+        result=ended.result,
+        extended_payloads=tuple(context.payloads) if ended.result is not None else (),
+        failure=ended.failure,
+        was_cancelled=ended.was_cancelled,
+        attributes=dict(context.attributes),
+        timings={"prepare": (begun - received) * 1000, "author": (over - begun) * 1000},
+    )
+
+
+async def save_trace(stage: Stage, opened: Opened) -> None:
+    """Write the trace and report it; a trace that cannot be written never fails anything."""
+    path = Path(stage.setup.files_directory) / f"{uuid.uuid4().hex}.zip"
+    try:
+        await opened.context.tracing.stop(path=str(path))
+    except Exception as error:  # noqa: BLE001 - the browser may be gone; the Run has its outcome
+        text = f"the trace could not be saved: {type(error).__name__}: {error}"
+        stage.send(protocol.Log(at=time.time(), stream="platform", level="warning", text=text))
+        return
+    stage.send(protocol.File(kind="trace", name="trace.zip", path=str(path)))
+
+
+async def _call(
+    stage: Stage, function: Callable[..., Any], opened: Opened, parameters: Any
+) -> protocol.Ended:
+    async def author() -> Any:
+        return await function(opened.page, parameters)
+
+    calling = asyncio.ensure_future(author())
+    dying = asyncio.ensure_future(stage.chromium.gone.wait())
+    try:
+        await asyncio.wait({calling, dying}, return_when=asyncio.FIRST_COMPLETED)
+        if stage.chromium.gone.is_set() and not _has_result(calling):
+            calling.cancel()
+            await asyncio.wait({calling}, timeout=1)
+            return protocol.Ended(failure=_browser_died())
+        return _ended(stage, calling)
+    except asyncio.CancelledError:
+        calling.cancel()
+        await asyncio.wait({calling})
+        if _has_result(calling):
+            return _ended(stage, calling)
+        return protocol.Ended(was_cancelled=True)
+    finally:
+        dying.cancel()
+
+
+def _has_result(calling: asyncio.Future[Any]) -> bool:
+    return calling.done() and not calling.cancelled() and calling.exception() is None
+
+
+def _ended(stage: Stage, calling: asyncio.Future[Any]) -> protocol.Ended:
+    try:
+        value = calling.result()
+        return protocol.Ended(result=results.encode(value, max_bytes=stage.setup.max_result_bytes))
+    except results.Unencodable as error:
+        return protocol.Ended(failure=error.failure)
+    except BaseException as error:  # noqa: BLE001 - SystemExit and their own CancelledError too
+        return protocol.Ended(failure=_raised(error, stage.project.root))
+
+
+async def _hand_over_downloads(stage: Stage, opened: Opened) -> None:
+    for download in opened.downloads:
+        target = Path(stage.setup.files_directory) / uuid.uuid4().hex
+        try:
+            async with asyncio.timeout(_DOWNLOAD_SECONDS):
+                await download.save_as(target)
+        except Exception as error:  # noqa: BLE001 - a broken download never changes the outcome
+            text = f"the download `{download.suggested_filename}` was not kept: {error}"
+            stage.send(protocol.Log(at=time.time(), stream="platform", level="warning", text=text))
+            continue
+        stage.send(protocol.File(kind="download", name=download.suggested_filename, path=str(target)))
+
+
+def _entry_failure(message: str) -> protocol.Failed:
+    return protocol.Failed(
+        code="script-execution-exception", category="user", message=message, retryable=False
+    )
+
+
+def _browser_died() -> protocol.Failed:
+    return protocol.Failed(
+        code="script-process-crashed",
+        category="execution",
+        message="The browser died while the automation was using it.",
+        details={"crashed": "browser"},
+    )
+
+
+def _raised(error: BaseException, root: Path) -> protocol.Failed:
+    attributes = {
+        name: str(value)[:_MAX_ATTRIBUTE_LENGTH]
+        for name, value in getattr(error, "__dict__", {}).items()
+        if not name.startswith("_")
+    }
+    return protocol.Failed(
+        code="script-execution-exception",
+        category="execution",
+        message=f"{type(error).__name__}: {error}",
+        retryable=not isinstance(error, NonRetryableError),
+        details={
+            "type": type(error).__name__,
+            "message": str(error),
+            "traceback": loader.author_traceback(error, root),
+            "attributes": attributes,
+        },
+    )

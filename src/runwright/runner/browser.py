@@ -1,0 +1,113 @@
+"""The Runner's one Chromium, and the context and page that are opened ahead of each Attempt."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.async_api import Browser, BrowserContext, Download, Page, Playwright, async_playwright
+
+from runwright import protocol
+
+_QUIET = (
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-default-apps",
+    "--disable-domain-reliability",
+    "--disable-quic",
+    "--metrics-recording-only",
+)
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Opened:
+    """A context and page of our own, used for one Attempt."""
+
+    context: BrowserContext
+    page: Page
+    is_tracing: bool
+    downloads: list[Download] = field(default_factory=list["Download"])
+
+
+class Chromium:
+    """A launched Chromium and the Playwright driver it is driven by."""
+
+    def __init__(self, settings: protocol.Browser) -> None:
+        self._settings = settings
+        self._playwright: Playwright | None = None
+        self._browser: Browser | None = None
+        self._user_agent: str | None = settings.user_agent
+        self.gone = asyncio.Event()
+        """Set when the browser or its driver has died."""
+
+    @property
+    def version(self) -> str:
+        """Return the browser's version."""
+        return "" if self._browser is None else self._browser.version
+
+    async def launch(self) -> None:
+        """Start the driver and the browser."""
+        settings = self._settings
+        self._playwright = await async_playwright().start()
+        arguments = [
+            *_QUIET,
+            f"--window-size={settings.window_width},{settings.window_height}",
+            *settings.arguments,
+        ]
+        if not settings.is_shell and settings.headless:
+            arguments.append("--headless=new")
+        options: dict[str, Any] = {
+            "headless": settings.headless,
+            "args": arguments,
+            "chromium_sandbox": settings.sandbox,
+        }
+        if settings.executable is not None:
+            options["executable_path"] = settings.executable
+        if not settings.is_shell:
+            options["ignore_default_args"] = ["--headless", "--headless=old"]
+        self._browser = await self._playwright.chromium.launch(**options)
+        self._browser.on("disconnected", lambda _browser: self.gone.set())
+        if self._user_agent is None and settings.headless:
+            self._user_agent = await self._plain_user_agent()
+
+    async def open(self, *, proxy: protocol.Proxy | None, trace: bool) -> Opened:
+        """Open a fresh context and page, through the proxy if there is one."""
+        assert self._browser is not None
+        options: dict[str, Any] = {"no_viewport": True, "accept_downloads": True}
+        if self._user_agent is not None:
+            options["user_agent"] = self._user_agent
+        if proxy is not None:
+            options["proxy"] = {
+                key: value
+                for key, value in (
+                    ("server", proxy.server),
+                    ("username", proxy.username),
+                    ("password", proxy.password),
+                    # Without this Chromium goes to loopback directly, proxy or not.
+                    ("bypass", "<-loopback>"),
+                )
+                if value is not None
+            }
+        context = await self._browser.new_context(**options)
+        downloads: list[Download] = []
+        context.on("page", lambda page: page.on("download", downloads.append))
+        if trace:
+            await start_tracing(context)
+        page = await context.new_page()
+        return Opened(context=context, page=page, is_tracing=trace, downloads=downloads)
+
+    async def _plain_user_agent(self) -> str:
+        assert self._browser is not None
+        context = await self._browser.new_context()
+        page = await context.new_page()
+        agent = str(await page.evaluate("navigator.userAgent"))
+        await context.close()
+        return agent.replace("Headless", "")
+
+
+async def start_tracing(context: BrowserContext) -> None:
+    """Record what the trace viewer shows: screenshots, snapshots, sources."""
+    await context.tracing.start(screenshots=True, snapshots=True, sources=True)

@@ -1,0 +1,91 @@
+"""The Runner's end of the socket to its Worker.
+
+A thread of its own reads, so that a Worker that is gone is noticed while the author's code blocks
+the event loop: then everything this Runner started dies, and it with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from runwright import protocol
+
+_READ_BYTES = 65536
+
+
+class Channel:
+    """Sends messages from any thread and hands received ones to the event loop."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._socket = socket.socket(fileno=descriptor)
+        self._socket.setblocking(True)
+        self._socket.set_inheritable(False)
+        self._lock = threading.Lock()
+
+    def send(self, message: protocol.Message) -> None:
+        """Send one message whole; blocks while the Worker is slow, and dies with it."""
+        line = protocol.encode(message)
+        try:
+            with self._lock:
+                self._socket.sendall(line)
+        except OSError:
+            die()
+
+    def listen(self, loop: asyncio.AbstractEventLoop, receive: Callable[[protocol.Message], None]) -> None:
+        """Begin to hand what comes in to `receive`, called in the loop."""
+        thread = threading.Thread(
+            target=self._read, args=(loop, receive), name="runwright-channel", daemon=True
+        )
+        thread.start()
+
+    def receive_first(self) -> protocol.Message:
+        """Block for the first message, before anything else runs."""
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            byte = self._socket.recv(1)
+            if not byte:
+                die()
+            line += byte
+        return protocol.decode(bytes(line))
+
+    def _read(self, loop: asyncio.AbstractEventLoop, receive: Callable[[protocol.Message], None]) -> None:
+        rest = b""
+        while True:
+            try:
+                chunk = self._socket.recv(_READ_BYTES)
+            except OSError:
+                die()
+            if not chunk:
+                die()
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                loop.call_soon_threadsafe(receive, protocol.decode(line))
+
+
+def die() -> None:
+    """Kill all that this process started, then itself; never returns."""
+    for pid in reversed(descendants(os.getpid())):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the process ids below one, parents before children; nothing where there is no /proc."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = [int(child) for child in task.read_text().split()]
+        except OSError:
+            continue
+        for child in children:
+            found += [child, *descendants(child)]
+    return found

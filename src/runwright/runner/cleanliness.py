@@ -1,0 +1,102 @@
+"""Whether a Runner is as it was found: what an Attempt may leave behind, compared before and after."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runwright.runner import channel
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM, signal.SIGUSR1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """What of the process an Attempt could have changed."""
+
+    environment: dict[str, str]
+    directory: str
+    path: tuple[str, ...]
+    handlers: tuple[Any, ...]
+    threads: frozenset[int | None]
+    children: frozenset[int]
+    umask: int
+
+
+def look() -> Snapshot:
+    """Take a snapshot."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return Snapshot(
+        environment=dict(os.environ),
+        directory=_directory(),
+        path=tuple(sys.path),
+        handlers=tuple(signal.getsignal(number) for number in _SIGNALS),
+        threads=frozenset(thread.ident for thread in threading.enumerate()),
+        children=frozenset(_children()),
+        umask=mask,
+    )
+
+
+def differences(before: Snapshot, after: Snapshot) -> list[str]:
+    """Return what is not as it was found, in words."""
+    found = {
+        "the environment was changed": before.environment != after.environment,
+        "the working directory was changed": before.directory != after.directory,
+        "`sys.path` was changed": before.path != after.path,
+        "a signal handler was changed": before.handlers != after.handlers,
+        "a thread is still running": bool(after.threads - before.threads),
+        "a child process is still running": bool(after.children - before.children),
+        "the umask was changed": before.umask != after.umask,
+    }
+    return [reason for reason, is_so in found.items() if is_so]
+
+
+async def end_tasks(ours: set[asyncio.Task[Any]], seconds: float) -> bool:
+    """Cancel every task but ours; return whether all have ended within the time."""
+    stray = asyncio.all_tasks() - ours
+    for task in stray:
+        task.cancel()
+    if stray:
+        _, pending = await asyncio.wait(stray, timeout=seconds)
+        return not pending
+    return True
+
+
+def memory_bytes() -> int:
+    """Return the resident memory of this process and all below it."""
+    pids = [os.getpid(), *channel.descendants(os.getpid())]
+    return sum(_resident_bytes(pid) for pid in pids)
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        fields = Path(f"/proc/{pid}/statm").read_text().split()
+    except OSError:
+        return 0
+    # Shared pages are counted once: in whoever maps them last we cannot know, so in nobody.
+    return (int(fields[1]) - int(fields[2])) * _PAGE_BYTES
+
+
+def _children() -> list[int]:
+    found: list[int] = []
+    for task in Path("/proc/self/task").glob("*/children"):
+        try:
+            found += [int(child) for child in task.read_text().split()]
+        except OSError:
+            continue
+    return found
+
+
+def _directory() -> str:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,137 @@
+"""Imports the author's project, finds entry functions, and forgets the project again."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from runwright.runner import schema
+
+_ENTRIES = ("automation", "create", "check")
+_OTHER_FILES = ("hooks/setup_context.py", "auth-sessions/create.py", "auth-sessions/check.py")
+
+
+class EntryError(Exception):
+    """A file has no function that can be an Api."""
+
+
+class Project:
+    """The project's folder: first on `sys.path`, its modules imported and dropped at will."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._prefix = f"{root}/"
+        if str(root) not in sys.path:
+            sys.path.insert(0, str(root))
+
+    def api_names(self) -> list[str]:
+        """Return the names of all Apis in the folder, sorted."""
+        folder = self.root / "api"
+        files = (file for file in folder.rglob("*.py") if file.name != "__init__.py")
+        return sorted(file.relative_to(folder).with_suffix("").as_posix() for file in files)
+
+    def load(self, folder: str, name: str) -> ModuleType:
+        """Import the module of a file, such as `api.foo.bar-baz` for `api/foo/bar-baz.py`."""
+        module_name = f"{folder}.{name.replace('/', '.')}"
+        return importlib.import_module(module_name)
+
+    def entry(self, api: str) -> Callable[..., Any]:
+        """Return the entry function of an Api.
+
+        Raises:
+            EntryError: its file has none, or one that is not an `async def`.
+        """
+        if not (self.root / "api" / f"{api}.py").is_file():
+            raise EntryError(f"There is no file `api/{api}.py` in the project.")
+        return entry_of(self.load("api", api), f"api/{api}.py")
+
+    def import_all(self, apis: tuple[str, ...]) -> None:
+        """Import Apis ahead of need; one that fails says so when it is started."""
+        for api in apis:
+            try:
+                self.load("api", api)
+            except BaseException:  # noqa: BLE001, S112 - deploying imported it; starting tells
+                continue
+
+    def forget(self) -> None:
+        """Drop every module that lives under the project, so that the next import is fresh."""
+        for name, module in list(sys.modules.items()):
+            if self._is_own(module):
+                del sys.modules[name]
+
+    def inspect(self) -> tuple[list[dict[str, Any]], str | None]:
+        """Import everything; return what each Api is, or the first traceback."""
+        found: list[dict[str, Any]] = []
+        for name in self.api_names():
+            file = f"api/{name}.py"
+            try:
+                function = entry_of(self.load("api", name), file)
+                found.append({"name": name, **schema.describe(function)})
+            except EntryError as error:
+                return [], str(error)
+            except BaseException as error:  # noqa: BLE001 - SystemExit of a module too is its author's
+                return [], f"Importing `{file}` failed:\n{author_traceback(error, self.root)}"
+        for file in _OTHER_FILES:
+            if not (self.root / file).is_file():
+                continue
+            try:
+                folder, name = file.removesuffix(".py").split("/")
+                self.load(folder, name)
+            except BaseException as error:  # noqa: BLE001
+                return [], f"Importing `{file}` failed:\n{author_traceback(error, self.root)}"
+        return found, None
+
+    def _is_own(self, module: Any) -> bool:
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str):
+            return file.startswith(self._prefix)
+        paths = getattr(module, "__path__", None)
+        try:
+            return any(str(path).startswith(self._prefix) for path in paths or ())
+        except Exception:  # noqa: BLE001 - a namespace path whose parent is gone already
+            return True
+
+
+def entry_of(module: ModuleType, file: str) -> Callable[..., Any]:
+    """Return the entry function of a module.
+
+    Raises:
+        EntryError: it has none, or one that is not an `async def`.
+    """
+    for name in _ENTRIES:
+        function = getattr(module, name, None)
+        if function is None:
+            continue
+        if not inspect.iscoroutinefunction(inspect.unwrap(function)):
+            raise EntryError(f"`{name}` in `{file}` must be an `async def`.")
+        return function
+    raise EntryError(f"`{file}` has no `async def automation(page, params)`.")
+
+
+def author_traceback(error: BaseException, root: Path) -> str:
+    """Format an exception with the frames of the Runner and the import system left out."""
+    formatted = traceback.TracebackException.from_exception(error)
+    for part in _chain(formatted):
+        own = [frame for frame in part.stack if not _is_ours(frame.filename)]
+        part.stack = traceback.StackSummary.from_list(own)
+    text = "".join(formatted.format())
+    return text.replace(f"{root}/", "").rstrip()
+
+
+def _chain(error: traceback.TracebackException | None) -> list[traceback.TracebackException]:
+    found: list[traceback.TracebackException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def _is_ours(file: str) -> bool:
+    return "/runwright/runner/" in file or file.startswith("<frozen importlib")

@@ -1,0 +1,188 @@
+"""The Runner's main: read an Attempt, run it, report, clean up, repeat; or inspect a project once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from runwright import protocol
+from runwright.runner import attempt, cleanliness, output
+from runwright.runner.attempt import Stage
+from runwright.runner.browser import Chromium, Opened, start_tracing
+from runwright.runner.channel import Channel
+from runwright.runner.loader import Project
+
+_HIDDEN = (protocol.SOCKET_FD_VARIABLE, protocol.RUNNER_ID_VARIABLE, "PYTHONPATH", "NODE_COMPILE_CACHE")
+_CLOSE_SECONDS = 20.0
+_TASK_SECONDS = 1.0
+
+
+def main() -> None:
+    """Run until the Worker closes the socket or the Runner is no longer fit."""
+    channel = Channel(int(os.environ[protocol.SOCKET_FD_VARIABLE]))
+    setup = channel.receive_first()
+    if not isinstance(setup, protocol.Setup):
+        raise protocol.ProtocolError(f"the first message was {type(setup).__name__}, not Setup")
+    node_cache = os.environ.get("NODE_COMPILE_CACHE")
+    for name in _HIDDEN:
+        # The kernel's copy of the environment keeps the mark, which children are found by.
+        os.environ.pop(name, None)
+    out, err = output.capture(channel.send)
+
+    def flush_output() -> None:
+        out.flush_rest()
+        err.flush_rest()
+
+    os.chdir(setup.project_root)
+    sys.path[:] = [setup.project_root, *(entry for entry in sys.path if entry not in ("", setup.project_root))]
+    project = Project(Path(setup.project_root))
+    if setup.mode == "inspect":
+        _inspect(channel, project, flush_output)
+        return
+    mark = {protocol.RUNNER_ID_VARIABLE: setup.files_directory}
+    if node_cache:
+        mark["NODE_COMPILE_CACHE"] = node_cache
+    runner = _Runner(channel, setup, project, flush_output, mark)
+    asyncio.run(runner.serve())
+
+
+def _inspect(channel: Channel, project: Project, flush_output: Any) -> None:
+    apis, error = project.inspect()
+    flush_output()
+    channel.send(protocol.Inspected(apis=tuple(apis), error=error, playwright=_playwright_version()))
+
+
+class _Runner:
+    """The warm loop: one Attempt at a time, clean or retired."""
+
+    def __init__(
+        self, channel: Channel, setup: protocol.Setup, project: Project, flush_output: Any, mark: dict[str, str]
+    ) -> None:
+        self._channel = channel
+        self._setup = setup
+        self._project = project
+        self._mark = mark
+        self._starts: asyncio.Queue[protocol.Start] = asyncio.Queue()
+        self._running: asyncio.Task[protocol.Ended] | None = None
+        self._flush_output = flush_output
+        self._attempts = 0
+        self._trace_next = setup.trace_ahead
+
+    async def serve(self) -> None:
+        self._channel.listen(asyncio.get_running_loop(), self._receive)
+        chromium = Chromium(self._setup.browser)
+        # Playwright gives its own process's environment to driver and browser.
+        os.environ.update(self._mark)
+        try:
+            await chromium.launch()
+        finally:
+            for name in self._mark:
+                os.environ.pop(name, None)
+        stage = Stage(
+            setup=self._setup,
+            project=self._project,
+            chromium=chromium,
+            send=self._channel.send,
+            flush_output=self._flush_output,
+        )
+        opened = await chromium.open(proxy=None, trace=self._trace_next)
+        while True:
+            self._project.import_all(self._setup.apis)
+            self._flush_output()
+            ours = asyncio.all_tasks()
+            before = cleanliness.look()
+            self._say_ready(chromium)
+            start = await self._starts.get()
+            opened = await self._fit(chromium, opened, start)
+            self._running = asyncio.create_task(attempt.carry_out(stage, start, opened))
+            ended = await self._end(self._running)
+            self._running = None
+            self._attempts += 1
+            self._trace_next = start.save_trace
+            if opened.is_tracing and start.save_trace:
+                await attempt.save_trace(stage, opened)
+            reasons = await self._reasons_to_retire(ended, ours, before)
+            if reasons or chromium.gone.is_set():
+                self._channel.send(protocol.Retiring(reasons=tuple(reasons or ["the browser is gone"])))
+                return
+            opened = await self._next(chromium, opened)
+
+    def _receive(self, message: protocol.Message) -> None:
+        if isinstance(message, protocol.Start):
+            self._starts.put_nowait(message)
+        elif isinstance(message, protocol.Cancel) and self._running is not None:
+            self._running.cancel()
+
+    def _say_ready(self, chromium: Chromium) -> None:
+        self._channel.send(
+            protocol.Ready(
+                pid=os.getpid(),
+                python=platform.python_version(),
+                playwright=_playwright_version() or "",
+                browser=chromium.version,
+                memory_bytes=cleanliness.memory_bytes(),
+            )
+        )
+
+    async def _fit(self, chromium: Chromium, opened: Opened, start: protocol.Start) -> Opened:
+        """Return the context opened ahead if it fits the Attempt, else one that does."""
+        if start.proxy is not None:
+            await opened.context.close()
+            return await chromium.open(proxy=start.proxy, trace=start.save_trace)
+        if start.save_trace and not opened.is_tracing:
+            await start_tracing(opened.context)
+            opened.is_tracing = True
+        elif not start.save_trace and opened.is_tracing:
+            await opened.context.tracing.stop()
+            opened.is_tracing = False
+        return opened
+
+    async def _end(self, running: asyncio.Task[protocol.Ended]) -> protocol.Ended:
+        try:
+            ended = await running
+        except asyncio.CancelledError:
+            ended = protocol.Ended(was_cancelled=True)
+        self._flush_output()
+        self._channel.send(ended)
+        return ended
+
+    async def _reasons_to_retire(
+        self, ended: protocol.Ended, ours: set[asyncio.Task[Any]], before: cleanliness.Snapshot
+    ) -> list[str]:
+        mine = ours | {task for task in asyncio.all_tasks() if task is asyncio.current_task()}
+        have_ended = await cleanliness.end_tasks(mine, _TASK_SECONDS)
+        reasons = cleanliness.differences(before, cleanliness.look())
+        if not have_ended:
+            reasons.append("an asyncio task does not end")
+        if ended.result is None:
+            reasons.append("the attempt failed")
+        if self._setup.is_isolated:
+            reasons.append("every attempt has a process of its own")
+        if self._attempts >= self._setup.max_attempts:
+            reasons.append(f"it has carried out {self._attempts} attempts")
+        if (held := cleanliness.memory_bytes()) > self._setup.max_memory_bytes:
+            reasons.append(f"it holds {held} bytes of memory")
+        return reasons
+
+    async def _next(self, chromium: Chromium, opened: Opened) -> Opened:
+        """Close what the Attempt used and open what the next will find."""
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await opened.context.close()
+        self._project.forget()
+        return await chromium.open(proxy=None, trace=self._trace_next)
+
+
+def _playwright_version() -> str | None:
+    with contextlib.suppress(PackageNotFoundError):
+        return version("playwright")
+    return None
+
+
+if __name__ == "__main__":
+    main()

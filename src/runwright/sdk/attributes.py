@@ -1,0 +1,56 @@
+"""Labels of a Run, which callers can filter by."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import datetime
+from typing import Any
+
+from runwright.sdk.context import current
+
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_MAX_TEXT = 255
+_MAX_LIST = 20
+_MAX_KEYS = 64
+_MAX_BYTES = 16 * 1024
+
+
+def set_attribute(key: str, value: Any) -> None:
+    """Label the Run; kept whether or not the Attempt succeeds.
+
+    The key is a letter and up to 63 letters, digits or `_`. The value is a str of at most 255
+    characters, an int, a finite float, a bool, an aware datetime, or a list of at most 20 str.
+
+    Raises:
+        ValueError: any of that does not hold, or the Run would have more than 64 labels or 16 KiB.
+    """
+    attributes = current().attributes
+    if _KEY.fullmatch(key) is None:
+        raise ValueError(f"not the name of an attribute: {key!r:.100}")
+    after = {**attributes, key: _value(key, value)}
+    if len(after) > _MAX_KEYS or len(json.dumps(after)) > _MAX_BYTES:
+        raise ValueError(f"a run has at most {_MAX_KEYS} attributes and {_MAX_BYTES} bytes of them")
+    attributes[key] = after[key]
+
+
+def delete_attribute(key: str) -> None:
+    """Take a label off the Run, if it is there."""
+    current().attributes.pop(key, None)
+
+
+def _value(key: str, value: Any) -> Any:
+    if isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, str) and len(value) <= _MAX_TEXT:
+        return value
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.isoformat()
+    if isinstance(value, list) and len(value) <= _MAX_LIST:  # pyright: ignore[reportUnknownArgumentType]
+        items: list[Any] = value  # pyright: ignore[reportUnknownVariableType]
+        if all(isinstance(item, str) and len(item) <= _MAX_TEXT for item in items):
+            return items
+    raise ValueError(f"not a value an attribute can have: {key} = {value!r:.100}")

@@ -1,0 +1,75 @@
+"""The Attempt that the author's code runs in, as the SDK's functions find it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+_SIGNAL_SECONDS = 60.0
+
+
+class NonRetryableError(Exception):
+    """Raise it in an automation to fail the Run without further Attempts."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunInfo:
+    """Facts about the current Run."""
+
+    run_id: str
+    job_id: str | None = None
+    job_run_id: str | None = None
+    auth_session_id: str | None = None
+    dependency_id: str | None = None
+    dependency_for: str | None = None
+    parent_run_id: str | None = None
+    auth_session: dict[str, Any] | None = None
+    proxy: str | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class AttemptContext:
+    """What one Attempt collects while the author's code runs."""
+
+    info: RunInfo
+    extend_timeout: Callable[[], None]
+    """Tells the Worker to set the Attempt's clock back."""
+    payloads: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    attributes: dict[str, Any] = field(default_factory=dict[str, Any])
+    store: dict[str, Any] = field(default_factory=dict[str, Any])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    last_signal: float | None = None
+
+    def signal_extension(self) -> None:
+        """Set the clock back to its full timeout, at most once a minute."""
+        with self.lock:
+            now = time.monotonic()
+            if self.last_signal is not None and now - self.last_signal < _SIGNAL_SECONDS:
+                return
+            self.last_signal = now
+        self.extend_timeout()
+
+
+_current: ContextVar[AttemptContext] = ContextVar("runwright_attempt")
+
+
+def enter(context: AttemptContext) -> None:
+    """Make the context current for the calling task and those it starts."""
+    _current.set(context)
+
+
+def current() -> AttemptContext:
+    """Return the Attempt this code runs in.
+
+    Raises:
+        LookupError: it runs outside of one.
+    """
+    try:
+        return _current.get()
+    except LookupError as error:
+        message = "this works only inside an automation that Runwright runs"
+        raise LookupError(message) from error
