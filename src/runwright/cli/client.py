@@ -1,0 +1,97 @@
+"""Calls the server for a command: where it is, with which key, and what its refusals mean."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+
+from runwright import config
+from runwright.errors import ConfigError
+
+_TIMEOUT_SECONDS = 90.0
+
+
+class Refused(Exception):
+    """The server refused, or cannot be reached; the message says which and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Client:
+    """A connection to one workspace of one server."""
+
+    http: httpx2.Client
+    base: str
+
+    def call(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """Make a call and return its answer.
+
+        Raises:
+            Refused: the answer is an error, or none came.
+        """
+        try:
+            answer = self.http.request(method, f"{self.base}{path}", **options)
+        except httpx2.HTTPError as error:
+            raise Refused(f"cannot reach {self.base.split('/api/')[0]}: {error}. Is `runwright serve` running?") from error
+        if answer.is_error:
+            raise Refused(_explain(answer))
+        return answer
+
+    def json(self, method: str, path: str, **options: Any) -> Any:
+        """Make a call and return the JSON of its answer."""
+        return self.call(method, path, **options).json()
+
+    def events(self, path: str) -> Iterator[tuple[str, Any]]:
+        """Yield the server-sent events of a path as name and data."""
+        try:
+            with self.http.stream("GET", f"{self.base}{path}", timeout=None) as answer:  # noqa: S113 - ends with the Run
+                if answer.is_error:
+                    answer.read()
+                    raise Refused(_explain(answer))
+                name = ""
+                for line in answer.iter_lines():
+                    if line.startswith("event: "):
+                        name = line.removeprefix("event: ")
+                    elif line.startswith("data: "):
+                        yield name, json.loads(line.removeprefix("data: "))
+        except httpx2.HTTPError as error:
+            raise Refused(f"the connection to the server broke: {error}") from error
+
+
+def connect() -> Client:
+    """Find the server: RUNWRIGHT_SERVER, _WORKSPACE_ID and _API_KEY, else the local connection.json.
+
+    Raises:
+        ConfigError: neither says where it is.
+    """
+    given = {
+        "url": os.environ.get("RUNWRIGHT_SERVER"),
+        "workspace_id": os.environ.get("RUNWRIGHT_WORKSPACE_ID"),
+        "api_key": os.environ.get("RUNWRIGHT_API_KEY"),
+    }
+    if not all(given.values()):
+        file = config.read().connection_file
+        try:
+            local = json.loads(file.read_text())
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"No server is known: start `runwright serve` (it writes {file}), or set "
+                "`RUNWRIGHT_SERVER`, `RUNWRIGHT_WORKSPACE_ID` and `RUNWRIGHT_API_KEY`."
+            ) from error
+        given = {name: value or local[name] for name, value in given.items()}
+    base = f"{str(given['url']).rstrip('/')}/api/v1/workspace/{given['workspace_id']}"
+    http = httpx2.Client(headers={"x-api-key": str(given["api_key"])}, timeout=_TIMEOUT_SECONDS)
+    return Client(http=http, base=base)
+
+
+def _explain(answer: httpx2.Response) -> str:
+    try:
+        body = answer.json()
+        details = "".join(f"\n  {each['path']}: {each['message']}" for each in body.get("details") or [])
+        return f"{body['message']}{details} (correlation id {body['correlationId']})"
+    except (ValueError, KeyError, TypeError):
+        return f"the server answered {answer.status_code}: {answer.text[:200]}"

@@ -1,0 +1,44 @@
+"""Commands about API keys."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from runwright.cli.client import connect
+
+app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    name: Annotated[str, typer.Option(help="What the key is for.")],
+    scope: Annotated[list[str] | None, typer.Option(help="read, run, deploy or admin; may be repeated.")] = None,
+) -> None:
+    """Make a key and print it; it cannot be shown again."""
+    body = {"name": name, "scopes": scope or ["read", "run"]}
+    print(connect().json("POST", "/keys", json=body)["key"])
+
+
+@app.command("list")
+def list_keys(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:  # noqa: FBT002
+    """List the keys."""
+    found = connect().json("GET", "/keys")["keys"]
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    table = Table("id", "name", "scopes", "created", "revoked")
+    for key in found:
+        table.add_row(key["id"], key["name"], " ".join(key["scopes"]), key["created_at"], key["revoked_at"] or "")
+    Console().print(table)
+
+
+@app.command()
+def revoke(key_id: Annotated[str, typer.Argument(help="The key's id.")]) -> None:
+    """Make a key worthless."""
+    connect().call("DELETE", f"/keys/{key_id}")
+    print(f"revoked {key_id}")

@@ -1,0 +1,142 @@
+"""Commands about Runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from runwright.cli.client import Client, connect
+from runwright.errors import ConfigError
+
+app = typer.Typer(help="List, show and cancel Runs.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+RunId = Annotated[str, typer.Argument(help="The Run's id.")]
+
+
+def run(
+    project: Annotated[str, typer.Argument(help="The project's name.")],
+    api: Annotated[str, typer.Argument(help="The API, such as `rows` or `folder/name`.")],
+    params: Annotated[str, typer.Option(help="Parameters: JSON, @FILE, or - for standard input.")] = "{}",
+    detach: Annotated[bool, typer.Option("--detach", help="Print the Run's id and do not wait.")] = False,  # noqa: FBT002
+) -> None:
+    """Start a Run, follow its log, and print its result as JSON."""
+    client = connect()
+    body = {"api": api, "parameters": _parameters(params)}
+    run_id = client.json("POST", f"/projects/{project}/run/start", json=body)["runId"]
+    if detach:
+        print(run_id)
+        return
+    _follow(client, project, run_id)
+    result = client.json("GET", f"/projects/{project}/run/{run_id}/result")
+    if result["status"] != "completed":
+        _print_failure(result)
+        raise typer.Exit(1)
+    print(json.dumps(result["result"], indent=2, ensure_ascii=False))
+
+
+def logs(
+    run_id: RunId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the Run has ended.")] = False,  # noqa: FBT002
+) -> None:
+    """Print the log of a Run."""
+    client = connect()
+    project = client.json("GET", f"/runs/{run_id}")["project"]
+    if follow:
+        _follow(client, project, run_id)
+        return
+    after = 0
+    while text := client.call("GET", f"/projects/{project}/run/{run_id}/logs", params={"after": after}).text:
+        for line in text.splitlines():
+            found = json.loads(line)
+            after = found["id"]
+            _print_line(found)
+
+
+@app.command("list")
+def list_runs(
+    project: Annotated[str, typer.Argument(help="The project's name.")],
+    status: Annotated[str | None, typer.Option(help="Only Runs in this state.")] = None,
+    limit: Annotated[int, typer.Option(help="How many at the most.")] = 20,
+    as_json: AsJson = False,  # noqa: FBT002
+) -> None:
+    """List the newest Runs of a project."""
+    params = {"limit": limit, **({"status": status} if status else {})}
+    found = connect().json("GET", f"/projects/{project}/runs", params=params)["runs"]
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    table = Table("run", "api", "status", "attempt", "created", "ended")
+    for each in found:
+        table.add_row(each["runId"], each["api"], each["status"], str(each["attempt"]), each["createdAt"], each["endedAt"] or "")
+    Console().print(table)
+
+
+@app.command()
+def show(run_id: RunId) -> None:
+    """Print everything about a Run as JSON."""
+    print(json.dumps(connect().json("GET", f"/runs/{run_id}"), indent=2, ensure_ascii=False))
+
+
+@app.command()
+def cancel(run_id: RunId) -> None:
+    """Cancel a Run."""
+    client = connect()
+    project = client.json("GET", f"/runs/{run_id}")["project"]
+    print(client.json("POST", f"/projects/{project}/run/{run_id}/cancel")["status"])
+
+
+@app.command()
+def trace(
+    run_id: RunId,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write it.")] = Path("trace.zip"),
+) -> None:
+    """Download the trace of a Run's last Attempt."""
+    client = connect()
+    found = client.json("GET", f"/runs/{run_id}")
+    traces = [file for file in found["files"] if file["kind"] == "trace"]
+    if not traces:
+        print("error: this run has no trace (yet)", file=sys.stderr)
+        raise typer.Exit(1)
+    path = f"/projects/{found['project']}/run/{run_id}/files/{traces[-1]['id']}"
+    output.write_bytes(client.call("GET", path).content)
+    print(f"{output} — open it with `playwright show-trace {output}`")
+
+
+def _follow(client: Client, project: str, run_id: str) -> None:
+    for name, body in client.events(f"/projects/{project}/run/{run_id}/events"):
+        if name == "log":
+            _print_line(body)
+        else:
+            print(f"— {body['status']}", file=sys.stderr)
+
+
+def _print_line(line: dict[str, Any]) -> None:
+    print(f"{line['at'][11:23]} {line['level']:7} {line['text']}", file=sys.stderr)
+
+
+def _print_failure(result: dict[str, Any]) -> None:
+    error = result.get("error") or {}
+    print(f"error: the run {result['status']}: {result.get('message')}", file=sys.stderr)
+    if traceback := (error.get("details") or {}).get("traceback"):
+        print(traceback, file=sys.stderr)
+
+
+def _parameters(text: str) -> dict[str, Any]:
+    if text == "-":
+        text = sys.stdin.read()
+    elif text.startswith("@"):
+        text = Path(text[1:]).read_text()
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"--params is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ConfigError("--params must be a JSON object.")
+    return value  # pyright: ignore[reportUnknownVariableType]

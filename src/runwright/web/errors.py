@@ -1,0 +1,188 @@
+"""Every answer that is not a success has one body; what nobody foresaw is told of and logged here."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import ContextVar
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from runwright import telemetry
+from runwright.errors import (
+    Category,
+    MethodNotAllowed,
+    NotFound,
+    PlatformError,
+    Problem,
+    RequestError,
+    TooLarge,
+    Unavailable,
+    ValidationError,
+)
+from runwright.storage import database
+
+log = telemetry.logger(__name__)
+
+_correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
+_Scope = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+_Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+def install(app: FastAPI) -> None:
+    """Have the app answer every error with the common body."""
+    app.add_exception_handler(RequestError, _answer_request_error)
+    app.add_exception_handler(PlatformError, _answer_platform_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+
+
+class Guard:
+    """The outermost layer: a correlation id for every request, and the one catch-all."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        correlation_id = secrets.token_hex(8)
+        token = _correlation_id.set(correlation_id)
+        structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
+        has_begun = False
+
+        async def send_with_id(message: MutableMapping[str, Any]) -> None:
+            nonlocal has_begun
+            if message["type"] == "http.response.start":
+                has_begun = True
+                message["headers"] = [*message["headers"], (b"x-correlation-id", correlation_id.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as error:
+            answer = _foreseen(error) or _unforeseen(error, scope)
+            if has_begun:
+                raise
+            await answer(scope, receive, send_with_id)
+        finally:
+            structlog.contextvars.unbind_contextvars("correlation_id")
+            _correlation_id.reset(token)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the request's body.
+
+    Raises:
+        TooLarge: it is longer than the limit; the rest is not read.
+    """
+    body = bytearray()
+    async for chunk in stream_body(request, limit):
+        body += chunk
+    return bytes(body)
+
+
+async def stream_body(request: Request, limit: int) -> Any:
+    """Yield the request's body in chunks.
+
+    Raises:
+        TooLarge: it says that it is, or turns out, longer than the limit.
+    """
+    said = request.headers.get("content-length", "")
+    if said.isdigit() and int(said) > limit:
+        raise TooLarge(f"The request body has {said} bytes; this server takes {limit}.")
+    taken = 0
+    async for chunk in request.stream():
+        taken += len(chunk)
+        if taken > limit:
+            raise TooLarge(f"The request body is larger than the {limit} bytes this server takes.")
+        yield chunk
+
+
+def _foreseen(error: Exception) -> Response | None:
+    if database.is_connection_lost(error):
+        log.warning("request lost the database", event_name="request_database_lost")
+        unavailable = Unavailable("The database does not answer just now: try again.")
+        return _answer(503, unavailable.code, unavailable.category, unavailable.message, is_retryable=True)
+    return None
+
+
+def _unforeseen(error: Exception, scope: _Scope) -> Response:
+    log.error(
+        "request failed", event_name="request_failed", path=scope.get("path"), exc_info=error
+    )
+    return _answer(
+        500,
+        PlatformError.code,
+        PlatformError.category,
+        "Runwright failed; its log has the cause under this correlation id.",
+        is_retryable=True,
+    )
+
+
+async def _answer_request_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    problems = error.problems if isinstance(error, ValidationError) else None
+    return _answer(
+        error.status, error.code, error.category, error.message,
+        is_retryable=error.retryable, problems=problems,
+    )  # fmt: skip
+
+
+async def _answer_platform_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, PlatformError)
+    log.error("request failed", event_name="request_failed", exc_info=error)
+    return _answer(error.status, error.code, error.category, error.message, is_retryable=error.retryable)
+
+
+async def _answer_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    found = error.errors()
+    if any(each["loc"][0] == "path" for each in found):
+        return await _answer_request_error(request, NotFound())
+    problems = [
+        Problem(path=".".join(str(part) for part in each["loc"][1:]), message=str(each["msg"])) for each in found
+    ]
+    return await _answer_request_error(request, ValidationError(problems))
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    known: dict[int, type[RequestError]] = {404: NotFound, 405: MethodNotAllowed}
+    kind = known.get(error.status_code)
+    message = kind().message if kind else str(error.detail)
+    answer = _answer(
+        error.status_code, kind.code if kind else "bad-request", Category.USER, message, is_retryable=False
+    )
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _answer(
+    status: int,
+    code: str,
+    category: Category,
+    message: str,
+    *,
+    is_retryable: bool,
+    problems: list[Problem] | None = None,
+) -> Response:
+    body: dict[str, Any] = {
+        "code": code,
+        "category": category.value,
+        "message": message,
+        "retirable": is_retryable,
+        "correlationId": _correlation_id.get(),
+    }
+    if problems is not None:
+        body["details"] = [{"path": each.path, "message": each.message} for each in problems]
+    headers = {"retry-after": "1"} if status == 503 else {}  # noqa: PLR2004
+    return Response(json.dumps(body), status, headers, "application/json")
