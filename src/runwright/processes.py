@@ -100,7 +100,9 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def _platform(settings: Settings) -> AsyncIterator[Platform]:
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # As root, PostgreSQL's own user must be able to pass through; every file inside is private.
+    mode = 0o711 if config.is_root() else 0o700
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=mode)
     async with contextlib.AsyncExitStack() as stack:
         if settings.database_url is None:
             server = await stack.enter_async_context(embedded.run(settings.data_dir / "postgresql"))

@@ -93,7 +93,14 @@ class Chromium:
             }
         context = await self._browser.new_context(**options)
         downloads: list[Download] = []
-        context.on("page", lambda page: page.on("download", downloads.append))
+
+        def keep(download: Download) -> None:
+            downloads.append(download)
+
+        def watch(page: Page) -> None:
+            page.on("download", keep)
+
+        context.on("page", watch)
         if trace:
             await start_tracing(context)
         page = await context.new_page()

@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import subprocess
@@ -313,8 +314,8 @@ def _reachable(directory: Path, user: pwd.struct_passwd) -> Path:
         return Path(pointer.read_text().strip())
     home = directory / "owned"
     if not _can_reach(directory.parent, user):
-        mark = hashlib.sha256(str(directory).encode()).hexdigest()[:16]
-        home = _SYSTEM_DIRECTORY / "clusters" / mark
+        # A new name each time: a data directory that was removed and made again starts empty.
+        home = _SYSTEM_DIRECTORY / "clusters" / secrets.token_hex(8)
         home.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         pointer.write_text(f"{home}\n")
     else:

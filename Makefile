@@ -1,0 +1,25 @@
+.PHONY: setup demo check test bench fix serve
+
+setup:
+	@scripts/setup.sh
+
+demo:
+	@scripts/setup.sh demo
+	@.venv/bin/python scripts/demo.py
+
+test:
+	@scripts/setup.sh demo dev
+	@.venv/bin/python -m pytest
+
+check:
+	@scripts/setup.sh demo dev
+	@.venv/bin/lint-imports
+
+fix:
+	@scripts/setup.sh demo dev
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+serve:
+	@scripts/setup.sh
+	@.venv/bin/runwright serve --data-dir .runwright/data

@@ -1,0 +1,148 @@
+"""What tests share: waiting for a condition, and a real server in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+
+def eventually(condition: Callable[[], Any], *, within: float = 10.0) -> Any:
+    """Return what the condition gives as soon as it is truthy, or fail at the deadline."""
+    deadline = time.monotonic() + within
+    pause = threading.Event()
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not so within {within} s"
+        pause.wait(0.02)
+    return found
+
+
+async def eventually_async(condition: Callable[[], Any], *, within: float = 10.0) -> Any:
+    """Return what the condition gives as soon as it is truthy, letting other tasks run meanwhile."""
+    deadline = time.monotonic() + within
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not so within {within} s"
+        await asyncio.sleep(0.02)
+    return found
+
+
+def pack(files: dict[str, str]) -> bytes:
+    """Return a Bundle of the files."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w:gz") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return raw.getvalue()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunwrightServer:
+    """A `runwright serve` in a process of its own."""
+
+    process: subprocess.Popen[str]
+    data_dir: Path
+    url: str
+    workspace_id: str
+    api_key: str
+
+    def client(self) -> httpx2.Client:
+        """Return a client of the server's workspace."""
+        base = f"{self.url}/api/v1/workspace/{self.workspace_id}"
+        return httpx2.Client(base_url=base, headers={"x-api-key": self.api_key}, timeout=90)
+
+    def deploy(self, project: str, files: dict[str, str]) -> dict[str, Any]:
+        """Deploy the files and return the finished Deployment."""
+        with self.client() as client:
+            answer = client.post(
+                f"/projects/{project}/deployments",
+                content=pack(files),
+                headers={"content-type": "application/gzip"},
+            )
+            assert answer.status_code == 202, answer.text
+            found = answer.json()["deployment"]
+            deadline = time.monotonic() + 60
+            while found["status"] not in ("ready", "failed"):
+                assert time.monotonic() < deadline
+                path = f"/projects/{project}/deployments/{found['id']}"
+                found = client.get(path, params={"wait": 10, "seen": 1000}).json()["deployment"]
+            return found
+
+    def start(self, project: str, api: str, parameters: dict[str, Any] | None = None, **more: Any) -> str:
+        """Start a Run and return its id."""
+        with self.client() as client:
+            body = {"api": api, "parameters": parameters or {}, **more}
+            answer = client.post(f"/projects/{project}/run/start", json=body)
+            assert answer.status_code == 200, answer.text
+            return answer.json()["runId"]
+
+    def result(self, project: str, run_id: str, *, within: float = 60) -> dict[str, Any]:
+        """Return the result of a Run once it is terminal."""
+        deadline = time.monotonic() + within
+        with self.client() as client:
+            while True:
+                found = client.get(f"/projects/{project}/run/{run_id}/result", params={"wait": 5}).json()
+                if found["status"] in ("completed", "failed", "canceled"):
+                    return found
+                assert time.monotonic() < deadline, found
+
+    def run(self, project: str, api: str, parameters: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        """Carry out a Run and return its result."""
+        return self.result(project, self.start(project, api, parameters, **more))
+
+    def detail(self, run_id: str) -> dict[str, Any]:
+        """Return everything about a Run."""
+        with self.client() as client:
+            return client.get(f"/runs/{run_id}").json()
+
+
+@contextmanager
+def serving(data_dir: Path, **environment: str) -> Iterator[RunwrightServer]:
+    """Serve on the directory until the block ends."""
+    command = [sys.executable, "-m", "runwright.cli.main", "serve", "--data-dir", str(data_dir), "--port", "0"]
+    with (data_dir.parent / f"{data_dir.name}.log").open("a") as log:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **environment}
+        )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        log_text = (data_dir.parent / f"{data_dir.name}.log").read_text()
+        assert "is ready" in line, log_text
+        connection = json.loads((data_dir / "connection.json").read_text())
+        yield RunwrightServer(process=process, data_dir=data_dir, **connection)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def alive_below(data_dir: Path) -> list[str]:
+    """Return the command lines of processes that belong to the data directory."""
+    found: list[str] = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
+            state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            continue
+        if str(data_dir).encode() in text and state != "Z" and int(entry.name) != os.getpid():
+            found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:200])
+    return found
