@@ -7,6 +7,7 @@ the whole tree of processes is killed, whatever it is doing.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import uuid
 from dataclasses import dataclass, field
@@ -148,14 +149,14 @@ class Attempt:
         interruption = self._hold.interruption
         if course.stop_reason is not None:
             if _now() >= course.deadline:
-                await runner.kill()
+                await self._kill(runner)
         elif interruption is not None:
             await self._ask_to_stop(runner, interruption.value)
         elif _now() >= course.deadline:
             await self._ask_to_stop(runner, "timeout")
         elif runner.memory_bytes() > self._settings.runner_memory_bytes * _KILL_MEMORY_FACTOR:
             course.is_killed_for_memory = True
-            await runner.kill()
+            await self._kill(runner)
 
     async def _ask_to_stop(self, runner: RunnerProcess, reason: str) -> None:
         self._course.stop_reason = reason
@@ -166,9 +167,14 @@ class Attempt:
             return
         self._course.deadline = _now() + grace.total_seconds()
         if reason == Interruption.LOST:
-            await runner.kill()
+            await self._kill(runner)
             return
         await runner.send(protocol.Cancel(reason=reason))
+
+    async def _kill(self, runner: RunnerProcess) -> None:
+        """Kill the Runner; all that can follow is its `Exited`, so the clock has run its course."""
+        await runner.kill()
+        self._course.deadline = math.inf
 
     def _restart_clock(self) -> None:
         if self._course.stop_reason is None:
