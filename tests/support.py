@@ -83,7 +83,9 @@ class RunwrightServer:
                 found = client.get(path, params={"wait": 10, "seen": 1000}).json()["deployment"]
             return found
 
-    def start(self, project: str, api: str, parameters: dict[str, Any] | None = None, **more: Any) -> str:
+    def start(
+        self, project: str, api: str, parameters: dict[str, Any] | None = None, **more: Any
+    ) -> str:
         """Start a Run and return its id."""
         with self.client() as client:
             body = {"api": api, "parameters": parameters or {}, **more}
@@ -96,12 +98,16 @@ class RunwrightServer:
         deadline = time.monotonic() + within
         with self.client() as client:
             while True:
-                found = client.get(f"/projects/{project}/run/{run_id}/result", params={"wait": 5}).json()
+                found = client.get(
+                    f"/projects/{project}/run/{run_id}/result", params={"wait": 5}
+                ).json()
                 if found["status"] in ("completed", "failed", "canceled"):
                     return found
                 assert time.monotonic() < deadline, found
 
-    def run(self, project: str, api: str, parameters: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    def run(
+        self, project: str, api: str, parameters: dict[str, Any] | None = None, **more: Any
+    ) -> dict[str, Any]:
         """Carry out a Run and return its result."""
         return self.result(project, self.start(project, api, parameters, **more))
 
@@ -114,10 +120,23 @@ class RunwrightServer:
 @contextmanager
 def serving(data_dir: Path, **environment: str) -> Iterator[RunwrightServer]:
     """Serve on the directory until the block ends."""
-    command = [sys.executable, "-m", "runwright.cli.main", "serve", "--data-dir", str(data_dir), "--port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "runwright.cli.main",
+        "serve",
+        "--data-dir",
+        str(data_dir),
+        "--port",
+        "0",
+    ]
     with (data_dir.parent / f"{data_dir.name}.log").open("a") as log:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **environment}
+            command,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, **environment},
         )
     try:
         assert process.stdout is not None

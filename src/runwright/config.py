@@ -101,7 +101,16 @@ def read(environ: Mapping[str, str] | None = None, **overrides: object) -> Setti
 def author_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the few variables a Runner gets from ours: where programs are, and the language."""
     source = os.environ if environ is None else environ
-    kept = ("PATH", "LANG", "LC_ALL", "TZ", "DISPLAY", "XAUTHORITY", "SSL_CERT_FILE", "FONTCONFIG_PATH")
+    kept = (
+        "PATH",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "DISPLAY",
+        "XAUTHORITY",
+        "SSL_CERT_FILE",
+        "FONTCONFIG_PATH",
+    )
     found = {name: source[name] for name in kept if name in source}
     return {"PATH": os.defpath, "LANG": "C.UTF-8", **found}
 
@@ -119,7 +128,16 @@ def is_root() -> bool:
 
 
 def _boolean(text: str) -> bool:
-    known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    known = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
     if text.lower() not in known:
         raise ValueError(f"`{text}` is neither `true` nor `false`")
     return known[text.lower()]

@@ -80,7 +80,9 @@ async def work(settings: Settings) -> None:
     """
     telemetry.configure(settings.log_format)
     if settings.database_url is None:
-        raise ConfigError("A worker of its own needs `RUNWRIGHT_DATABASE_URL`; `runwright serve` has one inside.")
+        raise ConfigError(
+            "A worker of its own needs `RUNWRIGHT_DATABASE_URL`; `runwright serve` has one inside."
+        )
     stopping = _stop_on_signals()
     async with _platform(settings) as platform, worker.begin(platform) as begun:
         working = asyncio.create_task(begun.serve(), name="worker")

@@ -195,7 +195,17 @@ class Retiring:
 
 
 Message = (
-    Setup | Start | Cancel | Ready | Inspected | Started | Log | ExtendTimeout | File | Ended | Retiring
+    Setup
+    | Start
+    | Cancel
+    | Ready
+    | Inspected
+    | Started
+    | Log
+    | ExtendTimeout
+    | File
+    | Ended
+    | Retiring
 )
 
 

@@ -46,7 +46,9 @@ def _project(server: RunwrightServer) -> str:
 
 
 def test_a_run_gives_its_result_on_both_mounts(server: RunwrightServer, project: str) -> None:
-    body = json.dumps({"api": "hello", "parameters": {"n": 42}, "retry": {"maximumAttempts": 3}}).encode()
+    body = json.dumps(
+        {"api": "hello", "parameters": {"n": 42}, "retry": {"maximumAttempts": 3}}
+    ).encode()
 
     for mount, status in (("api", 200), ("sdk", 201)):
         request = urllib.request.Request(  # the seed's curl call
@@ -64,7 +66,9 @@ def test_a_run_gives_its_result_on_both_mounts(server: RunwrightServer, project:
         assert found["result"] == {"h1": "Hi", "n": 42, "count": 1}
 
 
-def test_a_module_global_is_never_seen_by_the_next_attempt(server: RunwrightServer, project: str) -> None:
+def test_a_module_global_is_never_seen_by_the_next_attempt(
+    server: RunwrightServer, project: str
+) -> None:
     results = [server.run(project, "hello")["result"]["count"] for _ in range(5)]
 
     assert results == [1, 1, 1, 1, 1]
@@ -79,7 +83,9 @@ def test_environment_and_directory_of_one_attempt_are_never_seen_by_the_next(
     assert len({directory for _, directory in results}) == 1
 
 
-def test_a_raise_fails_the_run_with_the_authors_frame(server: RunwrightServer, project: str) -> None:
+def test_a_raise_fails_the_run_with_the_authors_frame(
+    server: RunwrightServer, project: str
+) -> None:
     found = server.run(project, "broken", retry={"maximumAttempts": 2})
 
     assert found["status"] == "failed"
@@ -98,7 +104,9 @@ def test_code_that_never_yields_is_timed_out_from_outside(tmp_path: Path) -> Non
         assert server.run("p", "hello")["status"] == "completed"
 
 
-def test_a_process_that_exits_fails_the_run_and_the_next_works(server: RunwrightServer, project: str) -> None:
+def test_a_process_that_exits_fails_the_run_and_the_next_works(
+    server: RunwrightServer, project: str
+) -> None:
     found = server.run(project, "exits")
 
     assert found["error"]["code"] == "script-process-crashed"
@@ -139,7 +147,9 @@ def test_the_trace_and_the_log_lie_on_the_run(server: RunwrightServer, project: 
 
     files = eventually(lambda: server.detail(found["runId"])["files"])
     with server.client() as client:
-        content = client.get(f"/projects/{project}/run/{found['runId']}/files/{files[0]['id']}").content
+        content = client.get(
+            f"/projects/{project}/run/{found['runId']}/files/{files[0]['id']}"
+        ).content
         lines = client.get(f"/projects/{project}/run/{found['runId']}/logs").text
     assert "trace.trace" in zipfile.ZipFile(BytesIO(content)).namelist()
     assert json.loads(lines.splitlines()[0])["text"] == "hello from the author"
@@ -187,7 +197,16 @@ def test_sigterm_ends_with_zero_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_second_serve_on_one_directory_is_refused(server: RunwrightServer) -> None:
     second = subprocess.run(
-        [sys.executable, "-m", "runwright.cli.main", "serve", "--data-dir", str(server.data_dir), "--port", "0"],
+        [
+            sys.executable,
+            "-m",
+            "runwright.cli.main",
+            "serve",
+            "--data-dir",
+            str(server.data_dir),
+            "--port",
+            "0",
+        ],
         capture_output=True,
         text=True,
         timeout=60,

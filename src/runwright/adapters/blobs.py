@@ -42,7 +42,9 @@ class Blobs:
         try:
             found = await obstore.get_async(self._store, key)
         except (FileNotFoundError, NotFoundError) as error:
-            raise NotFound("The file is no longer stored: it may have passed its retention.") from error
+            raise NotFound(
+                "The file is no longer stored: it may have passed its retention."
+            ) from error
         async for chunk in found.stream(min_chunk_size=_CHUNK_BYTES):
             yield bytes(chunk)
 

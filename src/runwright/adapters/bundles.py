@@ -93,7 +93,9 @@ def _refuse_unsafe(member: tarfile.TarInfo) -> None:
     if path.is_absolute() or ".." in path.parts or "\\" in member.name or "\0" in member.name:
         raise _invalid(f"holds a path that leads out of the project: {member.name!r}")
     if len(member.name) > _MAX_PATH_LENGTH:
-        raise _invalid(f"holds a path of more than {_MAX_PATH_LENGTH} characters: {member.name[:80]!r}…")
+        raise _invalid(
+            f"holds a path of more than {_MAX_PATH_LENGTH} characters: {member.name[:80]!r}…"
+        )
     if not (member.isfile() or member.isdir()):
         raise _invalid(f"holds a link or a device, which a project cannot have: {member.name!r}")
 

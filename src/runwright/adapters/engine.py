@@ -159,7 +159,9 @@ class _Driver(AsyncpgPoolDriver):
             except _LOST:
                 log.info("queue listener connection discarded", event_name="queue_listener_lost")
         for channel, callback in self._listeners:
-            await self._patiently(lambda c=channel, b=callback: super(_Driver, self).add_listener(c, b))
+            await self._patiently(
+                lambda c=channel, b=callback: super(_Driver, self).add_listener(c, b)
+            )
         self._watch_listener()
 
     async def _patiently(self, send: Callable[[], Awaitable[Any]]) -> Any:
@@ -169,7 +171,9 @@ class _Driver(AsyncpgPoolDriver):
                 return await send()
             except _LOST as error:
                 if tries == 0:
-                    log.warning("queue lost the database", event_name="queue_lost", error=str(error))
+                    log.warning(
+                        "queue lost the database", event_name="queue_lost", error=str(error)
+                    )
                 await asyncio.sleep(_RECONNECT_DELAYS[min(tries, len(_RECONNECT_DELAYS) - 1)])
                 tries += 1
 
@@ -263,5 +267,7 @@ class Consumer:
         try:
             return await handler(identifier)
         except Exception:
-            log.exception("queue handler failed", event_name="queue_handler_failed", queue=name, id=identifier)
+            log.exception(
+                "queue handler failed", event_name="queue_handler_failed", queue=name, id=identifier
+            )
             return _AGAIN_AFTER_ERROR

@@ -33,7 +33,9 @@ def files(folder: Path) -> list[Path]:
         if left_out.match_file(f"{relative.as_posix()}/" if path.is_dir() else relative.as_posix()):
             continue
         if path.is_symlink():
-            raise ConfigError(f"A project cannot hold links, and {relative} is one: copy the file instead.")
+            raise ConfigError(
+                f"A project cannot hold links, and {relative} is one: copy the file instead."
+            )
         if path.is_file():
             found.append(relative)
     return found

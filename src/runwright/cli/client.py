@@ -36,7 +36,9 @@ class Client:
         try:
             answer = self.http.request(method, f"{self.base}{path}", **options)
         except httpx2.HTTPError as error:
-            raise Refused(f"cannot reach {self.base.split('/api/')[0]}: {error}. Is `runwright serve` running?") from error
+            raise Refused(
+                f"cannot reach {self.base.split('/api/')[0]}: {error}. Is `runwright serve` running?"
+            ) from error
         if answer.is_error:
             raise Refused(_explain(answer))
         return answer
@@ -91,7 +93,9 @@ def connect() -> Client:
 def _explain(answer: httpx2.Response) -> str:
     try:
         body = answer.json()
-        details = "".join(f"\n  {each['path']}: {each['message']}" for each in body.get("details") or [])
+        details = "".join(
+            f"\n  {each['path']}: {each['message']}" for each in body.get("details") or []
+        )
         return f"{body['message']}{details} (correlation id {body['correlationId']})"
     except (ValueError, KeyError, TypeError):
         return f"the server answered {answer.status_code}: {answer.text[:200]}"

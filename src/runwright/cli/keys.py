@@ -17,7 +17,9 @@ app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 @app.command()
 def create(
     name: Annotated[str, typer.Option(help="What the key is for.")],
-    scope: Annotated[list[str] | None, typer.Option(help="read, run, deploy or admin; may be repeated.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="read, run, deploy or admin; may be repeated.")
+    ] = None,
 ) -> None:
     """Make a key and print it; it cannot be shown again."""
     body = {"name": name, "scopes": scope or ["read", "run"]}
@@ -25,7 +27,9 @@ def create(
 
 
 @app.command("list")
-def list_keys(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:  # noqa: FBT002
+def list_keys(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:  # noqa: FBT002
     """List the keys."""
     found = connect().json("GET", "/keys")["keys"]
     if as_json:
@@ -33,7 +37,13 @@ def list_keys(as_json: Annotated[bool, typer.Option("--json", help="Print JSON f
         return
     table = Table("id", "name", "scopes", "created", "revoked")
     for key in found:
-        table.add_row(key["id"], key["name"], " ".join(key["scopes"]), key["created_at"], key["revoked_at"] or "")
+        table.add_row(
+            key["id"],
+            key["name"],
+            " ".join(key["scopes"]),
+            key["created_at"],
+            key["revoked_at"] or "",
+        )
     Console().print(table)
 
 

@@ -40,7 +40,10 @@ def deploy(
             params={"wait": _WAIT_SECONDS, "seen": shown},
         )["deployment"]
     if found["status"] == "failed":
-        print(f"error: deployment {found['number']} of {project} failed; what was current stays.\n", file=sys.stderr)
+        print(
+            f"error: deployment {found['number']} of {project} failed; what was current stays.\n",
+            file=sys.stderr,
+        )
         print(found["error"], file=sys.stderr)
         raise typer.Exit(1)
     apis = ", ".join(api["name"] for api in found["apis"])

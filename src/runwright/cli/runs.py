@@ -23,8 +23,12 @@ RunId = Annotated[str, typer.Argument(help="The Run's id.")]
 def run(
     project: Annotated[str, typer.Argument(help="The project's name.")],
     api: Annotated[str, typer.Argument(help="The API, such as `rows` or `folder/name`.")],
-    params: Annotated[str, typer.Option(help="Parameters: JSON, @FILE, or - for standard input.")] = "{}",
-    detach: Annotated[bool, typer.Option("--detach", help="Print the Run's id and do not wait.")] = False,  # noqa: FBT002
+    params: Annotated[
+        str, typer.Option(help="Parameters: JSON, @FILE, or - for standard input.")
+    ] = "{}",
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Print the Run's id and do not wait.")
+    ] = False,  # noqa: FBT002
 ) -> None:
     """Start a Run, follow its log, and print its result as JSON."""
     client = connect()
@@ -43,7 +47,9 @@ def run(
 
 def logs(
     run_id: RunId,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the Run has ended.")] = False,  # noqa: FBT002
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the Run has ended.")
+    ] = False,  # noqa: FBT002
 ) -> None:
     """Print the log of a Run."""
     client = connect()
@@ -52,7 +58,9 @@ def logs(
         _follow(client, project, run_id)
         return
     after = 0
-    while text := client.call("GET", f"/projects/{project}/run/{run_id}/logs", params={"after": after}).text:
+    while text := client.call(
+        "GET", f"/projects/{project}/run/{run_id}/logs", params={"after": after}
+    ).text:
         for line in text.splitlines():
             found = json.loads(line)
             after = found["id"]
@@ -74,7 +82,14 @@ def list_runs(
         return
     table = Table("run", "api", "status", "attempt", "created", "ended")
     for each in found:
-        table.add_row(each["runId"], each["api"], each["status"], str(each["attempt"]), each["createdAt"], each["endedAt"] or "")
+        table.add_row(
+            each["runId"],
+            each["api"],
+            each["status"],
+            str(each["attempt"]),
+            each["createdAt"],
+            each["endedAt"] or "",
+        )
     Console().print(table)
 
 
@@ -95,7 +110,9 @@ def cancel(run_id: RunId) -> None:
 @app.command()
 def trace(
     run_id: RunId,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write it.")] = Path("trace.zip"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write it.")] = Path(
+        "trace.zip"
+    ),
 ) -> None:
     """Download the trace of a Run's last Attempt."""
     client = connect()

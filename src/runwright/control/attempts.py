@@ -81,7 +81,11 @@ async def end(platform: Platform, claim: Claim, outcome: Outcome) -> timedelta |
     )
     if isinstance(following, Retry):
         is_held = await rows.retry(
-            platform.database, claim.run_id, claim.fence, following.failure, outcome.author_started_at
+            platform.database,
+            claim.run_id,
+            claim.fence,
+            following.failure,
+            outcome.author_started_at,
         )
         return following.delay if is_held else None
     ending = _ending(following, outcome)
@@ -96,9 +100,7 @@ async def give_back(platform: Platform, claim: Claim) -> None:
 
 async def interrupted(platform: Platform, held: Sequence[Claim]) -> dict[str, bool]:
     """Return which held Runs must stop: True lost to another Worker, False asked to cancel."""
-    return await rows.interrupted(
-        platform.database, [(each.run_id, each.fence) for each in held]
-    )
+    return await rows.interrupted(platform.database, [(each.run_id, each.fence) for each in held])
 
 
 async def add_log_lines(platform: Platform, claim: Claim, lines: Sequence[LogLine]) -> None:
@@ -195,4 +197,3 @@ def _ending(following: Completed | Failed | Canceled, outcome: Outcome) -> rows.
         cancellation=following.cancellation,
         author_started_at=outcome.author_started_at,
     )
-

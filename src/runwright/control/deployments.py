@@ -53,7 +53,9 @@ async def create(
         deployment = await rows.add_deployment(
             connection, deployment_id, project_id, checked.sha256
         )
-        await engine.enqueue(connection, engine.Entry(queue=QUEUE, id=f"deployment:{deployment_id}"))
+        await engine.enqueue(
+            connection, engine.Entry(queue=QUEUE, id=f"deployment:{deployment_id}")
+        )
     return deployment
 
 

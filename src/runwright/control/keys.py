@@ -44,7 +44,9 @@ async def create(
         ValidationError: the name is empty or too long, or there is no scope.
     """
     if not 1 <= len(name) <= _MAX_NAME_LENGTH or "\0" in name:
-        raise ValidationError([Problem(path="name", message=f"must have 1 to {_MAX_NAME_LENGTH} characters")])
+        raise ValidationError(
+            [Problem(path="name", message=f"must have 1 to {_MAX_NAME_LENGTH} characters")]
+        )
     if not scopes:
         raise ValidationError([Problem(path="scopes", message="must name at least one scope")])
     secret = _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)

@@ -15,7 +15,9 @@ async def find(platform: Platform, workspace_id: WorkspaceId, name: str) -> Proj
     Raises:
         NotFound: the workspace has no such project.
     """
-    found = await rows.find(platform.database, workspace_id, name) if is_project_name(name) else None
+    found = (
+        await rows.find(platform.database, workspace_id, name) if is_project_name(name) else None
+    )
     if found is None:
         raise NotFound(f"There is no project `{name[:100]}` in this workspace: deploy it first.")
     return found

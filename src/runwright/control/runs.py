@@ -87,7 +87,9 @@ async def get(platform: Platform, project_id: ProjectId, run_id: str) -> Run:
     return (await _row(platform, project_id, run_id)).run
 
 
-async def wait(platform: Platform, project_id: ProjectId, run_id: str, *, timeout: timedelta) -> Run:
+async def wait(
+    platform: Platform, project_id: ProjectId, run_id: str, *, timeout: timedelta
+) -> Run:
     """Return the Run when it is terminal or when the time is up."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout.total_seconds()
@@ -115,7 +117,11 @@ async def cancel(platform: Platform, project_id: ProjectId, run_id: str) -> Run:
 
 
 async def detail(
-    platform: Platform, workspace_id: WorkspaceId, run_id: str, *, project_id: ProjectId | None = None
+    platform: Platform,
+    workspace_id: WorkspaceId,
+    run_id: str,
+    *,
+    project_id: ProjectId | None = None,
 ) -> RunDetail:
     """Return everything about a Run of the workspace.
 
@@ -211,7 +217,9 @@ def cancelled_by_user() -> Cancellation:
     )
 
 
-def entry(project_id: ProjectId, run_id: str, turn: int, delay: timedelta | None = None) -> engine.Entry:
+def entry(
+    project_id: ProjectId, run_id: str, turn: int, delay: timedelta | None = None
+) -> engine.Entry:
     """Return the queue entry of a Run: an earlier turn goes first."""
     priority = -min(turn, _MAX_PRIORITY)
     return engine.Entry(queue=queue_name(project_id), id=run_id, priority=priority, delay=delay)
@@ -267,7 +275,12 @@ def _plan(request: RunRequest, manifest: Manifest) -> RunPlan:
     if api is None:
         known = ", ".join(f"`{each.name}`" for each in manifest.apis[:10])
         raise ValidationError(
-            [Problem(path="api", message=f"names no API of this project: {request.api!r}; it has {known}")]
+            [
+                Problem(
+                    path="api",
+                    message=f"names no API of this project: {request.api!r}; it has {known}",
+                )
+            ]
         )
     if api.parameters_schema is not None:
         _check_parameters(request.parameters, api.parameters_schema)
@@ -290,7 +303,9 @@ def _check_parameters(parameters: dict[str, Any], schema: dict[str, Any]) -> Non
             path=".".join(("parameters", *(str(part) for part in error.instance_path))),
             message=error.message,
         )
-        for error, _ in zip(validator.iter_errors(parameters), range(_MAX_SCHEMA_PROBLEMS), strict=False)
+        for error, _ in zip(
+            validator.iter_errors(parameters), range(_MAX_SCHEMA_PROBLEMS), strict=False
+        )
     ]
     if problems:
         raise ValidationError(problems)

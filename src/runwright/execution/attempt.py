@@ -160,7 +160,11 @@ class Attempt:
 
     async def _ask_to_stop(self, runner: RunnerProcess, reason: str) -> None:
         self._course.stop_reason = reason
-        grace = self._settings.drain_grace if reason == Interruption.DRAINING else self._settings.cancel_grace
+        grace = (
+            self._settings.drain_grace
+            if reason == Interruption.DRAINING
+            else self._settings.cancel_grace
+        )
         if reason == Interruption.DRAINING:
             # The author's code may still end by itself; it is not disturbed until the grace is over.
             self._course.deadline = min(self._course.deadline, _now() + grace.total_seconds())
@@ -236,7 +240,9 @@ class Attempt:
 
     def _take_line(self, event: object) -> None:
         if isinstance(event, protocol.Log):
-            self._log.add(datetime.fromtimestamp(event.at, UTC), event.stream, event.level, event.text)
+            self._log.add(
+                datetime.fromtimestamp(event.at, UTC), event.stream, event.level, event.text
+            )
         elif isinstance(event, RawLine):
             level = "error" if event.stream == "stderr" else "info"
             self._log.add(datetime.now(UTC), event.stream, level, event.text)
@@ -273,7 +279,9 @@ class Attempt:
         try:
             size = path.stat().st_size
             if event.kind == "trace" and size > self._settings.max_trace_bytes:
-                self._log.add_own(f"the trace of {size} bytes is larger than allowed and was not kept")
+                self._log.add_own(
+                    f"the trace of {size} bytes is larger than allowed and was not kept"
+                )
                 return
             blob = f"runs/{claim.run_id}/{claim.attempt}/{uuid.uuid4().hex}"
             await self._platform.blobs.put_file(blob, path)
@@ -362,5 +370,3 @@ def _broken_runner(error: Exception) -> Failure:
         message=f"The runner broke off before the attempt was over: {error}",
         retryable=True,
     )
-
-

@@ -17,7 +17,10 @@ log = telemetry.logger(__name__)
 _CHROMIUM_COMMANDS = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser")
 _SHELL_COMMANDS = ("chromium-headless-shell",)
 _CHROMIUM_DOWNLOADS = ("chromium-*/chrome-linux*/chrome",)
-_SHELL_DOWNLOADS = ("chromium_headless_shell-*/chrome-*/headless_shell", "chromium_headless_shell-*/chrome-*/chrome-headless-shell")
+_SHELL_DOWNLOADS = (
+    "chromium_headless_shell-*/chrome-*/headless_shell",
+    "chromium_headless_shell-*/chrome-*/chrome-headless-shell",
+)
 _INSTALL = (
     "install one with `playwright install chromium`, or as root "
     "`apt-get install chromium chromium-headless-shell`, or set `RUNWRIGHT_CHROMIUM`"
@@ -51,7 +54,8 @@ def find(settings: Settings, environ: Mapping[str, str] | None = None) -> Browse
     """
     source = os.environ if environ is None else environ
     downloads = Path(
-        source.get("PLAYWRIGHT_BROWSERS_PATH") or Path(source.get("HOME", "/")) / ".cache/ms-playwright"
+        source.get("PLAYWRIGHT_BROWSERS_PATH")
+        or Path(source.get("HOME", "/")) / ".cache/ms-playwright"
     )
     path = source.get("PATH")
     chromium = _as_set("RUNWRIGHT_CHROMIUM", settings.chromium) or _find(
@@ -78,8 +82,12 @@ def _as_set(variable: str, value: str | None) -> str | None:
     return value
 
 
-def _find(downloads: Path, patterns: tuple[str, ...], commands: tuple[str, ...], path: str | None) -> str | None:
+def _find(
+    downloads: Path, patterns: tuple[str, ...], commands: tuple[str, ...], path: str | None
+) -> str | None:
     for pattern in patterns:
         if found := sorted(downloads.glob(pattern), key=lambda file: file.stat().st_mtime):
             return str(found[-1])
-    return next((found for command in commands if (found := shutil.which(command, path=path))), None)
+    return next(
+        (found for command in commands if (found := shutil.which(command, path=path))), None
+    )

@@ -105,7 +105,9 @@ def _apis(inspected: protocol.Inspected) -> tuple[Api, ...]:
     if inspected.error is not None:
         raise AuthorError(inspected.error)
     if not inspected.apis:
-        raise AuthorError("The project has no API: put a file with an `async def automation` in `api`.")
+        raise AuthorError(
+            "The project has no API: put a file with an `async def automation` in `api`."
+        )
     return tuple(
         Api(
             name=str(each["name"]),

@@ -84,7 +84,14 @@ async def _build(
     try:
         for arguments in (
             ["venv", "--quiet", "--python", interpreter, str(directory)],
-            ["pip", "install", "--python", str(directory / "bin" / "python"), "--requirements", str(listed)],
+            [
+                "pip",
+                "install",
+                "--python",
+                str(directory / "bin" / "python"),
+                "--requirements",
+                str(listed),
+            ],
         ):
             left = deadline - asyncio.get_running_loop().time()
             await _uv(arguments, left, report)
@@ -121,14 +128,18 @@ async def _uv(arguments: list[str], seconds: float, report: Report) -> None:
             os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     if code != 0:
-        raise AuthorError("The environment cannot be built:\n" + "\n".join(said[-_MAX_OUTPUT_LINES:]))
+        raise AuthorError(
+            "The environment cannot be built:\n" + "\n".join(said[-_MAX_OUTPUT_LINES:])
+        )
 
 
 def _specifier(requirements: Requirements) -> SpecifierSet:
     try:
         return SpecifierSet(requirements.python or "") & SpecifierSet(_OLDEST_PYTHON)
     except InvalidSpecifier as error:
-        raise AuthorError(f"pyproject.toml: `requires-python` cannot be read: {requirements.python!r}") from error
+        raise AuthorError(
+            f"pyproject.toml: `requires-python` cannot be read: {requirements.python!r}"
+        ) from error
 
 
 def _packages(requirements: Requirements) -> list[str]:

@@ -37,7 +37,9 @@ async def folder(platform: Platform, bundle_sha256: str) -> Path:
     archive = directory.with_name(f"{bundle_sha256}.{uuid.uuid4().hex}.tar.gz")
     try:
         await platform.blobs.fetch(bundles.blob_key(bundle_sha256), archive)
-        await asyncio.to_thread(bundles.unpack, archive, directory, platform.settings.max_bundle_bytes)
+        await asyncio.to_thread(
+            bundles.unpack, archive, directory, platform.settings.max_bundle_bytes
+        )
     finally:
         archive.unlink(missing_ok=True)
     return directory
@@ -58,7 +60,9 @@ async def install(platform: Platform, deployment_id: DeploymentId) -> Installed:
     return await from_manifest(platform, deployment, deployment.manifest)
 
 
-async def from_manifest(platform: Platform, deployment: Deployment, manifest: Manifest) -> Installed:
+async def from_manifest(
+    platform: Platform, deployment: Deployment, manifest: Manifest
+) -> Installed:
     """Return the Deployment installed as its manifest says."""
 
     async def silent(_line: str) -> None: ...

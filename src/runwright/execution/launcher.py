@@ -63,7 +63,9 @@ class Launcher:
                             said.append(event.text)
                         case Exited():
                             output = "\n".join(said[-_MAX_OUTPUT_LINES:])
-                            raise PlatformError(f"a runner died while it started: {event.description}\n{output}")
+                            raise PlatformError(
+                                f"a runner died while it started: {event.description}\n{output}"
+                            )
                         case _:
                             continue
         except TimeoutError as error:

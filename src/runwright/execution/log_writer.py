@@ -57,7 +57,9 @@ class LogWriter:
                 await attempts.add_log_lines(self._platform, self._claim, lines)
             except Exception as error:
                 if not database.is_connection_lost(error):
-                    log.exception("log lines lost", event_name="log_lost", run_id=self._claim.run_id)
+                    log.exception(
+                        "log lines lost", event_name="log_lost", run_id=self._claim.run_id
+                    )
                     return
                 self._lines = lines + self._lines
 

@@ -36,7 +36,9 @@ def read(root: Path) -> ProjectFolder:
         AuthorError: a settings file cannot be parsed, or says something impossible; names file and key.
     """
     pyproject = _toml(root / "pyproject.toml")
-    intuned = next((root / name for name in ("Intuned.jsonc", "Intuned.json") if (root / name).is_file()), None)
+    intuned = next(
+        (root / name for name in ("Intuned.jsonc", "Intuned.json") if (root / name).is_file()), None
+    )
     if intuned is not None:
         settings = _settings(_snake_keys(_jsonc(intuned)), kind="intuned", source=intuned.name)
     else:
@@ -66,11 +68,14 @@ def _jsonc(file: Path) -> dict[str, Any]:
     return body  # pyright: ignore[reportUnknownVariableType]
 
 
-_JSONC_TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[\]}])', re.DOTALL)
+_JSONC_TOKEN = re.compile(
+    r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|,(?=(?:\s|//[^\n]*|/\*.*?\*/)*[\]}])', re.DOTALL
+)
 
 
 def without_comments(text: str) -> str:
     """Return JSONC as JSON: comments and trailing commas become blanks, positions stay."""
+
     def blank(found: re.Match[str]) -> str:
         token = found.group()
         return token if token.startswith('"') else re.sub(r"[^\n]", " ", token)
@@ -141,7 +146,12 @@ class _Reader:
         value = self.get(path)
         if value is None:
             return None
-        if not isinstance(value, int) or isinstance(value, bool) or value < low or (high and value > high):
+        if (
+            not isinstance(value, int)
+            or isinstance(value, bool)
+            or value < low
+            or (high and value > high)
+        ):
             bounds = f"from {low} to {high}" if high else f"of at least {low}"
             raise self._wrong(path, value, f"a whole number {bounds}")
         return value
@@ -159,7 +169,9 @@ class _Reader:
         try:
             return kind(value)
         except ValueError as error:
-            raise self._wrong(path, value, " or ".join(f'"{item.value}"' for item in kind)) from error
+            raise self._wrong(
+                path, value, " or ".join(f'"{item.value}"' for item in kind)
+            ) from error
 
     def _wrong(self, path: str, value: object, expected: str) -> AuthorError:
         return AuthorError(f"{self._source}: `{path}` is {value!r}, and must be {expected}.")

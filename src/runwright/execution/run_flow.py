@@ -94,7 +94,9 @@ class RunFlow:
         except Exception as error:
             if database.is_connection_lost(error):
                 raise
-            log.exception("attempt failed in the platform", event_name="attempt_failed", run_id=claim.run_id)
+            log.exception(
+                "attempt failed in the platform", event_name="attempt_failed", run_id=claim.run_id
+            )
             return Outcome(failure=_no_runner(f"{type(error).__name__}: {error}"))
 
     async def _conclude(self, hold: Hold, outcome: Outcome) -> timedelta | None:

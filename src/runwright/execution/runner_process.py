@@ -150,7 +150,9 @@ class RunnerProcess:
             while line := await self._reader.readline():
                 await self._events.put(protocol.decode(line))
         except (OSError, ValueError, protocol.ProtocolError) as error:
-            log.warning("runner said what is no message", event_name="runner_garbled", error=str(error))
+            log.warning(
+                "runner said what is no message", event_name="runner_garbled", error=str(error)
+            )
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
@@ -172,7 +174,9 @@ class RunnerProcess:
         name = signal.Signals(-code).name
         if code == -signal.SIGKILL and not self._is_killed_by_us:
             held = self._last_memory_bytes // 2**20
-            return f"it was killed ({name}), probably for memory; at the last look it held {held} MiB"
+            return (
+                f"it was killed ({name}), probably for memory; at the last look it held {held} MiB"
+            )
         return f"it was ended by the signal {name}"
 
 
@@ -226,7 +230,9 @@ def stage_author_side(directory: Path) -> Path:
     files = sorted(
         file
         for name in _AUTHOR_SIDE
-        for file in ([package / name] if (package / name).is_file() else (package / name).rglob("*.py"))
+        for file in (
+            [package / name] if (package / name).is_file() else (package / name).rglob("*.py")
+        )
     )
     digest = hashlib.sha256()
     for file in files:

@@ -115,7 +115,9 @@ class Worker:
                 deployments=len(lost_deployments),
             )
 
-    async def _on_signal(self, topic: str, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+    async def _on_signal(
+        self, topic: str, seconds: float, act: Callable[[], Awaitable[None]]
+    ) -> None:
         with self._platform.signals.subscribe(topic) as signalled:
             while True:
                 await self._try(act)
@@ -149,7 +151,9 @@ def slots(settings: Settings) -> int:
     """Return how many Attempts to carry out at once: as set, or what cores and memory allow."""
     if settings.slots is not None:
         return settings.slots
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     by_memory = psutil.virtual_memory().available // _RUNNER_BYTES - _SPARE_RUNNERS
     return max(1, min(cores * _RUNNERS_PER_CORE, by_memory))
 

@@ -134,7 +134,9 @@ async def _hand_over_downloads(stage: Stage, opened: Opened) -> None:
             text = f"the download `{download.suggested_filename}` was not kept: {error}"
             stage.send(protocol.Log(at=time.time(), stream="platform", level="warning", text=text))
             continue
-        stage.send(protocol.File(kind="download", name=download.suggested_filename, path=str(target)))
+        stage.send(
+            protocol.File(kind="download", name=download.suggested_filename, path=str(target))
+        )
 
 
 def _entry_failure(message: str) -> protocol.Failed:

@@ -6,7 +6,14 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, Download, Page, Playwright, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    Download,
+    Page,
+    Playwright,
+    async_playwright,
+)
 
 from runwright import protocol
 

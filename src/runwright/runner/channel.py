@@ -37,7 +37,9 @@ class Channel:
         except OSError:
             die()
 
-    def listen(self, loop: asyncio.AbstractEventLoop, receive: Callable[[protocol.Message], None]) -> None:
+    def listen(
+        self, loop: asyncio.AbstractEventLoop, receive: Callable[[protocol.Message], None]
+    ) -> None:
         """Begin to hand what comes in to `receive`, called in the loop."""
         thread = threading.Thread(
             target=self._read, args=(loop, receive), name="runwright-channel", daemon=True
@@ -54,7 +56,9 @@ class Channel:
             line += byte
         return protocol.decode(bytes(line))
 
-    def _read(self, loop: asyncio.AbstractEventLoop, receive: Callable[[protocol.Message], None]) -> None:
+    def _read(
+        self, loop: asyncio.AbstractEventLoop, receive: Callable[[protocol.Message], None]
+    ) -> None:
         rest = b""
         while True:
             try:

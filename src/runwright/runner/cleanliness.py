@@ -14,7 +14,14 @@ from typing import Any
 from runwright.runner import channel
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGALRM, signal.SIGUSR1)
+_SIGNALS = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGCHLD,
+    signal.SIGALRM,
+    signal.SIGUSR1,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,7 +18,12 @@ from runwright.runner.browser import Chromium, Opened, start_tracing
 from runwright.runner.channel import Channel
 from runwright.runner.loader import Project
 
-_HIDDEN = (protocol.SOCKET_FD_VARIABLE, protocol.RUNNER_ID_VARIABLE, "PYTHONPATH", "NODE_COMPILE_CACHE")
+_HIDDEN = (
+    protocol.SOCKET_FD_VARIABLE,
+    protocol.RUNNER_ID_VARIABLE,
+    "PYTHONPATH",
+    "NODE_COMPILE_CACHE",
+)
 _CLOSE_SECONDS = 20.0
 _TASK_SECONDS = 1.0
 
@@ -40,7 +45,10 @@ def main() -> None:
         err.flush_rest()
 
     os.chdir(setup.project_root)
-    sys.path[:] = [setup.project_root, *(entry for entry in sys.path if entry not in ("", setup.project_root))]
+    sys.path[:] = [
+        setup.project_root,
+        *(entry for entry in sys.path if entry not in ("", setup.project_root)),
+    ]
     project = Project(Path(setup.project_root))
     if setup.mode == "inspect":
         _inspect(channel, project, flush_output)
@@ -55,14 +63,21 @@ def main() -> None:
 def _inspect(channel: Channel, project: Project, flush_output: Any) -> None:
     apis, error = project.inspect()
     flush_output()
-    channel.send(protocol.Inspected(apis=tuple(apis), error=error, playwright=_playwright_version()))
+    channel.send(
+        protocol.Inspected(apis=tuple(apis), error=error, playwright=_playwright_version())
+    )
 
 
 class _Runner:
     """The warm loop: one Attempt at a time, clean or retired."""
 
     def __init__(
-        self, channel: Channel, setup: protocol.Setup, project: Project, flush_output: Any, mark: dict[str, str]
+        self,
+        channel: Channel,
+        setup: protocol.Setup,
+        project: Project,
+        flush_output: Any,
+        mark: dict[str, str],
     ) -> None:
         self._channel = channel
         self._setup = setup
@@ -109,7 +124,9 @@ class _Runner:
                 await attempt.save_trace(stage, opened)
             reasons = await self._reasons_to_retire(ended, ours, before)
             if reasons or chromium.gone.is_set():
-                self._channel.send(protocol.Retiring(reasons=tuple(reasons or ["the browser is gone"])))
+                self._channel.send(
+                    protocol.Retiring(reasons=tuple(reasons or ["the browser is gone"]))
+                )
                 return
             opened = await self._next(chromium, opened)
 

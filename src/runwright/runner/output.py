@@ -55,7 +55,9 @@ class LineWriter(io.TextIOBase):
 
     def _emit(self, line: str) -> None:
         level = "error" if self._stream == "stderr" else "info"
-        self._send(protocol.Log(at=time.time(), stream=self._stream, level=level, text=line.rstrip("\r")))
+        self._send(
+            protocol.Log(at=time.time(), stream=self._stream, level=level, text=line.rstrip("\r"))
+        )
 
 
 class LogHandler(logging.Handler):

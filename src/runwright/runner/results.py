@@ -26,7 +26,9 @@ def encode(value: Any, *, max_bytes: int) -> str:
         Unencodable: a value inside is of a type JSON has not (named by its path), is not a finite
             number, contains itself, or the whole is larger than `max_bytes`.
     """
-    text = json.dumps(_plain(value, "result", ()), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(
+        _plain(value, "result", ()), ensure_ascii=True, allow_nan=False, separators=(",", ":")
+    )
     if len(text) > max_bytes:
         raise Unencodable(
             protocol.Failed(
@@ -53,7 +55,9 @@ def _plain(value: Any, path: str, holders: tuple[int, ...]) -> Any:
         raise _wrong(path, f"is nested deeper than {_MAX_DEPTH} levels")
     inside = (*holders, id(value))
     if isinstance(value, dict):
-        return {_key(key, path): _plain(item, f"{path}.{key}", inside) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        return {
+            _key(key, path): _plain(item, f"{path}.{key}", inside) for key, item in value.items()
+        }  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, (list, tuple)):
         return [_plain(item, f"{path}[{index}]", inside) for index, item in enumerate(value)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     dump = getattr(value, "model_dump", None)  # pyright: ignore[reportUnknownArgumentType]

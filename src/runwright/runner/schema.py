@@ -68,7 +68,9 @@ def _annotations(function: Callable[..., Any]) -> tuple[Any, Any]:
 
 def _is_structured(kind: Any) -> bool:
     return isinstance(kind, type) and (
-        typing.is_typeddict(kind) or dataclasses.is_dataclass(kind) or hasattr(kind, "model_json_schema")
+        typing.is_typeddict(kind)
+        or dataclasses.is_dataclass(kind)
+        or hasattr(kind, "model_json_schema")
     )
 
 
@@ -129,7 +131,12 @@ def _dataclass(kind: Any) -> dict[str, Any]:
                 properties[item.name]["default"] = item.default
         elif item.default_factory is dataclasses.MISSING:
             required.append(item.name)
-    return {"type": "object", "title": kind.__name__, "properties": properties, "required": required}
+    return {
+        "type": "object",
+        "title": kind.__name__,
+        "properties": properties,
+        "required": required,
+    }
 
 
 def _instance(kind: Any, value: Any) -> Any:
@@ -138,7 +145,9 @@ def _instance(kind: Any, value: Any) -> Any:
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         known = {item.name for item in dataclasses.fields(kind)}
-        return kind(**{name: _instance(hints[name], item) for name, item in value.items() if name in known})
+        return kind(
+            **{name: _instance(hints[name], item) for name, item in value.items() if name in known}
+        )
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is list and isinstance(value, list):
         return [_instance(arguments[0], item) for item in value]  # pyright: ignore[reportUnknownVariableType]

@@ -30,7 +30,9 @@ def extend_timeout() -> None:
 def _payload(item: Any) -> dict[str, Any]:
     item = _plain(item)
     if not isinstance(item, dict):
-        raise ValueError(f"extend_payload takes objects with `api` and `parameters`, not {item!r:.200}")  # noqa: TRY004
+        raise ValueError(
+            f"extend_payload takes objects with `api` and `parameters`, not {item!r:.200}"
+        )  # noqa: TRY004
     api, parameters = item.get("api"), _plain(item.get("parameters"))  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if not isinstance(api, str) or not api:
         raise ValueError(f"extend_payload: `api` must be the name of an API: {item!r:.200}")
@@ -39,7 +41,9 @@ def _payload(item: Any) -> dict[str, Any]:
     try:
         text = json.dumps(parameters, allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"extend_payload: the parameters for `{api}` are not JSON: {error}") from error
+        raise ValueError(
+            f"extend_payload: the parameters for `{api}` are not JSON: {error}"
+        ) from error
     return {"api": api, "parameters": json.loads(text)}
 
 

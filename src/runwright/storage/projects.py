@@ -42,7 +42,9 @@ async def name_of(connection: Any, project_id: ProjectId) -> str | None:
     return await connection.fetchval(_SQL["name_of"], project_id)
 
 
-async def ensure(connection: Any, project_id: UUID, workspace_id: WorkspaceId, name: str) -> ProjectId:
+async def ensure(
+    connection: Any, project_id: UUID, workspace_id: WorkspaceId, name: str
+) -> ProjectId:
     """Make the project unless it is there; hold it until the transaction ends."""
     row = await connection.fetchrow(_SQL["ensure"], project_id, workspace_id, name)
     return ProjectId(row["id"])
@@ -58,7 +60,9 @@ async def add_deployment(
     connection: Any, deployment_id: DeploymentId, project_id: ProjectId, bundle_sha256: str
 ) -> Deployment:
     """Accept a Deployment of a held project."""
-    row = await connection.fetchrow(_SQL["add_deployment"], deployment_id, project_id, bundle_sha256)
+    row = await connection.fetchrow(
+        _SQL["add_deployment"], deployment_id, project_id, bundle_sha256
+    )
     return _deployment(row)
 
 
@@ -86,7 +90,9 @@ async def report_deployment(connection: Any, deployment_id: UUID, line: str) -> 
 
 async def finish_deployment(connection: Any, deployment_id: UUID, manifest: Manifest) -> bool:
     """Make a Deployment ready; return whether it was being built."""
-    row = await connection.fetchrow(_SQL["finish_deployment"], deployment_id, _manifest_text(manifest))
+    row = await connection.fetchrow(
+        _SQL["finish_deployment"], deployment_id, _manifest_text(manifest)
+    )
     return row is not None
 
 

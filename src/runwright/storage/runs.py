@@ -229,7 +229,9 @@ async def page(
     return [_run_row(row).run for row in rows]
 
 
-async def add_log_lines(connection: Any, run_id: str, attempt: int, lines: Sequence[LogLine]) -> None:
+async def add_log_lines(
+    connection: Any, run_id: str, attempt: int, lines: Sequence[LogLine]
+) -> None:
     """Keep lines of an Attempt's log; their `id` is given by the database."""
     await connection.execute(
         _SQL["add_log_lines"],
@@ -380,7 +382,10 @@ def _cancellation(text: str | None) -> Cancellation | None:
 
 def _payloads_text(payloads: Sequence[ExtendedPayload]) -> str:
     return json.dumps(
-        [{"api": item.api, "parameters": item.parameters, "run_id": item.run_id} for item in payloads]
+        [
+            {"api": item.api, "parameters": item.parameters, "run_id": item.run_id}
+            for item in payloads
+        ]
     )
 
 

@@ -18,7 +18,9 @@ _ERRORS = (400, 401, 403, 404, 405, 409, 413, 415, 500, 503)
 
 def create(platform: Platform) -> Any:
     """Return the ASGI application of one installation."""
-    documented: dict[int | str, dict[str, Any]] = {status: {"model": wire.ErrorBody} for status in _ERRORS}
+    documented: dict[int | str, dict[str, Any]] = {
+        status: {"model": wire.ErrorBody} for status in _ERRORS
+    }
     app = FastAPI(
         title="Runwright",
         version=runwright.__version__,

@@ -37,15 +37,24 @@ def router() -> APIRouter:
     @routes.post(
         f"{_PROJECT}/deployments",
         status_code=202,
-        openapi_extra={"requestBody": {"required": True, "content": {_ARCHIVES[0]: {"schema": {"type": "string", "format": "binary"}}}}},
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {_ARCHIVES[0]: {"schema": {"type": "string", "format": "binary"}}},
+            }
+        },
     )
     async def deploy(request: Request, workspace_id: str, project_name: str) -> Response:
         caller = await identify(request, workspace_id, Scope.DEPLOY)
         if request.headers.get("content-type", "").split(";")[0].strip().lower() not in _ARCHIVES:
-            raise UnsupportedMediaType("A bundle is a gzipped tar archive: send `content-type: application/gzip`.")
+            raise UnsupportedMediaType(
+                "A bundle is a gzipped tar archive: send `content-type: application/gzip`."
+            )
         bundle = await _receive(request)
         try:
-            found = await deployments.create(caller.platform, caller.workspace_id, project_name, bundle)
+            found = await deployments.create(
+                caller.platform, caller.workspace_id, project_name, bundle
+            )
         finally:
             await asyncio.to_thread(bundle.unlink, missing_ok=True)
         return _json({"deployment": wire.deployment(found)}, 202)
@@ -83,12 +92,19 @@ def router() -> APIRouter:
     @routes.post(
         "/{workspace_id}/keys",
         status_code=201,
-        openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": wire.KeyBody.model_json_schema()}}}},
+        openapi_extra={
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": wire.KeyBody.model_json_schema()}},
+            }
+        },
     )
     async def create_key(request: Request, workspace_id: str) -> Response:
         caller = await identify(request, workspace_id, Scope.ADMIN)
         name, scopes = wire.parse_key(await read_json(request))
-        key, secret = await keys.create(caller.platform, caller.workspace_id, name=name, scopes=scopes)
+        key, secret = await keys.create(
+            caller.platform, caller.workspace_id, name=name, scopes=scopes
+        )
         return _json({**wire.key(key), "key": secret}, 201)
 
     @routes.delete("/{workspace_id}/keys/{key_id}", status_code=204)

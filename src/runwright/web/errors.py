@@ -63,7 +63,10 @@ class Guard:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
-                message["headers"] = [*message["headers"], (b"x-correlation-id", correlation_id.encode())]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-correlation-id", correlation_id.encode()),
+                ]
             await send(message)
 
         try:
@@ -111,14 +114,14 @@ def _foreseen(error: Exception) -> Response | None:
     if database.is_connection_lost(error):
         log.warning("request lost the database", event_name="request_database_lost")
         unavailable = Unavailable("The database does not answer just now: try again.")
-        return _answer(503, unavailable.code, unavailable.category, unavailable.message, is_retryable=True)
+        return _answer(
+            503, unavailable.code, unavailable.category, unavailable.message, is_retryable=True
+        )
     return None
 
 
 def _unforeseen(error: Exception, scope: _Scope) -> Response:
-    log.error(
-        "request failed", event_name="request_failed", path=scope.get("path"), exc_info=error
-    )
+    log.error("request failed", event_name="request_failed", path=scope.get("path"), exc_info=error)
     return _answer(
         500,
         PlatformError.code,
@@ -140,7 +143,9 @@ async def _answer_request_error(_request: Request, error: Exception) -> Response
 async def _answer_platform_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, PlatformError)
     log.error("request failed", event_name="request_failed", exc_info=error)
-    return _answer(error.status, error.code, error.category, error.message, is_retryable=error.retryable)
+    return _answer(
+        error.status, error.code, error.category, error.message, is_retryable=error.retryable
+    )
 
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:
@@ -149,7 +154,8 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     if any(each["loc"][0] == "path" for each in found):
         return await _answer_request_error(request, NotFound())
     problems = [
-        Problem(path=".".join(str(part) for part in each["loc"][1:]), message=str(each["msg"])) for each in found
+        Problem(path=".".join(str(part) for part in each["loc"][1:]), message=str(each["msg"]))
+        for each in found
     ]
     return await _answer_request_error(request, ValidationError(problems))
 
@@ -160,7 +166,11 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     kind = known.get(error.status_code)
     message = kind().message if kind else str(error.detail)
     answer = _answer(
-        error.status_code, kind.code if kind else "bad-request", Category.USER, message, is_retryable=False
+        error.status_code,
+        kind.code if kind else "bad-request",
+        Category.USER,
+        message,
+        is_retryable=False,
     )
     answer.headers.update(error.headers or {})
     return answer

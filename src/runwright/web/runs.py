@@ -72,7 +72,9 @@ def router(start_status: int) -> APIRouter:
         return _json(wire.result_text(run))
 
     @routes.post(f"{_PROJECT}/run/{{run_id}}/cancel")
-    async def cancel(request: Request, workspace_id: str, project_name: str, run_id: str) -> Response:
+    async def cancel(
+        request: Request, workspace_id: str, project_name: str, run_id: str
+    ) -> Response:
         caller = await identify(request, workspace_id, Scope.RUN)
         project = await caller.project(project_name)
         return _json(wire.result_text(await runs.cancel(caller.platform, project.id, run_id)))
@@ -92,14 +94,22 @@ def router(start_status: int) -> APIRouter:
         found, following = await runs.list_page(
             caller.platform, project.id, api=api, status=status, cursor=cursor, limit=limit
         )
-        return _json(json.dumps({"runs": [wire.run_line(run) for run in found], "nextCursor": following}))
+        return _json(
+            json.dumps({"runs": [wire.run_line(run) for run in found], "nextCursor": following})
+        )
 
     @routes.get(f"{_PROJECT}/run/{{run_id}}")
-    async def detail(request: Request, workspace_id: str, project_name: str, run_id: str) -> Response:
+    async def detail(
+        request: Request, workspace_id: str, project_name: str, run_id: str
+    ) -> Response:
         caller = await identify(request, workspace_id, Scope.READ)
         project = await caller.project(project_name)
-        found = await runs.detail(caller.platform, caller.workspace_id, run_id, project_id=project.id)
-        return _json(wire.detail_text(found, project.name, _base(request, workspace_id, project.name)))
+        found = await runs.detail(
+            caller.platform, caller.workspace_id, run_id, project_id=project.id
+        )
+        return _json(
+            wire.detail_text(found, project.name, _base(request, workspace_id, project.name))
+        )
 
     @routes.get("/{workspace_id}/runs/{run_id}")
     async def detail_by_id(request: Request, workspace_id: str, run_id: str) -> Response:
@@ -131,7 +141,10 @@ def router(start_status: int) -> APIRouter:
         project = await caller.project(project_name)
         known_id = min(max(file_id, 0), _LARGEST_ID)
         found = await runs.file(caller.platform, project.id, run_id, known_id)
-        plain = "".join(char if char.isascii() and char.isprintable() and char not in '"\\' else "_" for char in found.name)
+        plain = "".join(
+            char if char.isascii() and char.isprintable() and char not in '"\\' else "_"
+            for char in found.name
+        )
         return StreamingResponse(
             runs.open_file(caller.platform, found),
             media_type="application/octet-stream",
@@ -154,7 +167,9 @@ def router(start_status: int) -> APIRouter:
         run = await _find(caller, project_name, run_id)
         after = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
         stream = _events(caller, run, min(after, _LARGEST_ID))
-        return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store"})
+        return StreamingResponse(
+            stream, media_type="text/event-stream", headers={"cache-control": "no-store"}
+        )
 
     return routes
 

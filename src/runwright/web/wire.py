@@ -81,7 +81,9 @@ class StartBody(_Body):
             return None
         parts = urlsplit(value)
         if parts.scheme not in _PROXY_SCHEMES or not parts.hostname or (parts.port or 1) < 1:
-            raise ValueError("must be a URL such as `http://user:pass@host:port` (http, https or socks5)")
+            raise ValueError(
+                "must be a URL such as `http://user:pass@host:port` (http, https or socks5)"
+            )
         return value
 
     @field_validator("auth_session", "sink")
@@ -117,7 +119,9 @@ def read_json(body: bytes) -> Any:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (UnicodeError, ValueError, RecursionError) as error:
         problem = Problem(path="", message=f"is not JSON that can be read: {error}"[:300])
-        raise ValidationError([problem], "The request body is not JSON that can be read.") from error
+        raise ValidationError(
+            [problem], "The request body is not JSON that can be read."
+        ) from error
     return value
 
 
@@ -133,7 +137,9 @@ def parse_start(value: Any) -> RunRequest:
         parameters=body.parameters,
         proxy=body.proxy,
         save_trace=body.save_trace is not False,
-        request_timeout=None if body.request_timeout is None else timedelta(seconds=body.request_timeout),
+        request_timeout=None
+        if body.request_timeout is None
+        else timedelta(seconds=body.request_timeout),
         maximum_attempts=None
         if body.retry is None
         else body.retry.maximum_attempts or CLIENT_DEFAULT_ATTEMPTS,
@@ -146,7 +152,9 @@ def parse_key(value: Any) -> tuple[str, frozenset[Scope]]:
     unknown = [scope for scope in body.scopes if scope not in set(Scope)]
     if unknown:
         known = ", ".join(f"`{scope.value}`" for scope in Scope)
-        raise ValidationError([Problem(path="scopes", message=f"knows no {unknown[0]!r}; there are {known}")])
+        raise ValidationError(
+            [Problem(path="scopes", message=f"knows no {unknown[0]!r}; there are {known}")]
+        )
     return body.name, frozenset(Scope(scope) for scope in body.scopes)
 
 
@@ -163,7 +171,11 @@ def result_text(run: Run) -> str:
 def extended(run: Run) -> list[dict[str, Any]]:
     """Return the work that a completed Run asked for."""
     return [
-        {"api": each.api, "parameters": each.parameters, **({"runId": each.run_id} if each.run_id else {})}
+        {
+            "api": each.api,
+            "parameters": each.parameters,
+            **({"runId": each.run_id} if each.run_id else {}),
+        }
         for each in run.extended_payloads
     ]
 
