@@ -13,7 +13,14 @@ test:
 
 check:
 	@scripts/setup.sh demo dev
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/pyright
 	@.venv/bin/lint-imports
+
+bench:
+	@scripts/setup.sh demo dev
+	@.venv/bin/python benchmarks/run.py
 
 fix:
 	@scripts/setup.sh demo dev

@@ -12,7 +12,7 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +118,7 @@ class RunwrightServer:
 
 
 @contextmanager
-def serving(data_dir: Path, **environment: str) -> Iterator[RunwrightServer]:
+def serving(data_dir: Path, **environment: str) -> Generator[RunwrightServer]:
     """Serve on the directory until the block ends."""
     command = [
         sys.executable,

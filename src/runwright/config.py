@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -75,7 +75,7 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
     """Return `RUNWRIGHT_DATA_DIR`, or a folder of the user's own."""
     if given := environ.get("RUNWRIGHT_DATA_DIR"):
         return Path(given).absolute()
-    home = environ.get("XDG_DATA_HOME") or os.path.join(environ.get("HOME", "/"), ".local/share")
+    home = environ.get("XDG_DATA_HOME") or Path(environ.get("HOME", "/")) / ".local/share"
     return Path(home) / "runwright"
 
 
@@ -96,6 +96,24 @@ def read(environ: Mapping[str, str] | None = None, **overrides: object) -> Setti
                 raise ConfigError(f"cannot read the setting `{variable}`: {error}") from error
     values.update({name: value for name, value in overrides.items() if value is not None})
     return Settings(**values)  # type: ignore[arg-type]
+
+
+def server_address(environ: Mapping[str, str] | None = None) -> dict[str, str | None]:
+    """Return where the command line finds the server, as far as the environment says."""
+    source = os.environ if environ is None else environ
+    return {
+        "url": source.get("RUNWRIGHT_SERVER"),
+        "workspace_id": source.get("RUNWRIGHT_WORKSPACE_ID"),
+        "api_key": source.get("RUNWRIGHT_API_KEY"),
+    }
+
+
+def program_places(environ: Mapping[str, str] | None = None) -> tuple[str | None, Path]:
+    """Return where programs are looked for: the PATH, and the folder of Playwright's downloads."""
+    source = os.environ if environ is None else environ
+    downloads = source.get("PLAYWRIGHT_BROWSERS_PATH")
+    default = Path(source.get("HOME", "/")) / ".cache/ms-playwright"
+    return source.get("PATH"), Path(downloads) if downloads else default
 
 
 def author_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -157,13 +175,17 @@ def _seconds(text: str) -> timedelta:
     return timedelta(seconds=number)
 
 
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(shlex.split(text))
+
+
 def _log_format(text: str) -> str:
     if text not in ("console", "json"):
         raise ValueError(f"`{text}` is neither `console` nor `json`")
     return text
 
 
-_PARSERS = {
+_PARSERS: dict[str, Callable[[str], object]] = {
     "host": str,
     "port": int,
     "database_url": str,
@@ -171,7 +193,7 @@ _PARSERS = {
     "secret_key": str,
     "chromium": str,
     "chromium_shell": str,
-    "chromium_args": lambda text: tuple(shlex.split(text)),
+    "chromium_args": _words,
     "max_body_bytes": _positive,
     "max_bundle_bytes": _positive,
     "max_result_bytes": _positive,

@@ -13,6 +13,7 @@ RunwrightError
 │   └── RateLimited         429
 ├── AuthorError             the author's project is at fault: a deploy that cannot be
 ├── PlatformError           ours: answered as 5xx
+│   ├── NotImplementedYet   501
 │   └── Unavailable         503, the same request may succeed later
 └── ConfigError             a setting or the machine is at fault: printed, exit code 2
 
@@ -179,6 +180,14 @@ class PlatformError(RunwrightError):
     code = "internal-server-error"
     category = Category.INFRASTRUCTURE
     retryable = True
+
+
+class NotImplementedYet(PlatformError):
+    """This part of the protocol is not built yet."""
+
+    status = 501
+    code = "not-implemented"
+    retryable = False
 
 
 class Unavailable(PlatformError):

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -96,12 +96,12 @@ class _Server(uvicorn.Server):
     """uvicorn without its signal handlers: stopping is ordered here, worker first."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         yield
 
 
 @asynccontextmanager
-async def _platform(settings: Settings) -> AsyncIterator[Platform]:
+async def _platform(settings: Settings) -> AsyncGenerator[Platform]:
     # As root, PostgreSQL's own user must be able to pass through; every file inside is private.
     mode = 0o711 if config.is_root() else 0o700
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=mode)
@@ -141,7 +141,7 @@ def _bind(settings: Settings) -> socket.socket:
             ) from error
         raise ConfigError(f"Cannot listen on {settings.host}:{settings.port}: {error}") from error
     listening.listen(_BACKLOG)
-    listening.setblocking(False)
+    listening.settimeout(0)
     return listening
 
 

@@ -169,7 +169,7 @@ class Failed:
     category: str
     message: str
     retryable: bool = True
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,8 +182,8 @@ class Ended:
     failure: Failed | None = None
     was_cancelled: bool = False
     """The author's task ended by the Worker's `Cancel`."""
-    attributes: dict[str, Any] = field(default_factory=dict)
-    timings: dict[str, float] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict[str, Any])
+    timings: dict[str, float] = field(default_factory=dict[str, float])
     """Milliseconds: `prepare` (from `Start` to the author's code), `author`, `encode`."""
 
 

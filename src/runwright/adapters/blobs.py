@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import obstore
-from obstore.exceptions import NotFoundError
 from obstore.store import LocalStore, from_url
 
 from runwright.errors import NotFound
@@ -29,7 +28,7 @@ class Blobs:
         """Return whether something is stored under the key."""
         try:
             await obstore.head_async(self._store, key)
-        except (FileNotFoundError, NotFoundError):
+        except FileNotFoundError:
             return False
         return True
 
@@ -41,7 +40,7 @@ class Blobs:
         """
         try:
             found = await obstore.get_async(self._store, key)
-        except (FileNotFoundError, NotFoundError) as error:
+        except FileNotFoundError as error:
             raise NotFound(
                 "The file is no longer stored: it may have passed its retention."
             ) from error
@@ -58,7 +57,7 @@ class Blobs:
         """Forget what is stored under the key, if anything."""
         try:
             await obstore.delete_async(self._store, key)
-        except (FileNotFoundError, NotFoundError):
+        except FileNotFoundError:
             return
 
 

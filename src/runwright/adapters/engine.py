@@ -114,8 +114,9 @@ class _Driver(AsyncpgPoolDriver):
     goes stale and is picked again.
     """
 
-    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+    def __init__(self, pool: Any) -> None:
         super().__init__(pool)
+        self._own_pool = pool
         self._listeners: list[tuple[str, Any]] = []
         self._relisten: asyncio.Task[None] | None = None
 
@@ -145,17 +146,18 @@ class _Driver(AsyncpgPoolDriver):
     def _watch_listener(self) -> None:
         connection = self._listener_connection
         if connection is not None:
-            connection.add_termination_listener(lambda _connection: self._start_relistening())
+            connection.add_termination_listener(self._start_relistening)
 
-    def _start_relistening(self) -> None:
+    def _start_relistening(self, _connection: Any) -> None:
         if self._entered > 0 and (self._relisten is None or self._relisten.done()):
             self._relisten = asyncio.get_running_loop().create_task(self._listen_again())
 
     async def _listen_again(self) -> None:
-        dead, self._listener_connection = self._listener_connection, None
+        dead: Any = self._listener_connection
+        self._listener_connection = None
         if dead is not None:
             try:
-                await self._pool.release(dead)
+                await self._own_pool.release(dead)
             except _LOST:
                 log.info("queue listener connection discarded", event_name="queue_listener_lost")
         for channel, callback in self._listeners:
@@ -183,7 +185,7 @@ class Consumer:
 
     def __init__(
         self,
-        pool: asyncpg.Pool[Any],
+        pool: Any,
         *,
         queues: Callable[[], Awaitable[list[Queue]]],
         slots: int,

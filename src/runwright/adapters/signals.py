@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 
@@ -34,7 +34,7 @@ class Signals:
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
 
     @contextmanager
-    def subscribe(self, topic: str) -> Iterator[asyncio.Event]:
+    def subscribe(self, topic: str) -> Generator[asyncio.Event]:
         """Yield an event that is set at each signal of the topic; clear it before looking."""
         event = asyncio.Event()
         self._waiting[topic].add(event)
@@ -45,7 +45,7 @@ class Signals:
             if not self._waiting[topic]:
                 del self._waiting[topic]
 
-    def _hear(self, _connection: Any, _pid: int, _channel: str, topic: object) -> None:
+    def _wake(self, _connection: Any, _pid: int, _channel: str, topic: object) -> None:
         for event in self._waiting.get(str(topic), ()):
             event.set()
 
@@ -54,17 +54,18 @@ class Signals:
             for event in events:
                 event.set()
 
-    async def _listen(self, url: str) -> None:
+    async def hear(self, url: str) -> None:
+        """Hear the channel, reconnecting for ever."""
         while True:
             try:
-                connection = await asyncpg.connect(url, timeout=10)
+                connection = cast("Any", await asyncpg.connect(url, timeout=10))  # pyright: ignore[reportUnknownMemberType]
             except (OSError, asyncpg.PostgresError, TimeoutError):
                 await asyncio.sleep(_RECONNECT_SECONDS)
                 continue
             lost = asyncio.Event()
             try:
-                connection.add_termination_listener(lambda _connection, lost=lost: lost.set())
-                await connection.add_listener(_CHANNEL, self._hear)
+                connection.add_termination_listener(_setter(lost))
+                await connection.add_listener(_CHANNEL, self._wake)
                 # What was signalled while nobody listened is looked for now.
                 self._wake_all()
                 await lost.wait()
@@ -73,6 +74,13 @@ class Signals:
                 await asyncio.sleep(_RECONNECT_SECONDS)
             finally:
                 connection.terminate()
+
+
+def _setter(event: asyncio.Event) -> Callable[[Any], None]:
+    def set_event(_connection: Any) -> None:
+        event.set()
+
+    return set_event
 
 
 async def wait(event: asyncio.Event, seconds: float) -> None:
@@ -87,10 +95,10 @@ async def wait(event: asyncio.Event, seconds: float) -> None:
 
 
 @asynccontextmanager
-async def listen(url: str) -> AsyncIterator[Signals]:
+async def listen(url: str) -> AsyncGenerator[Signals]:
     """Hear the channel on a connection of its own, reconnecting for ever, until the block ends."""
     signals = Signals()
-    task = asyncio.create_task(signals._listen(url), name="signals")  # noqa: SLF001
+    task = asyncio.create_task(signals.hear(url), name="signals")
     try:
         yield signals
     finally:

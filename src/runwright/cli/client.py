@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +49,7 @@ class Client:
     def events(self, path: str) -> Iterator[tuple[str, Any]]:
         """Yield the server-sent events of a path as name and data."""
         try:
-            with self.http.stream("GET", f"{self.base}{path}", timeout=None) as answer:  # noqa: S113 - ends with the Run
+            with self.http.stream("GET", f"{self.base}{path}", timeout=None) as answer:
                 if answer.is_error:
                     answer.read()
                     raise Refused(_explain(answer))
@@ -70,11 +69,7 @@ def connect() -> Client:
     Raises:
         ConfigError: neither says where it is.
     """
-    given = {
-        "url": os.environ.get("RUNWRIGHT_SERVER"),
-        "workspace_id": os.environ.get("RUNWRIGHT_WORKSPACE_ID"),
-        "api_key": os.environ.get("RUNWRIGHT_API_KEY"),
-    }
+    given = config.server_address()
     if not all(given.values()):
         file = config.read().connection_file
         try:
@@ -93,9 +88,8 @@ def connect() -> Client:
 def _explain(answer: httpx2.Response) -> str:
     try:
         body = answer.json()
-        details = "".join(
-            f"\n  {each['path']}: {each['message']}" for each in body.get("details") or []
-        )
+        problems: list[dict[str, str]] = body.get("details") or []
+        details = "".join(f"\n  {each['path']}: {each['message']}" for each in problems)
         return f"{body['message']}{details} (correlation id {body['correlationId']})"
     except (ValueError, KeyError, TypeError):
         return f"the server answered {answer.status_code}: {answer.text[:200]}"

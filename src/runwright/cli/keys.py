@@ -29,7 +29,7 @@ def create(
 @app.command("list")
 def list_keys(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-) -> None:  # noqa: FBT002
+) -> None:
     """List the keys."""
     found = connect().json("GET", "/keys")["keys"]
     if as_json:
@@ -41,8 +41,8 @@ def list_keys(
             key["id"],
             key["name"],
             " ".join(key["scopes"]),
-            key["created_at"],
-            key["revoked_at"] or "",
+            key["createdAt"],
+            key["revokedAt"] or "",
         )
     Console().print(table)
 

@@ -35,7 +35,7 @@ def serve(
     data_dir: DataDir = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
-    no_worker: Annotated[bool, typer.Option("--no-worker", help="Only answer HTTP.")] = False,  # noqa: FBT002
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Only answer HTTP.")] = False,
 ) -> None:
     """Answer HTTP and carry out Runs, until SIGTERM."""
     # Imported here: the web framework and the database driver would slow every other command.

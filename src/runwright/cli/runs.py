@@ -28,7 +28,7 @@ def run(
     ] = "{}",
     detach: Annotated[
         bool, typer.Option("--detach", help="Print the Run's id and do not wait.")
-    ] = False,  # noqa: FBT002
+    ] = False,
 ) -> None:
     """Start a Run, follow its log, and print its result as JSON."""
     client = connect()
@@ -49,7 +49,7 @@ def logs(
     run_id: RunId,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on until the Run has ended.")
-    ] = False,  # noqa: FBT002
+    ] = False,
 ) -> None:
     """Print the log of a Run."""
     client = connect()
@@ -72,7 +72,7 @@ def list_runs(
     project: Annotated[str, typer.Argument(help="The project's name.")],
     status: Annotated[str | None, typer.Option(help="Only Runs in this state.")] = None,
     limit: Annotated[int, typer.Option(help="How many at the most.")] = 20,
-    as_json: AsJson = False,  # noqa: FBT002
+    as_json: AsJson = False,
 ) -> None:
     """List the newest Runs of a project."""
     params = {"limit": limit, **({"status": status} if status else {})}
@@ -139,9 +139,10 @@ def _print_line(line: dict[str, Any]) -> None:
 
 
 def _print_failure(result: dict[str, Any]) -> None:
-    error = result.get("error") or {}
+    failed: Any = result.get("error") or {}
+    details: Any = failed.get("details") or {}
     print(f"error: the run {result['status']}: {result.get('message')}", file=sys.stderr)
-    if traceback := (error.get("details") or {}).get("traceback"):
+    if traceback := details.get("traceback"):
         print(traceback, file=sys.stderr)
 
 

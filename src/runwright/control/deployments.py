@@ -77,10 +77,15 @@ async def list_all(platform: Platform, project_id: ProjectId) -> list[Deployment
 
 
 async def wait(
-    platform: Platform, project_id: ProjectId, deployment_id: UUID, *, seen: int, timeout: timedelta
+    platform: Platform,
+    project_id: ProjectId,
+    deployment_id: UUID,
+    *,
+    seen: int,
+    patience: timedelta,
 ) -> Deployment:
     """Return the Deployment when it is finished, has more than `seen` lines of progress, or at the time-out."""
-    deadline = asyncio.get_running_loop().time() + timeout.total_seconds()
+    deadline = asyncio.get_running_loop().time() + patience.total_seconds()
     with platform.signals.subscribe(f"deployment:{deployment_id}") as signalled:
         while True:
             found = await get(platform, project_id, deployment_id)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
-
 from runwright.adapters.blobs import Blobs
 from runwright.adapters.signals import Signals
 from runwright.adapters.vault import Vault
@@ -18,7 +16,8 @@ class Platform:
     """The open resources of one process; made and closed by `processes`."""
 
     settings: Settings
-    database: asyncpg.Pool[Any]
+    database: Any
+    """An asyncpg pool, which brings no types."""
     blobs: Blobs
     signals: Signals
     vault: Vault

@@ -88,11 +88,11 @@ async def get(platform: Platform, project_id: ProjectId, run_id: str) -> Run:
 
 
 async def wait(
-    platform: Platform, project_id: ProjectId, run_id: str, *, timeout: timedelta
+    platform: Platform, project_id: ProjectId, run_id: str, *, patience: timedelta
 ) -> Run:
     """Return the Run when it is terminal or when the time is up."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout.total_seconds()
+    deadline = loop.time() + patience.total_seconds()
     with platform.signals.subscribe(f"run:{run_id}") as signalled:
         while True:
             run = await get(platform, project_id, run_id)
@@ -139,7 +139,7 @@ async def detail(
     )
 
 
-async def list_page(  # noqa: PLR0913
+async def list_page(
     platform: Platform,
     project_id: ProjectId,
     *,
@@ -323,9 +323,13 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
     try:
         at, run_id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().split(" ")
         moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None or "\0" in run_id:
-            raise ValueError(cursor)
     except (ValueError, binascii.Error) as error:
-        problem = Problem(path="cursor", message="is not a cursor that this server gave out")
-        raise ValidationError([problem]) from error
+        raise _bad_cursor() from error
+    if moment.tzinfo is None or "\0" in run_id:
+        raise _bad_cursor()
     return moment, run_id
+
+
+def _bad_cursor() -> ValidationError:
+    message = "is not a cursor that this server gave out"
+    return ValidationError([Problem(path="cursor", message=message)])

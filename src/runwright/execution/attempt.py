@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from runwright import protocol, telemetry
@@ -130,8 +130,8 @@ class Attempt:
         if left <= 0:
             return None
         receiving = asyncio.ensure_future(runner.receive())
-        waited: set[asyncio.Future[object]] = {receiving}
-        interrupted: asyncio.Future[object] | None = None
+        waited: set[asyncio.Future[Any]] = {receiving}
+        interrupted: asyncio.Future[Any] | None = None
         if self._course.stop_reason is None:
             interrupted = asyncio.ensure_future(self._hold.interrupted.wait())
             waited.add(interrupted)
@@ -277,7 +277,7 @@ class Attempt:
         path = Path(event.path)
         claim = self._claim
         try:
-            size = path.stat().st_size
+            size = (await asyncio.to_thread(path.stat)).st_size
             if event.kind == "trace" and size > self._settings.max_trace_bytes:
                 self._log.add_own(
                     f"the trace of {size} bytes is larger than allowed and was not kept"
@@ -300,12 +300,7 @@ class Attempt:
             log.exception("file not kept", event_name="file_not_kept", run_id=claim.run_id)
             self._log.add_own(f"the {event.kind} `{event.name}` could not be kept: {error}")
         finally:
-            await asyncio.to_thread(_unlink, path)
-
-
-def _unlink(path: Path) -> None:
-    if path.exists():
-        os.unlink(path)
+            await asyncio.to_thread(path.unlink, missing_ok=True)
 
 
 def _now() -> float:

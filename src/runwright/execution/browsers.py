@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runwright import telemetry
+from runwright import config, telemetry
 from runwright.config import Settings
 from runwright.errors import ConfigError
 
@@ -52,12 +51,7 @@ def find(settings: Settings, environ: Mapping[str, str] | None = None) -> Browse
     Raises:
         ConfigError: there is none, or a setting names none; says what to install.
     """
-    source = os.environ if environ is None else environ
-    downloads = Path(
-        source.get("PLAYWRIGHT_BROWSERS_PATH")
-        or Path(source.get("HOME", "/")) / ".cache/ms-playwright"
-    )
-    path = source.get("PATH")
+    path, downloads = config.program_places(environ)
     chromium = _as_set("RUNWRIGHT_CHROMIUM", settings.chromium) or _find(
         downloads, _CHROMIUM_DOWNLOADS, _CHROMIUM_COMMANDS, path
     )
@@ -69,8 +63,9 @@ def find(settings: Settings, environ: Mapping[str, str] | None = None) -> Browse
     if chromium is None or shell is None:
         missing, serving = ("Chromium", shell) if chromium is None else ("headless shell", chromium)
         log.warning(
-            f"no {missing} found, the other serves in its place",
+            "a browser is missing, the other serves in its place",
             event_name="browser_missing",
+            missing=missing,
             serving=serving,
         )
     return Browsers(chromium=chromium, shell=shell)

@@ -16,7 +16,7 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -150,7 +150,7 @@ def _packages(requirements: Requirements) -> list[str]:
 
 
 @asynccontextmanager
-async def _locked(file: Path) -> AsyncIterator[None]:
+async def _locked(file: Path) -> AsyncGenerator[None]:
     """Hold a lock file; the lock goes with the process, whatever ends it."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     try:

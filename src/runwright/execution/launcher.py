@@ -54,27 +54,17 @@ class Launcher:
         said: list[str] = []
         try:
             async with asyncio.timeout(self._settings.runner_start_timeout.total_seconds()):
-                while True:
-                    event = await runner.receive()
-                    match event:
-                        case protocol.Ready():
-                            return runner
-                        case protocol.Log() | RawLine():
-                            said.append(event.text)
-                        case Exited():
-                            output = "\n".join(said[-_MAX_OUTPUT_LINES:])
-                            raise PlatformError(
-                                f"a runner died while it started: {event.description}\n{output}"
-                            )
-                        case _:
-                            continue
-        except TimeoutError as error:
-            await runner.kill()
-            output = "\n".join(said[-_MAX_OUTPUT_LINES:])
-            raise PlatformError(f"a runner took too long to start\n{output}") from error
+                end = await _until_ready(runner, said)
+        except TimeoutError:
+            end = "it took too long"
         except BaseException:
             await runner.kill()
             raise
+        if end is None:
+            return runner
+        await runner.kill()
+        output = "\n".join(said[-_MAX_OUTPUT_LINES:])
+        raise PlatformError(f"a runner did not start: {end}\n{output}")
 
     async def spawn(self, deployment: Installed, *, mode: str) -> RunnerProcess:
         """Start a Runner's process and tell it what it is for."""
@@ -110,3 +100,18 @@ class Launcher:
             )
         )
         return runner
+
+
+async def _until_ready(runner: RunnerProcess, said: list[str]) -> str | None:
+    """Collect what the Runner says; return None when it is ready, or how it died."""
+    while True:
+        event = await runner.receive()
+        match event:
+            case protocol.Ready():
+                return None
+            case protocol.Log() | RawLine():
+                said.append(event.text)
+            case Exited():
+                return event.description
+            case _:
+                continue

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -79,7 +79,7 @@ class Pool:
         return sum(len(group.slots) for group in self._groups.values())
 
     @asynccontextmanager
-    async def lease(self, installed: Installed, recover: Recover) -> AsyncIterator[RunnerProcess]:
+    async def lease(self, installed: Installed, recover: Recover) -> AsyncGenerator[RunnerProcess]:
         """Hold a Runner for one Attempt, waiting for one if need be.
 
         When the block ends `recover` is awaited in the background; it says whether the Runner came
@@ -272,7 +272,7 @@ class Pool:
         self._balance()
 
     def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[assignment]
+        task: asyncio.Task[None] = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

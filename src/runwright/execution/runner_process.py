@@ -28,7 +28,7 @@ log = telemetry.logger(__name__)
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_LIBC: ctypes.CDLL | None = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 _AUTHOR_SIDE = ("__init__.py", "protocol.py", "sdk", "runner", "compat")
 _KILL_ROUNDS = 50
 _KILL_PAUSE_SECONDS = 0.02
@@ -216,7 +216,7 @@ async def launch(
             cwd=directory,
             pass_fds=(theirs.fileno(),),
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - only a system call
+            preexec_fn=_die_with_parent,
         )
     finally:
         theirs.close()

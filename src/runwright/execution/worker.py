@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import psutil
@@ -159,7 +159,7 @@ def slots(settings: Settings) -> int:
 
 
 @asynccontextmanager
-async def begin(platform: Platform) -> AsyncIterator[Worker]:
+async def begin(platform: Platform) -> AsyncGenerator[Worker]:
     """Open a Worker; what an earlier one left on this machine is cleaned up first."""
     launcher = await Launcher.open(platform.settings)
     yield Worker(platform, launcher)

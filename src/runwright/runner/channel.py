@@ -24,7 +24,7 @@ class Channel:
 
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
-        self._socket.setblocking(True)
+        self._socket.settimeout(None)
         self._socket.set_inheritable(False)
         self._lock = threading.Lock()
 
@@ -64,7 +64,7 @@ class Channel:
             try:
                 chunk = self._socket.recv(_READ_BYTES)
             except OSError:
-                die()
+                chunk = b""
             if not chunk:
                 die()
             *lines, rest = (rest + chunk).split(b"\n")

@@ -91,14 +91,7 @@ class _Runner:
 
     async def serve(self) -> None:
         self._channel.listen(asyncio.get_running_loop(), self._receive)
-        chromium = Chromium(self._setup.browser)
-        # Playwright gives its own process's environment to driver and browser.
-        os.environ.update(self._mark)
-        try:
-            await chromium.launch()
-        finally:
-            for name in self._mark:
-                os.environ.pop(name, None)
+        chromium = await self._launch()
         stage = Stage(
             setup=self._setup,
             project=self._project,
@@ -122,13 +115,22 @@ class _Runner:
             self._trace_next = start.save_trace
             if opened.is_tracing and start.save_trace:
                 await attempt.save_trace(stage, opened)
-            reasons = await self._reasons_to_retire(ended, ours, before)
-            if reasons or chromium.gone.is_set():
-                self._channel.send(
-                    protocol.Retiring(reasons=tuple(reasons or ["the browser is gone"]))
-                )
+            reasons = await self._reasons_to_retire(chromium, ended, ours, before)
+            if reasons:
+                self._channel.send(protocol.Retiring(reasons=tuple(reasons)))
                 return
             opened = await self._next(chromium, opened)
+
+    async def _launch(self) -> Chromium:
+        chromium = Chromium(self._setup.browser)
+        # Playwright gives its own process's environment to driver and browser.
+        os.environ.update(self._mark)
+        try:
+            await chromium.launch()
+        finally:
+            for name in self._mark:
+                os.environ.pop(name, None)
+        return chromium
 
     def _receive(self, message: protocol.Message) -> None:
         if isinstance(message, protocol.Start):
@@ -170,11 +172,17 @@ class _Runner:
         return ended
 
     async def _reasons_to_retire(
-        self, ended: protocol.Ended, ours: set[asyncio.Task[Any]], before: cleanliness.Snapshot
+        self,
+        chromium: Chromium,
+        ended: protocol.Ended,
+        ours: set[asyncio.Task[Any]],
+        before: cleanliness.Snapshot,
     ) -> list[str]:
         mine = ours | {task for task in asyncio.all_tasks() if task is asyncio.current_task()}
         have_ended = await cleanliness.end_tasks(mine, _TASK_SECONDS)
         reasons = cleanliness.differences(before, cleanliness.look())
+        if chromium.gone.is_set():
+            reasons.append("the browser is gone")
         if not have_ended:
             reasons.append("an asyncio task does not end")
         if ended.result is None:

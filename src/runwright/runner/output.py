@@ -27,16 +27,20 @@ class LineWriter(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
+        """Return how bytes of it would be read."""
         return "utf-8"
 
     def writable(self) -> bool:
+        """Return that it can be written to."""
         return True
 
     def fileno(self) -> int:
+        """Return the descriptor of the process's own stream."""
         # For those who hand the stream to a subprocess: its lines reach the Worker by the pipe.
         return 1 if self._stream == "stdout" else 2
 
     def write(self, text: str, /) -> int:
+        """Take text; every complete line goes out."""
         with self._lock:
             *lines, self._rest = (self._rest + text).split("\n")
             for line in lines:
@@ -69,6 +73,7 @@ class LogHandler(logging.Handler):
         self.setFormatter(logging.Formatter("%(name)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Send a record, each of its lines as one."""
         level = next((name for number, name in _LEVELS if record.levelno >= number), "debug")
         for line in self.format(record).splitlines():
             self._send(protocol.Log(at=record.created, stream="log", level=level, text=line))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, cast
 
 from runwright import protocol
 
@@ -43,27 +43,43 @@ def encode(value: Any, *, max_bytes: int) -> str:
 
 
 def _plain(value: Any, path: str, holders: tuple[int, ...]) -> Any:
-    if value is None or isinstance(value, (str, bool)):
-        return str(value) if isinstance(value, str) else value
-    if isinstance(value, int):
-        return int(value)
-    if isinstance(value, float):
-        return _finite(value, path)
+    if value is None or isinstance(value, (str, int, float)):
+        return _scalar(value, path)
+    inside = _enter(value, path, holders)
+    if isinstance(value, dict):
+        items = cast("dict[Any, Any]", value)
+        return {
+            _key(key, path): _plain(item, f"{path}.{key}", inside) for key, item in items.items()
+        }
+    if isinstance(value, (list, tuple)):
+        entries = cast("list[Any]", value)
+        return [_plain(item, f"{path}[{index}]", inside) for index, item in enumerate(entries)]
+    return _plain(_dumped(value, path), path, inside)
+
+
+def _scalar(value: str | float | None, path: str) -> Any:
+    """Return the value as exactly what JSON has: an enum of str or int loses its class."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    return int(value) if isinstance(value, int) else _finite(value, path)
+
+
+def _enter(value: Any, path: str, holders: tuple[int, ...]) -> tuple[int, ...]:
     if id(value) in holders:
         raise _wrong(path, "contains itself")
     if len(holders) > _MAX_DEPTH:
         raise _wrong(path, f"is nested deeper than {_MAX_DEPTH} levels")
-    inside = (*holders, id(value))
-    if isinstance(value, dict):
-        return {
-            _key(key, path): _plain(item, f"{path}.{key}", inside) for key, item in value.items()
-        }  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, (list, tuple)):
-        return [_plain(item, f"{path}[{index}]", inside) for index, item in enumerate(value)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    dump = getattr(value, "model_dump", None)  # pyright: ignore[reportUnknownArgumentType]
-    if callable(dump) and hasattr(type(value), "model_fields"):
-        return _plain(dump(mode="python", by_alias=True), path, inside)
-    raise _wrong(path, f"is a {type(value).__name__}, which JSON has not")  # pyright: ignore[reportUnknownArgumentType]
+    return (*holders, id(value))
+
+
+def _dumped(value: Any, path: str) -> Any:
+    kind = cast("type[Any]", type(value))
+    dump = getattr(value, "model_dump", None)
+    if callable(dump) and hasattr(kind, "model_fields"):
+        return dump(mode="python", by_alias=True)
+    raise _wrong(path, f"is a {kind.__name__}, which JSON has not")
 
 
 def _key(key: Any, path: str) -> str:

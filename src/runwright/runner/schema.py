@@ -12,7 +12,7 @@ import types
 import typing
 from collections.abc import Callable
 from datetime import date, datetime
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, cast, get_args, get_origin
 
 _PLAIN: dict[Any, dict[str, Any]] = {
     str: {"type": "string"},
@@ -68,9 +68,9 @@ def _annotations(function: Callable[..., Any]) -> tuple[Any, Any]:
 
 def _is_structured(kind: Any) -> bool:
     return isinstance(kind, type) and (
-        typing.is_typeddict(kind)
-        or dataclasses.is_dataclass(kind)
-        or hasattr(kind, "model_json_schema")
+        typing.is_typeddict(cast("Any", kind))
+        or dataclasses.is_dataclass(cast("Any", kind))
+        or hasattr(cast("Any", kind), "model_json_schema")
     )
 
 
@@ -101,11 +101,14 @@ def _generic(kind: Any, origin: Any, arguments: tuple[Any, ...]) -> dict[str, An
         return {"anyOf": [_schema(each) for each in arguments]}
     if origin is Literal:
         return {"enum": list(arguments)}
-    if origin is list:
-        return {"type": "array", "items": _schema(arguments[0])}
+    return _container(kind, origin, arguments)
+
+
+def _container(kind: Any, origin: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:
     if origin is dict:
         return {"type": "object", "additionalProperties": _schema(arguments[1])}
-    if origin is tuple and len(arguments) == 2 and arguments[1] is Ellipsis:  # noqa: PLR2004
+    is_open_tuple = origin is tuple and arguments[1:] == (Ellipsis,)
+    if origin is list or is_open_tuple:
         return {"type": "array", "items": _schema(arguments[0])}
     raise TypeError(f"{kind!r} has no JSON Schema here")
 
@@ -143,17 +146,20 @@ def _instance(kind: Any, value: Any) -> Any:
     if hasattr(kind, "model_validate"):
         return kind.model_validate(value)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
-        known = {item.name for item in dataclasses.fields(kind)}
-        return kind(
-            **{name: _instance(hints[name], item) for name, item in value.items() if name in known}
-        )
+        return _dataclass_instance(kind, value)
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is list and isinstance(value, list):
-        return [_instance(arguments[0], item) for item in value]  # pyright: ignore[reportUnknownVariableType]
-    if origin in (Union, types.UnionType):
-        if value is None:
-            return None
+        items = cast("list[Any]", value)
+        return [_instance(arguments[0], item) for item in items]
+    if origin in (Union, types.UnionType) and isinstance(value, dict):
         structured = [each for each in arguments if _is_structured(each)]
-        return _instance(structured[0], value) if structured and isinstance(value, dict) else value
+        return _instance(structured[0], value) if structured else value  # pyright: ignore[reportUnknownVariableType]
     return value
+
+
+def _dataclass_instance(kind: Any, value: dict[str, Any]) -> Any:
+    hints = typing.get_type_hints(kind)
+    known = {item.name for item in dataclasses.fields(kind)}
+    return kind(
+        **{name: _instance(hints[name], item) for name, item in value.items() if name in known}
+    )

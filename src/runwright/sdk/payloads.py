@@ -30,9 +30,8 @@ def extend_timeout() -> None:
 def _payload(item: Any) -> dict[str, Any]:
     item = _plain(item)
     if not isinstance(item, dict):
-        raise ValueError(
-            f"extend_payload takes objects with `api` and `parameters`, not {item!r:.200}"
-        )  # noqa: TRY004
+        message = f"extend_payload takes objects with `api` and `parameters`, not {item!r:.200}"
+        raise ValueError(message)  # noqa: TRY004 - one kind of error for every bad item
     api, parameters = item.get("api"), _plain(item.get("parameters"))  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if not isinstance(api, str) or not api:
         raise ValueError(f"extend_payload: `api` must be the name of an API: {item!r:.200}")

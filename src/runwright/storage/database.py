@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -52,7 +52,7 @@ class Migration:
 
 
 @asynccontextmanager
-async def connect(url: str, *, min_size: int, max_size: int) -> AsyncIterator[asyncpg.Pool[Any]]:
+async def connect(url: str, *, min_size: int, max_size: int) -> AsyncGenerator[Any]:
     """Open a pool, waiting up to 30 s for the database to answer.
 
     Raises:
@@ -71,7 +71,7 @@ async def connect(url: str, *, min_size: int, max_size: int) -> AsyncIterator[as
 
 
 @asynccontextmanager
-async def transaction(connection: Any) -> AsyncIterator[None]:
+async def transaction(connection: Any) -> AsyncGenerator[None]:
     """Commit what the block does, or nothing of it."""
     async with connection.transaction():
         yield
@@ -82,7 +82,7 @@ def is_connection_lost(error: BaseException) -> bool:
     return isinstance(error, _LOST)
 
 
-async def check_version(pool: asyncpg.Pool[Any]) -> None:
+async def check_version(pool: Any) -> None:
     """Refuse a PostgreSQL that is too old.
 
     Raises:
@@ -117,7 +117,7 @@ def migrations(directory: Path = _MIGRATIONS) -> list[Migration]:
     return found
 
 
-async def migrate(pool: asyncpg.Pool[Any], directory: Path = _MIGRATIONS) -> list[int]:
+async def migrate(pool: Any, directory: Path = _MIGRATIONS) -> list[int]:
     """Apply the steps that are missing, one process at a time; return their numbers.
 
     Raises:
@@ -184,11 +184,11 @@ async def _apply(connection: Any, steps: list[Migration]) -> list[int]:
     return done
 
 
-async def _patient_pool(url: str, min_size: int, max_size: int) -> asyncpg.Pool[Any]:
+async def _patient_pool(url: str, min_size: int, max_size: int) -> Any:
     deadline = asyncio.get_running_loop().time() + _CONNECT_SECONDS
     while True:
         try:
-            return await asyncpg.create_pool(
+            return await asyncpg.create_pool(  # pyright: ignore[reportUnknownMemberType]
                 url,
                 min_size=min_size,
                 max_size=max_size,

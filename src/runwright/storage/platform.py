@@ -26,7 +26,7 @@ async def add_workspace(connection: Any, workspace_id: UUID, name: str) -> Works
     return WorkspaceId(row["id"])
 
 
-async def add_key(  # noqa: PLR0913
+async def add_key(
     connection: Any,
     key_id: KeyId,
     workspace_id: WorkspaceId,

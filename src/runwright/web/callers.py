@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import Request
+from fastapi import Depends, Request
+from fastapi.security import APIKeyHeader
 
 from runwright.control import keys, projects
 from runwright.control.platform import Platform
 from runwright.domain.ids import WorkspaceId
 from runwright.domain.projects import ApiKey, Project, Scope
 from runwright.errors import Forbidden, NotFound, Unauthorized
+
+_header = APIKeyHeader(name="x-api-key", auto_error=False, description="An API key.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,25 +32,37 @@ class Caller:
         return await projects.find(self.platform, self.workspace_id, name)
 
 
-async def identify(request: Request, workspace: str, scope: Scope) -> Caller:
-    """Return who calls.
+def _may(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+    """Return a dependency that gives the caller who has the scope.
 
-    Raises:
-        Unauthorized: there is no valid key.
-        NotFound: the key is of another workspace; what exists there is not told.
-        Forbidden: the key lacks the scope.
+    It raises Unauthorized without a valid key; NotFound for a key of another workspace, since what
+    exists there is not told; Forbidden for a key without the scope.
     """
-    platform: Platform = request.app.state.platform
-    secret = request.headers.get("x-api-key")
-    if not secret:
-        raise Unauthorized
-    key = await keys.authenticate(platform, secret)
+
+    async def caller(
+        request: Request, workspace_id: str, secret: Annotated[str | None, Depends(_header)]
+    ) -> Caller:
+        platform: Platform = request.app.state.platform
+        if not secret:
+            raise Unauthorized
+        key = await keys.authenticate(platform, secret)
+        if str(key.workspace_id) != _canonical(workspace_id):
+            raise NotFound
+        if not (key.allows(scope) or (scope is Scope.READ and key.allows(Scope.RUN))):
+            raise Forbidden(f"This API key lacks the scope `{scope.value}`.")
+        return Caller(platform=platform, key=key, workspace_id=key.workspace_id)
+
+    return caller
+
+
+Reader = Annotated[Caller, Depends(_may(Scope.READ))]
+Starter = Annotated[Caller, Depends(_may(Scope.RUN))]
+Deployer = Annotated[Caller, Depends(_may(Scope.DEPLOY))]
+Admin = Annotated[Caller, Depends(_may(Scope.ADMIN))]
+
+
+def _canonical(workspace_id: str) -> str | None:
     try:
-        workspace_id = WorkspaceId(UUID(workspace))
-    except ValueError as error:
-        raise NotFound from error
-    if key.workspace_id != workspace_id:
-        raise NotFound
-    if not (key.allows(scope) or (scope is Scope.READ and key.allows(Scope.RUN))):
-        raise Forbidden(f"This API key lacks the scope `{scope.value}`.")
-    return Caller(platform=platform, key=key, workspace_id=workspace_id)
+        return str(UUID(workspace_id))
+    except ValueError:
+        return None

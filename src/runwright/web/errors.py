@@ -21,11 +21,11 @@ from runwright.errors import (
     PlatformError,
     Problem,
     RequestError,
-    TooLarge,
     Unavailable,
     ValidationError,
 )
 from runwright.storage import database
+from runwright.web.wire.common import ErrorBody
 
 log = telemetry.logger(__name__)
 
@@ -81,35 +81,6 @@ class Guard:
             _correlation_id.reset(token)
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """Return the request's body.
-
-    Raises:
-        TooLarge: it is longer than the limit; the rest is not read.
-    """
-    body = bytearray()
-    async for chunk in stream_body(request, limit):
-        body += chunk
-    return bytes(body)
-
-
-async def stream_body(request: Request, limit: int) -> Any:
-    """Yield the request's body in chunks.
-
-    Raises:
-        TooLarge: it says that it is, or turns out, longer than the limit.
-    """
-    said = request.headers.get("content-length", "")
-    if said.isdigit() and int(said) > limit:
-        raise TooLarge(f"The request body has {said} bytes; this server takes {limit}.")
-    taken = 0
-    async for chunk in request.stream():
-        taken += len(chunk)
-        if taken > limit:
-            raise TooLarge(f"The request body is larger than the {limit} bytes this server takes.")
-        yield chunk
-
-
 def _foreseen(error: Exception) -> Response | None:
     if database.is_connection_lost(error):
         log.warning("request lost the database", event_name="request_database_lost")
@@ -160,7 +131,7 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     return await _answer_request_error(request, ValidationError(problems))
 
 
-async def _answer_http(request: Request, error: Exception) -> Response:
+async def _answer_http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     known: dict[int, type[RequestError]] = {404: NotFound, 405: MethodNotAllowed}
     kind = known.get(error.status_code)
@@ -185,9 +156,9 @@ def _answer(
     is_retryable: bool,
     problems: list[Problem] | None = None,
 ) -> Response:
-    body: dict[str, Any] = {
+    body: ErrorBody = {
         "code": code,
-        "category": category.value,
+        "category": category,
         "message": message,
         "retirable": is_retryable,
         "correlationId": _correlation_id.get(),

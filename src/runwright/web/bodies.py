@@ -1,0 +1,66 @@
+"""Reading requests' bodies within their bounds, and writing answers' ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import Request, Response
+
+from runwright.errors import TooLarge, UnsupportedMediaType
+from runwright.web.wire import common
+
+JSON = "application/json"
+
+
+async def read_json(request: Request) -> Any:
+    """Return the JSON of a request's body.
+
+    Raises:
+        UnsupportedMediaType, TooLarge, ValidationError: it is none, too long, or malformed.
+    """
+    kind = media_type(request)
+    if kind != JSON and not kind.endswith("+json"):
+        raise UnsupportedMediaType
+    body = bytearray()
+    async for chunk in stream(request, request.app.state.platform.settings.max_body_bytes):
+        body += chunk
+    return common.read_json(bytes(body))
+
+
+async def stream(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """Yield the request's body in chunks.
+
+    Raises:
+        TooLarge: it says that it is, or turns out, longer than the limit; the rest is not read.
+    """
+    said = request.headers.get("content-length", "")
+    if said.isdigit() and int(said) > limit:
+        raise TooLarge(f"The request body has {said} bytes; this server takes {limit}.")
+    taken = 0
+    async for chunk in request.stream():
+        taken += len(chunk)
+        if taken > limit:
+            raise TooLarge(f"The request body is larger than the {limit} bytes this server takes.")
+        yield chunk
+
+
+def media_type(request: Request) -> str:
+    """Return the type that the request says its body has, in lower case and without parameters."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+def answer(body: object, status: int = 200) -> Response:
+    """Return a value as a JSON answer."""
+    return Response(json.dumps(body), status, media_type=JSON)
+
+
+def answer_text(text: str, status: int = 200) -> Response:
+    """Return JSON text as an answer."""
+    return Response(text, status, media_type=JSON)
+
+
+def documented(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the OpenAPI text of a body that the route reads by itself."""
+    return {"requestBody": {"required": True, "content": {kind: {"schema": schema}}}}

@@ -1,0 +1,90 @@
+"""What all bodies share: strict parsing, the error body, times."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any, NotRequired, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError as InvalidBody
+from typing_extensions import TypedDict
+
+from runwright.errors import Category, Problem, ValidationError
+
+_Parsed = TypeVar("_Parsed", bound=BaseModel)
+
+
+class Body(BaseModel):
+    """A request's body: fields it does not know are ignored, null means absent."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", populate_by_name=True)
+
+
+class ErrorDetail(TypedDict):
+    """One thing wrong with a request."""
+
+    path: str
+    message: str
+
+
+class ErrorBody(TypedDict):
+    """The body of every answer that is not a success."""
+
+    code: str
+    category: Category
+    message: str
+    retirable: bool
+    """Whether the same request may succeed later."""
+    correlationId: str
+    details: NotRequired[list[ErrorDetail]]
+
+
+def read_json(body: bytes) -> Any:
+    """Parse a request body strictly.
+
+    Raises:
+        ValidationError: it is not UTF-8 JSON, or holds NaN, an infinity, or a lone surrogate.
+    """
+    try:
+        text = body.decode("utf-8")
+        value = json.loads(text, parse_constant=_refuse_constant)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (UnicodeError, ValueError, RecursionError) as error:
+        problem = Problem(path="", message=f"is not JSON that can be read: {error}"[:300])
+        raise ValidationError(
+            [problem], "The request body is not JSON that can be read."
+        ) from error
+    return value
+
+
+def parse(kind: type[_Parsed], value: Any) -> _Parsed:
+    """Return a parsed JSON value as a body of that kind.
+
+    Raises:
+        ValidationError: it names each wrong field.
+    """
+    try:
+        return kind.model_validate(value)
+    except InvalidBody as invalid:
+        problems = [
+            Problem(
+                path=".".join(str(part) for part in each["loc"]),
+                message=str(each["msg"]).removeprefix("Value error, "),
+            )
+            for each in invalid.errors(include_url=False, include_input=False)
+        ]
+        raise ValidationError(problems) from invalid
+
+
+def time_text(at: datetime) -> str:
+    """Return a time as ISO 8601."""
+    return at.isoformat()
+
+
+def time_text_or_none(at: datetime | None) -> str | None:
+    """Return a time as ISO 8601, or None."""
+    return None if at is None else at.isoformat()
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,160 @@
+"""Bodies about projects, Deployments and API keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from runwright.domain import projects as domain
+from runwright.domain.projects import DeploymentStatus, Scope
+from runwright.errors import Problem, ValidationError
+from runwright.web.wire.common import Body, parse, time_text, time_text_or_none
+
+
+class KeyBody(Body):
+    """What makes an API key."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    scopes: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["admin"])
+
+
+class ApiBody(TypedDict):
+    """One automation of a Deployment."""
+
+    name: str
+    description: str | None
+    parametersSchema: dict[str, Any] | None
+    resultSchema: dict[str, Any] | None
+
+
+class DeploymentBody(TypedDict):
+    """A Deployment."""
+
+    id: str
+    number: int
+    status: DeploymentStatus
+    progress: list[str]
+    """What building has said so far."""
+    error: str | None
+    apis: list[ApiBody]
+    createdAt: str
+    endedAt: str | None
+
+
+class DeploymentAnswer(TypedDict):
+    """One Deployment."""
+
+    deployment: DeploymentBody
+
+
+class DeploymentsAnswer(TypedDict):
+    """All Deployments of a project, newest first."""
+
+    deployments: list[DeploymentBody]
+    current: str | None
+    """Id of the one that new Runs are carried out on."""
+
+
+class ProjectBody(TypedDict):
+    """A project with its current Deployment."""
+
+    id: str
+    name: str
+    createdAt: str
+    deployment: DeploymentBody | None
+
+
+class ProjectsAnswer(TypedDict):
+    """The projects of a workspace."""
+
+    projects: list[ProjectBody]
+
+
+class Key(TypedDict):
+    """An API key without its secret."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    createdAt: str
+    revokedAt: str | None
+
+
+class KeysAnswer(TypedDict):
+    """The keys of a workspace."""
+
+    keys: list[Key]
+
+
+class NewKeyAnswer(Key):
+    """A key with its secret, which is shown this once."""
+
+    key: str
+
+
+def parse_key(value: Any) -> tuple[str, frozenset[Scope]]:
+    """Return the name and scopes of a key to make.
+
+    Raises:
+        ValidationError: it names each wrong field.
+    """
+    body = parse(KeyBody, value)
+    unknown = [scope for scope in body.scopes if scope not in set(Scope)]
+    if unknown:
+        known = ", ".join(f"`{scope.value}`" for scope in Scope)
+        raise ValidationError(
+            [Problem(path="scopes", message=f"knows no {unknown[0]!r}; there are {known}")]
+        )
+    return body.name, frozenset(Scope(scope) for scope in body.scopes)
+
+
+def deployment(value: domain.Deployment) -> DeploymentBody:
+    """Return a Deployment."""
+    apis = () if value.manifest is None else value.manifest.apis
+    return {
+        "id": str(value.id),
+        "number": value.number,
+        "status": value.status,
+        "progress": list(value.progress),
+        "error": value.error,
+        "apis": [_api(each) for each in apis],
+        "createdAt": time_text(value.created_at),
+        "endedAt": time_text_or_none(value.ended_at),
+    }
+
+
+def project(value: domain.Project) -> ProjectBody:
+    """Return a project."""
+    return {
+        "id": str(value.id),
+        "name": value.name,
+        "createdAt": time_text(value.created_at),
+        "deployment": None if value.current is None else deployment(value.current),
+    }
+
+
+def key(value: domain.ApiKey) -> Key:
+    """Return an API key, without its secret."""
+    return {
+        "id": value.id,
+        "name": value.name,
+        "scopes": sorted(value.scopes),
+        "createdAt": time_text(value.created_at),
+        "revokedAt": time_text_or_none(value.revoked_at),
+    }
+
+
+def new_key(value: domain.ApiKey, secret: str) -> NewKeyAnswer:
+    """Return a key just made, with its secret."""
+    return {**key(value), "key": secret}
+
+
+def _api(api: domain.Api) -> ApiBody:
+    return {
+        "name": api.name,
+        "description": api.description,
+        "parametersSchema": api.parameters_schema,
+        "resultSchema": api.result_schema,
+    }

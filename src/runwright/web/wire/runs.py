@@ -1,0 +1,325 @@
+"""Bodies about Runs."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Annotated, Any, NotRequired
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+from typing_extensions import TypedDict
+
+from runwright.domain import runs as domain
+from runwright.domain.runs import (
+    CLIENT_DEFAULT_ATTEMPTS,
+    AttemptStatus,
+    Failure,
+    Run,
+    RunRequest,
+    RunStatus,
+)
+from runwright.errors import CancelReason, Category, FailureCode
+from runwright.web.wire.common import Body, parse, time_text, time_text_or_none
+
+_MAX_TIMEOUT_SECONDS = 86_400
+_MAX_ATTEMPTS = 100
+_PROXY_SCHEMES = ("http", "https", "socks5")
+
+
+class RetryBody(Body):
+    """How often to try."""
+
+    maximum_attempts: Annotated[int, Field(ge=1, le=_MAX_ATTEMPTS)] | None = Field(
+        default=None, alias="maximumAttempts"
+    )
+
+
+class StartBody(Body):
+    """What starts a Run."""
+
+    api: Annotated[str, Field(min_length=1, max_length=500)]
+    parameters: dict[str, Any]
+    proxy: str | None = None
+    save_trace: bool | None = Field(default=None, alias="saveTrace")
+    request_timeout: Annotated[int, Field(ge=1, le=_MAX_TIMEOUT_SECONDS)] | None = Field(
+        default=None, alias="requestTimeout"
+    )
+    retry: RetryBody | None = None
+    auth_session: dict[str, Any] | None = Field(default=None, alias="authSession")
+    sink: dict[str, Any] | None = None
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_proxy(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in _PROXY_SCHEMES or not parts.hostname or (parts.port or 1) < 1:
+            raise ValueError(
+                "must be a URL such as `http://user:pass@host:port` (http, https or socks5)"
+            )
+        return value
+
+    @field_validator("auth_session", "sink")
+    @classmethod
+    def _is_absent(cls, value: dict[str, Any] | None) -> None:
+        if value is not None:
+            raise ValueError("is not available in this version of Runwright: leave it out")
+
+
+class StartAnswer(TypedDict):
+    """A Run was accepted."""
+
+    runId: str
+    status: RunStatus
+
+
+class ExtendedPayload(TypedDict):
+    """Work that a completed Run asked for."""
+
+    api: str
+    parameters: dict[str, Any]
+    runId: NotRequired[str]
+
+
+class FailureBody(TypedDict):
+    """What went wrong with a Run or an Attempt."""
+
+    message: str
+    code: FailureCode
+    category: Category
+    retirable: bool
+    details: NotRequired[dict[str, Any]]
+
+
+class ReasonBody(TypedDict):
+    """Why a Run was canceled."""
+
+    type: CancelReason
+    message: str
+    details: NotRequired[dict[str, Any]]
+
+
+class Ending(TypedDict):
+    """How a Run that did not complete has ended."""
+
+    message: NotRequired[str]
+    error: NotRequired[FailureBody]
+    reason: NotRequired[ReasonBody]
+
+
+class ResultAnswer(Ending):
+    """How a Run stands, and what it returned."""
+
+    runId: str
+    status: RunStatus
+    result: NotRequired[Any]
+    extendedPayloads: NotRequired[list[ExtendedPayload]]
+
+
+class RunLine(TypedDict):
+    """A Run as a list shows it."""
+
+    runId: str
+    api: str
+    status: RunStatus
+    attempt: int
+    createdAt: str
+    startedAt: str | None
+    endedAt: str | None
+
+
+class RunsAnswer(TypedDict):
+    """A page of Runs, newest first."""
+
+    runs: list[RunLine]
+    nextCursor: str | None
+
+
+class AttemptBody(TypedDict):
+    """One try of a Run."""
+
+    attempt: int
+    status: AttemptStatus
+    startedAt: str
+    authorStartedAt: str | None
+    endedAt: str | None
+    error: NotRequired[FailureBody]
+
+
+class FileBody(TypedDict):
+    """A file of a Run."""
+
+    id: int
+    kind: str
+    name: str
+    sizeBytes: int
+    attempt: int
+    url: str
+    """Path on this server."""
+
+
+class DetailAnswer(RunLine, Ending):
+    """Everything about a Run."""
+
+    project: str
+    deploymentId: str
+    parameters: dict[str, Any]
+    saveTrace: bool
+    requestTimeout: int
+    maximumAttempts: int
+    attempts: list[AttemptBody]
+    files: list[FileBody]
+    result: NotRequired[Any]
+    extendedPayloads: NotRequired[list[ExtendedPayload]]
+
+
+class LogLine(TypedDict):
+    """One line of a log."""
+
+    id: int
+    attempt: int
+    at: str
+    stream: str
+    level: str
+    text: str
+
+
+def parse_start(value: Any) -> RunRequest:
+    """Return what a `run/start` body asks for.
+
+    Raises:
+        ValidationError: it names each wrong field.
+    """
+    body = parse(StartBody, value)
+    return RunRequest(
+        api=body.api,
+        parameters=body.parameters,
+        proxy=body.proxy,
+        save_trace=body.save_trace is not False,
+        request_timeout=None
+        if body.request_timeout is None
+        else timedelta(seconds=body.request_timeout),
+        maximum_attempts=None
+        if body.retry is None
+        else body.retry.maximum_attempts or CLIENT_DEFAULT_ATTEMPTS,
+    )
+
+
+def started(run: Run) -> StartAnswer:
+    """Return the answer to `run/start`."""
+    return {"runId": run.id, "status": run.status}
+
+
+def result_text(run: Run) -> str:
+    """Return the result of a Run as text; the result itself is put in as it is stored."""
+    body: ResultAnswer = {"runId": run.id, "status": run.status, **_ending(run)}
+    return _with_result(run, body)
+
+
+def run_line(run: Run) -> RunLine:
+    """Return a Run as a list shows it."""
+    return {
+        "runId": run.id,
+        "api": run.api,
+        "status": run.status,
+        "attempt": run.attempt,
+        "createdAt": time_text(run.created_at),
+        "startedAt": time_text_or_none(run.started_at),
+        "endedAt": time_text_or_none(run.ended_at),
+    }
+
+
+def detail_text(detail: domain.RunDetail, project: str, base: str) -> str:
+    """Return everything about a Run as text; `base` is the address of its project."""
+    run, plan = detail.run, detail.plan
+    body: DetailAnswer = {
+        **run_line(run),
+        "project": project,
+        "deploymentId": str(run.deployment_id),
+        "parameters": plan.parameters,
+        "saveTrace": plan.save_trace,
+        "requestTimeout": int(plan.request_timeout.total_seconds()),
+        "maximumAttempts": plan.maximum_attempts,
+        **_ending(run),
+        "attempts": [_attempt(each) for each in detail.attempts],
+        "files": [_file(each, f"{base}/run/{run.id}/files") for each in detail.files],
+    }
+    return _with_result(run, body)
+
+
+def log_line(line: domain.LogLine) -> LogLine:
+    """Return a log line."""
+    return {
+        "id": line.id,
+        "attempt": line.attempt,
+        "at": time_text(line.at),
+        "stream": line.stream,
+        "level": line.level,
+        "text": line.text,
+    }
+
+
+def _with_result(run: Run, body: ResultAnswer | DetailAnswer) -> str:
+    if run.status is not RunStatus.COMPLETED:
+        return json.dumps(body)
+    body["extendedPayloads"] = [_extended(each) for each in run.extended_payloads]
+    return f'{json.dumps(body)[:-1]}, "result": {run.result}}}'
+
+
+def _extended(payload: domain.ExtendedPayload) -> ExtendedPayload:
+    body: ExtendedPayload = {"api": payload.api, "parameters": payload.parameters}
+    if payload.run_id is not None:
+        body["runId"] = payload.run_id
+    return body
+
+
+def _failure(failure: Failure) -> FailureBody:
+    body: FailureBody = {
+        "message": failure.message,
+        "code": failure.code,
+        "category": failure.category,
+        "retirable": failure.retryable,
+    }
+    if failure.details:
+        body["details"] = failure.details
+    return body
+
+
+def _ending(run: Run) -> Ending:
+    if run.failure is not None:
+        return {"message": run.failure.message, "error": _failure(run.failure)}
+    if run.cancellation is None:
+        return {}
+    reason: ReasonBody = {
+        "type": run.cancellation.reason,
+        "message": run.cancellation.message,
+    }
+    if run.cancellation.details:
+        reason["details"] = run.cancellation.details
+    return {"message": run.cancellation.message, "reason": reason}
+
+
+def _attempt(attempt: domain.Attempt) -> AttemptBody:
+    body: AttemptBody = {
+        "attempt": attempt.number,
+        "status": attempt.status,
+        "startedAt": time_text(attempt.started_at),
+        "authorStartedAt": time_text_or_none(attempt.author_started_at),
+        "endedAt": time_text_or_none(attempt.ended_at),
+    }
+    if attempt.failure is not None:
+        body["error"] = _failure(attempt.failure)
+    return body
+
+
+def _file(file: domain.RunFile, base: str) -> FileBody:
+    return {
+        "id": file.id,
+        "kind": file.kind,
+        "name": file.name,
+        "sizeBytes": file.size_bytes,
+        "attempt": file.attempt,
+        "url": f"{base}/{file.id}",
+    }
