@@ -59,6 +59,7 @@ get_chromium() {
 }
 
 if [ ! -f "$mark" ]; then
+  echo "Setting up .venv ..." >&2
   make_environment
   install_packages
   rm -f .venv/.setup-*

@@ -98,14 +98,11 @@ def read(environ: Mapping[str, str] | None = None, **overrides: object) -> Setti
     return Settings(**values)  # type: ignore[arg-type]
 
 
-def server_address(environ: Mapping[str, str] | None = None) -> dict[str, str | None]:
-    """Return where the command line finds the server, as far as the environment says."""
+def server_address(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return how the command line reaches the server, as far as the environment says."""
     source = os.environ if environ is None else environ
-    return {
-        "url": source.get("RUNWRIGHT_SERVER"),
-        "workspace_id": source.get("RUNWRIGHT_WORKSPACE_ID"),
-        "api_key": source.get("RUNWRIGHT_API_KEY"),
-    }
+    names = ("RUNWRIGHT_SERVER", "RUNWRIGHT_WORKSPACE_ID", "RUNWRIGHT_API_KEY")
+    return {name: source[name] for name in names if source.get(name)}
 
 
 def program_places(environ: Mapping[str, str] | None = None) -> tuple[str | None, Path]:

@@ -13,6 +13,12 @@ from runwright import config
 from runwright.errors import ConfigError
 
 _TIMEOUT_SECONDS = 90.0
+_LOCAL_NAMES = {
+    "RUNWRIGHT_SERVER": "url",
+    "RUNWRIGHT_WORKSPACE_ID": "workspace_id",
+    "RUNWRIGHT_API_KEY": "api_key",
+}
+"""What each variable is called in connection.json."""
 
 
 class Refused(Exception):
@@ -64,25 +70,36 @@ class Client:
 
 
 def connect() -> Client:
-    """Find the server: RUNWRIGHT_SERVER, _WORKSPACE_ID and _API_KEY, else the local connection.json.
+    """Open a connection to the server that `find` finds.
 
     Raises:
-        ConfigError: neither says where it is.
+        ConfigError: nothing says where it is.
+    """
+    found = find()
+    base = f"{found['RUNWRIGHT_SERVER'].rstrip('/')}/api/v1/workspace/{found['RUNWRIGHT_WORKSPACE_ID']}"
+    headers = {"x-api-key": found["RUNWRIGHT_API_KEY"]}
+    return Client(http=httpx2.Client(headers=headers, timeout=_TIMEOUT_SECONDS), base=base)
+
+
+def find() -> dict[str, str]:
+    """Return RUNWRIGHT_SERVER, _WORKSPACE_ID and _API_KEY: as set, else from the local connection.json.
+
+    Raises:
+        ConfigError: neither says where the server is.
     """
     given = config.server_address()
-    if not all(given.values()):
-        file = config.read().connection_file
-        try:
-            local = json.loads(file.read_text())
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                f"No server is known: start `runwright serve` (it writes {file}), or set "
-                "`RUNWRIGHT_SERVER`, `RUNWRIGHT_WORKSPACE_ID` and `RUNWRIGHT_API_KEY`."
-            ) from error
-        given = {name: value or local[name] for name, value in given.items()}
-    base = f"{str(given['url']).rstrip('/')}/api/v1/workspace/{given['workspace_id']}"
-    http = httpx2.Client(headers={"x-api-key": str(given["api_key"])}, timeout=_TIMEOUT_SECONDS)
-    return Client(http=http, base=base)
+    missing = {name: key for name, key in _LOCAL_NAMES.items() if not given.get(name)}
+    if not missing:
+        return given
+    file = config.read().connection_file
+    try:
+        local = json.loads(file.read_text())
+        return given | {name: local[key] for name, key in missing.items()}
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"No server is known: start `runwright serve` (it writes {file}), or set "
+            "`RUNWRIGHT_SERVER`, `RUNWRIGHT_WORKSPACE_ID` and `RUNWRIGHT_API_KEY`."
+        ) from error
 
 
 def _explain(answer: httpx2.Response) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ import typer
 
 import runwright
 from runwright import config
-from runwright.cli import keys, project, runs
+from runwright.cli import client, keys, project, runs
 from runwright.cli.client import Refused
 from runwright.errors import ConfigError
 
@@ -51,6 +52,13 @@ def worker(data_dir: DataDir = None) -> None:
     from runwright import processes  # noqa: PLC0415
 
     asyncio.run(processes.work(config.read(data_dir=_absolute(data_dir))))
+
+
+@app.command()
+def env() -> None:
+    """Print where the local server is as shell exports: eval "$(runwright env)"."""
+    for name, value in client.find().items():
+        print(f"export {name}={shlex.quote(value)}")
 
 
 @app.command()
