@@ -12,7 +12,7 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,13 +31,18 @@ def eventually(condition: Callable[[], Any], *, within: float = 10.0) -> Any:
     return found
 
 
-async def eventually_async(condition: Callable[[], Any], *, within: float = 10.0) -> Any:
+async def eventually_async(condition: Callable[[], Awaitable[Any]], *, within: float = 10.0) -> Any:
     """Return what the condition gives as soon as it is truthy, letting other tasks run meanwhile."""
     deadline = time.monotonic() + within
-    while not (found := condition()):
+    while not (found := await condition()):
         assert time.monotonic() < deadline, f"not so within {within} s"
         await asyncio.sleep(0.02)
     return found
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return the environment of the tests with some variables more."""
+    return {**os.environ, **more}
 
 
 def pack(files: dict[str, str]) -> bytes:
@@ -118,7 +123,7 @@ class RunwrightServer:
 
 
 @contextmanager
-def serving(data_dir: Path, **environment: str) -> Generator[RunwrightServer]:
+def serving(data_dir: Path, **settings: str) -> Generator[RunwrightServer]:
     """Serve on the directory until the block ends."""
     command = [
         sys.executable,
@@ -136,7 +141,7 @@ def serving(data_dir: Path, **environment: str) -> Generator[RunwrightServer]:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            env={**os.environ, **environment},
+            env=environment(**settings),
         )
     try:
         assert process.stdout is not None

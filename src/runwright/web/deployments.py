@@ -36,7 +36,7 @@ async def list_projects(caller: Reader) -> Response:
     f"{PROJECT}/deployments",
     status_code=202,
     response_model=wire.DeploymentAnswer,
-    openapi_extra=bodies.documented(_ARCHIVES[0], _ARCHIVE_SCHEMA),
+    openapi_extra=bodies.documented(_ARCHIVES[-1], _ARCHIVE_SCHEMA),
 )
 async def deploy(request: Request, caller: Deployer, project_name: str) -> Response:
     """Upload a Bundle; a Worker makes it ready and current, or says why it cannot be."""

@@ -1,0 +1,100 @@
+"""What the README tells people to type does what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pages
+import pytest
+from support import environment
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def _blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_make_has_the_commands_that_the_readme_names() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+
+    for target in re.findall(r"\bmake ([a-z]+)", README):
+        assert f"\n{target}:" in makefile
+
+
+def test_the_files_that_the_readme_links_to_are_there() -> None:
+    for link in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / link).is_file(), link
+
+
+def test_the_first_project_and_the_calls_work_as_written(tmp_path: Path) -> None:
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    for program in ("runwright", "python"):
+        target = Path(sys.executable).with_name(program)
+        (tmp_path / ".venv" / "bin" / program).symlink_to(target)
+    _, first_project, start, result = _blocks("sh")
+    (client,) = _blocks("python")
+    with pages.serving({"/": "<title>Example Domain</title>"}) as address:
+        script = "\n".join(
+            [
+                "set -eu",
+                "trap 'kill %1; wait' EXIT",
+                first_project.replace("make setup", ":"),
+                f"RUN_ID=$({{ {start.strip()} ; }} | tee started.json | cut -d'\"' -f4)",
+                'eval "$(.venv/bin/runwright env)"',
+                f"{result.strip()} > result.json",
+                f"cat > client.py <<'END'\n{client}END\n{sys.executable} client.py > client.txt",
+            ]
+        ).replace("https://example.com", address)
+        ran = subprocess.run(
+            ["bash", "-c", script],
+            cwd=tmp_path,
+            env=environment(HOME=str(tmp_path), XDG_DATA_HOME=str(tmp_path / "share")),
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads((tmp_path / "started.json").read_text())["status"] == "pending"
+    found = json.loads((tmp_path / "result.json").read_text())
+    assert found["result"] == {"title": "Example Domain"}
+    assert "Example Domain" in (tmp_path / "client.txt").read_text()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+def test_the_demo_shows_a_table_and_leaves_nothing_alive(tmp_path: Path) -> None:
+    mark = f"DEMO_OF_{tmp_path.name}"
+    ran = subprocess.run(
+        [sys.executable, "scripts/demo.py"],
+        cwd=ROOT,
+        env=environment(**{mark: "1"}),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert "263 rows from 14 pages" in ran.stdout
+    assert (ROOT / ".runwright" / "demo" / "trace.zip").is_file()
+    alive = [
+        entry.parent.name
+        for entry in Path("/proc").glob("[0-9]*/environ")
+        if f"{mark}=1".encode() in _read(entry)
+    ]
+    assert alive == []
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,65 @@
+"""Schemathesis throws what the OpenAPI document allows, and what it does not, at every route."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis import checks
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from support import RunwrightServer
+
+_CHECKS: list[Any] = [
+    checks.not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+_EXAMPLES = 12
+_WITHOUT_END = "/events"
+
+
+def test_no_route_answers_what_its_document_does_not_say(server: RunwrightServer) -> None:
+    server.deploy("fuzzed", {"api/a.py": "async def automation(page, params):\n    return 1\n"})
+    schema: Any = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
+    tried: set[str] = set()
+
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        if operation.path.endswith(_WITHOUT_END) or "web-tasks" in operation.path:
+            continue
+        tried.add(operation.label)
+        _fuzz(server, operation)
+
+    assert len(tried) > 20
+
+
+def _fuzz(server: RunwrightServer, operation: Any) -> None:
+    @settings(
+        max_examples=_EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    )
+    @_given(operation)
+    def fuzz(case: Any) -> None:
+        if "workspace_id" in case.path_parameters:
+            case.path_parameters["workspace_id"] = server.workspace_id
+        if "project_name" in case.path_parameters and len(case.path_parameters["project_name"]) % 2:
+            case.path_parameters["project_name"] = "fuzzed"
+        case.query.pop("wait", None)
+        case.call_and_validate(headers={"x-api-key": server.api_key}, checks=_CHECKS)
+
+    fuzz()
+
+
+def _given(operation: Any) -> Any:
+    from hypothesis import given  # noqa: PLC0415 - beside the settings it goes with
+
+    return given(case=operation.as_strategy())
