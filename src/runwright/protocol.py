@@ -111,7 +111,6 @@ class Ready:
     playwright: str
     browser: str
     """Version of the browser."""
-    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import uvloop
 
 import runwright
 from runwright import config
@@ -43,7 +43,7 @@ def serve(
     from runwright import processes  # noqa: PLC0415
 
     settings = config.read(data_dir=_absolute(data_dir), host=host, port=port)
-    asyncio.run(processes.serve(settings, with_worker=not no_worker))
+    uvloop.run(processes.serve(settings, with_worker=not no_worker))
 
 
 @app.command()
@@ -51,7 +51,7 @@ def worker(data_dir: DataDir = None) -> None:
     """Carry out Runs of the installation at RUNWRIGHT_DATABASE_URL, until SIGTERM."""
     from runwright import processes  # noqa: PLC0415
 
-    asyncio.run(processes.work(config.read(data_dir=_absolute(data_dir))))
+    uvloop.run(processes.work(config.read(data_dir=_absolute(data_dir))))
 
 
 @app.command()

@@ -47,7 +47,7 @@ def look() -> Snapshot:
         path=tuple(sys.path),
         handlers=tuple(signal.getsignal(number) for number in _SIGNALS),
         threads=frozenset(thread.ident for thread in threading.enumerate()),
-        children=frozenset(_children()),
+        children=frozenset(channel.children(os.getpid())),
         umask=mask,
     )
 
@@ -85,21 +85,12 @@ def memory_bytes() -> int:
 
 def _resident_bytes(pid: int) -> int:
     try:
-        fields = Path(f"/proc/{pid}/statm").read_text().split()
+        with open(f"/proc/{pid}/statm") as file:
+            fields = file.read().split()
     except OSError:
         return 0
     # Shared pages are counted once: in whoever maps them last we cannot know, so in nobody.
     return (int(fields[1]) - int(fields[2])) * _PAGE_BYTES
-
-
-def _children() -> list[int]:
-    found: list[int] = []
-    for task in Path("/proc/self/task").glob("*/children"):
-        try:
-            found += [int(child) for child in task.read_text().split()]
-        except OSError:
-            continue
-    return found
 
 
 def _directory() -> str:

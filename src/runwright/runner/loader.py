@@ -27,6 +27,8 @@ class Project:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._prefix = f"{root}/"
+        self._foreign: set[str] = set()
+        """Names of modules that were seen to live elsewhere."""
         if str(root) not in sys.path:
             sys.path.insert(0, str(root))
 
@@ -62,8 +64,12 @@ class Project:
     def forget(self) -> None:
         """Drop every module that lives under the project, so that the next import is fresh."""
         for name, module in list(sys.modules.items()):
+            if name in self._foreign:
+                continue
             if self._is_own(module):
                 del sys.modules[name]
+            else:
+                self._foreign.add(name)
 
     def inspect(self) -> tuple[list[dict[str, Any]], str | None]:
         """Import everything; return what each Api is, or the first traceback."""

@@ -7,6 +7,8 @@ import contextlib
 import os
 import platform
 import sys
+import time
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ _HIDDEN = (
 )
 _CLOSE_SECONDS = 20.0
 _TASK_SECONDS = 1.0
+_MEMORY_SECONDS = 5.0
 
 
 def main() -> None:
@@ -87,6 +90,7 @@ class _Runner:
         self._running: asyncio.Task[protocol.Ended] | None = None
         self._flush_output = flush_output
         self._attempts = 0
+        self._memory_seen_at = 0.0
         self._trace_next = setup.trace_ahead
 
     async def serve(self) -> None:
@@ -145,7 +149,6 @@ class _Runner:
                 python=platform.python_version(),
                 playwright=_playwright_version() or "",
                 browser=chromium.version,
-                memory_bytes=cleanliness.memory_bytes(),
             )
         )
 
@@ -191,9 +194,17 @@ class _Runner:
             reasons.append("every attempt has a process of its own")
         if self._attempts >= self._setup.max_attempts:
             reasons.append(f"it has carried out {self._attempts} attempts")
-        if (held := cleanliness.memory_bytes()) > self._setup.max_memory_bytes:
+        if (held := self._held_bytes()) > self._setup.max_memory_bytes:
             reasons.append(f"it holds {held} bytes of memory")
         return reasons
+
+    def _held_bytes(self) -> int:
+        # Looking through /proc costs as much as opening a page: now and then is enough.
+        now = time.monotonic()
+        if now - self._memory_seen_at < _MEMORY_SECONDS:
+            return 0
+        self._memory_seen_at = now
+        return cleanliness.memory_bytes()
 
     async def _next(self, chromium: Chromium, opened: Opened) -> Opened:
         """Close what the Attempt used and open what the next will find."""
@@ -203,6 +214,7 @@ class _Runner:
         return await chromium.open(proxy=None, trace=self._trace_next)
 
 
+@cache
 def _playwright_version() -> str | None:
     with contextlib.suppress(PackageNotFoundError):
         return version("playwright")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import fcntl
+import functools
 import hashlib
 import os
 import pwd
@@ -121,10 +122,7 @@ class Server:
                 env=_ENVIRONMENT,
                 cwd="/",
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
-                user=place.user_id,
-                group=place.group_id,
-                extra_groups=place.extra_groups,
+                preexec_fn=functools.partial(_begin, place.user),
             )
         await self._wait_for_connections()
 
@@ -391,8 +389,16 @@ def _run(place: _Place, program: str, *arguments: str) -> subprocess.CompletedPr
     )
 
 
-def _die_with_parent() -> None:
-    """Have the kernel stop PostgreSQL (SIGQUIT: at once, recovering later) when we are gone."""
+def _begin(user: pwd.struct_passwd | None) -> None:
+    """Become the user, and have the kernel stop PostgreSQL when we are gone.
+
+    SIGQUIT ends it at once, to recover later. uvloop's subprocesses take no user.
+    """
+    if user is not None:
+        os.setgroups([])
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+    # After the change of user, which clears it.
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
 
