@@ -73,10 +73,10 @@ def test_a_completed_run_with_extended_payloads(client: IntunedClient, project: 
 
 
 def test_a_failed_run_with_every_attempt(client: IntunedClient, project: str) -> None:
-    started = client.projects.runs.start(
-        project_name=project,
-        body={"api": "nested/fails-1", "parameters": {}, "retry": {"maximumAttempts": 2}},
+    body = models.RunStartRequestBody.model_validate(
+        {"api": "nested/fails-1", "parameters": {}, "retry": {"maximumAttempts": 2}}
     )
+    started = client.projects.runs.start(project_name=project, body=body)
     found = _ended(client, project, started.run_id)
 
     assert found.status == "failed"
@@ -86,9 +86,8 @@ def test_a_failed_run_with_every_attempt(client: IntunedClient, project: str) ->
 
 
 def test_a_canceled_run(client: IntunedClient, server: RunwrightServer, project: str) -> None:
-    started = client.projects.runs.start(
-        project_name=project, body={"api": "waits", "parameters": {}}
-    )
+    body = models.RunStartRequestBody.model_validate({"api": "waits", "parameters": {}})
+    started = client.projects.runs.start(project_name=project, body=body)
     with server.client() as http:
         http.post(f"/projects/{project}/run/{started.run_id}/cancel")
     found = _ended(client, project, started.run_id)

@@ -84,8 +84,12 @@ async def end(platform: Platform, claim: Claim, outcome: Outcome) -> timedelta |
             platform.database,
             claim.run_id,
             claim.fence,
-            following.failure,
-            outcome.author_started_at,
+            rows.Ending(
+                status=RunStatus.FAILED,
+                attempt_failure=following.failure,
+                author_started_at=outcome.author_started_at,
+                attributes=outcome.attributes,
+            ),
         )
         return following.delay if is_held else None
     ending = _ending(following, outcome)
@@ -184,6 +188,7 @@ def _ending(following: Completed | Failed | Canceled, outcome: Outcome) -> rows.
             result=outcome.result,
             extended_payloads=outcome.extended_payloads,
             author_started_at=outcome.author_started_at,
+            attributes=outcome.attributes,
         )
     if isinstance(following, Failed):
         return rows.Ending(
@@ -191,9 +196,11 @@ def _ending(following: Completed | Failed | Canceled, outcome: Outcome) -> rows.
             failure=following.failure,
             attempt_failure=outcome.failure,
             author_started_at=outcome.author_started_at,
+            attributes=outcome.attributes,
         )
     return rows.Ending(
         status=RunStatus.CANCELED,
         cancellation=following.cancellation,
         author_started_at=outcome.author_started_at,
+        attributes=outcome.attributes,
     )

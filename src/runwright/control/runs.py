@@ -23,6 +23,7 @@ from runwright.domain.runs import (
     Run,
     RunDetail,
     RunFile,
+    RunFilter,
     RunPlan,
     RunRequest,
     RunStatus,
@@ -143,8 +144,7 @@ async def list_page(
     platform: Platform,
     project_id: ProjectId,
     *,
-    api: str | None,
-    status: RunStatus | None,
+    chosen: RunFilter,
     cursor: str | None,
     limit: int,
 ) -> tuple[list[Run], str | None]:
@@ -154,10 +154,11 @@ async def list_page(
         ValidationError: the cursor is none that this gave out.
     """
     before = None if cursor is None else _read_cursor(cursor)
-    if api is not None and "\0" in api:
+    if "\0" in f"{chosen.api}{chosen.attribute}":
+        # No Run has it, and PostgreSQL takes none in a text.
         return [], None
     found = await rows.page(
-        platform.database, project_id, api=api, status=status, before=before, limit=limit + 1
+        platform.database, project_id, chosen=chosen, before=before, limit=limit + 1
     )
     shown = found[:limit]
     return shown, _cursor(shown[-1]) if len(found) > limit else None

@@ -109,6 +109,8 @@ class Run:
     extended_payloads: tuple[ExtendedPayload, ...]
     failure: Failure | None
     cancellation: Cancellation | None
+    attributes: dict[str, Any]
+    """Labels by which callers find it."""
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -168,6 +170,20 @@ class RunDetail:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RunFilter:
+    """Which Runs a list holds; None lets all through."""
+
+    api: str | None = None
+    status: RunStatus | None = None
+    since: datetime | None = None
+    """Created at or after."""
+    until: datetime | None = None
+    """Created before."""
+    attribute: tuple[str, Any] | None = None
+    """A label and its value."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
     """How one Attempt went: exactly one of result, failure and cancellation is set."""
 
@@ -176,6 +192,8 @@ class Outcome:
     failure: Failure | None = None
     cancellation: Cancellation | None = None
     author_started_at: datetime | None = None
+    attributes: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Labels that the author's code gave the Run, kept whatever the outcome."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

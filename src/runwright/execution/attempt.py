@@ -69,6 +69,7 @@ class Course:
     stop_reason: str | None = None
     """`timeout`, or the interruption, once the author's task was asked to stop."""
     is_killed_for_memory: bool = False
+    attributes: dict[str, Any] = field(default_factory=dict[str, Any])
     is_over: bool = False
 
 
@@ -118,6 +119,7 @@ class Attempt:
                 case protocol.File():
                     await self._keep_file(event)
                 case protocol.Ended():
+                    self._course.attributes = event.attributes
                     return self._outcome(event)
                 case Exited():
                     return self._crashed(event)
@@ -201,6 +203,7 @@ class Attempt:
             result=ended.result,
             extended_payloads=payloads,
             author_started_at=self._course.author_started_at,
+            attributes=self._course.attributes,
         )
 
     def _crashed(self, exited: Exited) -> Outcome:
@@ -236,7 +239,11 @@ class Attempt:
         )
 
     def _failed(self, failure: Failure) -> Outcome:
-        return Outcome(failure=failure, author_started_at=self._course.author_started_at)
+        return Outcome(
+            failure=failure,
+            author_started_at=self._course.author_started_at,
+            attributes=self._course.attributes,
+        )
 
     def _take_line(self, event: object) -> None:
         if isinstance(event, protocol.Log):

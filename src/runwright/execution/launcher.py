@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
+import shutil
 import uuid
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from runwright import config, protocol
@@ -16,33 +21,19 @@ from runwright.execution.installed import Installed
 from runwright.execution.runner_process import Exited, RawLine, RunnerProcess
 
 _MAX_OUTPUT_LINES = 20
+_LOCK = "lock"
 
 
 class Launcher:
     """Starts Runners; one for each Worker."""
 
-    def __init__(self, settings: Settings, found: Browsers, author_side: Path) -> None:
+    def __init__(
+        self, settings: Settings, found: Browsers, author_side: Path, directory: Path
+    ) -> None:
         self._settings = settings
         self._browsers = found
         self._author_side = author_side
-        self._directory = settings.data_dir / "runners"
-
-    @classmethod
-    async def open(cls, settings: Settings) -> Launcher:
-        """Find the browsers and stage the author side; sweep what dead Workers left behind.
-
-        Raises:
-            ConfigError: there is no Chromium on this machine.
-        """
-        found = browsers.find(settings)
-        runner_process.become_subreaper()
-        directory = settings.data_dir / "runners"
-        directory.mkdir(parents=True, exist_ok=True)
-        await asyncio.to_thread(runner_process.sweep_leftovers, directory)
-        author_side = await asyncio.to_thread(
-            runner_process.stage_author_side, settings.data_dir / "author-side"
-        )
-        return cls(settings, found, author_side)
+        self._directory = directory
 
     async def launch(self, deployment: Installed) -> RunnerProcess:
         """Start a Runner and return it when it is ready for an Attempt.
@@ -100,6 +91,57 @@ class Launcher:
             )
         )
         return runner
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncGenerator[Launcher]:
+    """Find the browsers, stage the author side, sweep what dead Workers left behind, and yield.
+
+    Every Worker has a folder for its Runners, locked for as long as it lives; the lock tells its
+    folder from one of a Worker that died.
+
+    Raises:
+        ConfigError: there is no Chromium on this machine.
+    """
+    found = browsers.find(settings)
+    runner_process.become_subreaper()
+    runners = settings.data_dir / "runners"
+    directory, lock = await asyncio.to_thread(_make_own, runners)
+    try:
+        await asyncio.to_thread(_sweep, runners)
+        author_side = await asyncio.to_thread(
+            runner_process.stage_author_side, settings.data_dir / "author-side"
+        )
+        yield Launcher(settings, found, author_side, directory)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        os.close(lock)
+
+
+def _make_own(runners: Path) -> tuple[Path, int]:
+    directory = runners / uuid.uuid4().hex
+    directory.mkdir(parents=True, mode=0o711)
+    lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return directory, lock
+
+
+def _sweep(runners: Path) -> None:
+    for directory in runners.iterdir():
+        try:
+            lock = os.open(directory / _LOCK, os.O_RDWR)
+        except OSError:
+            # Another Worker is just making or removing it, or it is none.
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        else:
+            runner_process.sweep_leftovers(directory)
+            shutil.rmtree(directory, ignore_errors=True)
+        finally:
+            os.close(lock)
 
 
 async def _until_ready(runner: RunnerProcess, said: list[str]) -> str | None:

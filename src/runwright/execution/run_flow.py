@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TypeVar
@@ -108,8 +109,8 @@ class RunFlow:
             await _patiently(lambda: attempts.give_back(self._platform, claim))
             return timedelta(0)
         if hold.interruption is Interruption.CANCELED and is_unfinished:
-            outcome = Outcome(
-                cancellation=runs.cancelled_by_user(), author_started_at=outcome.author_started_at
+            outcome = dataclasses.replace(
+                outcome, failure=None, cancellation=runs.cancelled_by_user()
             )
         again = await _patiently(lambda: attempts.end(self._platform, claim, outcome))
         _log_end(claim, outcome, again)

@@ -293,12 +293,11 @@ async def kill_tree(pid: int, mark: str) -> None:
 
 
 def sweep_leftovers(directory: Path) -> None:
-    """Kill what Runners of dead Workers left alive below the directory, and remove their folders."""
+    """Kill what the Runners of a dead Worker left alive; each has a folder in the directory."""
     for home in directory.iterdir():
         for process in _marked(str(home / "files")):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def _tree(pid: int) -> list[psutil.Process]:

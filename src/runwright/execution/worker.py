@@ -17,7 +17,7 @@ from runwright.config import Settings
 from runwright.control import attempts, deployments, runs
 from runwright.control.platform import Platform
 from runwright.domain.ids import WorkerId
-from runwright.execution import runner_process
+from runwright.execution import launcher, runner_process
 from runwright.execution.deploy_flow import DeployFlow
 from runwright.execution.launcher import Launcher
 from runwright.execution.pool import Pool
@@ -39,13 +39,13 @@ _DEPLOYS_AT_ONCE = 1
 class Worker:
     """A Worker that has begun; `serve` returns when it was told to stop and everything is over."""
 
-    def __init__(self, platform: Platform, launcher: Launcher) -> None:
+    def __init__(self, platform: Platform, starter: Launcher) -> None:
         self.id = WorkerId(uuid.uuid4())
         self._platform = platform
         self.slots = slots(platform.settings)
-        self._pool = Pool(capacity=self.slots + _SPARE_RUNNERS, launch=launcher.launch)
+        self._pool = Pool(capacity=self.slots + _SPARE_RUNNERS, launch=starter.launch)
         self._runs = RunFlow(platform, self.id, self._pool)
-        self._deploys = DeployFlow(platform, self._pool, launcher)
+        self._deploys = DeployFlow(platform, self._pool, starter)
         self._consumer = engine.Consumer(
             platform.database,
             queues=self._queues,
@@ -161,5 +161,5 @@ def slots(settings: Settings) -> int:
 @asynccontextmanager
 async def begin(platform: Platform) -> AsyncGenerator[Worker]:
     """Open a Worker; what an earlier one left on this machine is cleaned up first."""
-    launcher = await Launcher.open(platform.settings)
-    yield Worker(platform, launcher)
+    async with launcher.opened(platform.settings) as opened:
+        yield Worker(platform, opened)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from runwright.domain.runs import (
     LogLine,
     Run,
     RunFile,
+    RunFilter,
     RunPlan,
     RunStatus,
 )
@@ -80,6 +81,7 @@ class Ending:
     attempt_failure: Failure | None = None
     """The last Attempt's own, which a sum of several is not."""
     author_started_at: datetime | None = None
+    attributes: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 async def insert(connection: Any, new: NewRun) -> RunRow:
@@ -158,16 +160,20 @@ async def finish(connection: Any, run_id: str, fence: int, ending: Ending) -> bo
         _cancellation_text(ending.cancellation),
         _failure_text(ending.attempt_failure),
         ending.author_started_at,
+        _attributes_text(ending.attributes),
     )
     return row is not None
 
 
-async def retry(
-    connection: Any, run_id: str, fence: int, failure: Failure, author_started_at: datetime | None
-) -> bool:
+async def retry(connection: Any, run_id: str, fence: int, ending: Ending) -> bool:
     """End an Attempt and leave the Run waiting for its next; return whether the fence still held."""
     row = await connection.fetchrow(
-        _SQL["retry"], run_id, fence, _failure_text(failure), author_started_at
+        _SQL["retry"],
+        run_id,
+        fence,
+        _failure_text(ending.attempt_failure),
+        ending.author_started_at,
+        _attributes_text(ending.attributes),
     )
     return row is not None
 
@@ -216,15 +222,23 @@ async def page(
     connection: Any,
     project_id: ProjectId,
     *,
-    api: str | None,
-    status: RunStatus | None,
+    chosen: RunFilter,
     before: tuple[datetime, str] | None,
     limit: int,
 ) -> list[Run]:
     """Return Runs of a project, newest first."""
     at, run_id = before or (None, None)
     rows = await connection.fetch(
-        _SQL["page"], project_id, api, status and status.value, at, run_id, limit
+        _SQL["page"],
+        project_id,
+        chosen.api,
+        chosen.status and chosen.status.value,
+        chosen.since,
+        chosen.until,
+        None if chosen.attribute is None else json.dumps(dict([chosen.attribute])),
+        at,
+        run_id,
+        limit,
     )
     return [_run_row(row).run for row in rows]
 
@@ -292,6 +306,7 @@ def _run_row(row: Any) -> RunRow:
         extended_payloads=_payloads(row["extended_payloads"]),
         failure=_failure(row["failure"]),
         cancellation=_cancellation(row["cancellation"]),
+        attributes=json.loads(row["attributes"]),
         created_at=row["created_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
@@ -330,6 +345,11 @@ def _file(row: Any) -> RunFile:
         blob=row["blob"],
         created_at=row["created_at"],
     )
+
+
+def _attributes_text(attributes: dict[str, Any]) -> str:
+    # jsonb has no NUL.
+    return json.dumps(attributes).replace("\\u0000", "\\ufffd")
 
 
 def _failure_text(failure: Failure | None) -> str | None:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from runwright.control import projects, runs
-from runwright.domain.runs import Run, RunStatus
+from runwright.domain.runs import Run
 from runwright.errors import Problem, ValidationError
 from runwright.web import bodies
 from runwright.web.callers import Caller, Reader, Starter
@@ -86,17 +86,16 @@ async def cancel(caller: Starter, project_name: str, run_id: str) -> Response:
 
 @routes.get(f"{PROJECT}/runs", response_model=wire.RunsAnswer)
 async def list_runs(
-    caller: Reader,
-    project_name: str,
-    api: str | None = None,
-    status: RunStatus | None = None,
-    cursor: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    caller: Reader, project_name: str, query: Annotated[wire.ListQuery, Query()]
 ) -> Response:
     """List the Runs of a project, newest first."""
     project = await caller.project(project_name)
     found, following = await runs.list_page(
-        caller.platform, project.id, api=api, status=status, cursor=cursor, limit=limit
+        caller.platform,
+        project.id,
+        chosen=wire.run_filter(query),
+        cursor=query.cursor,
+        limit=query.limit,
     )
     page: wire.RunsAnswer = {
         "runs": [wire.run_line(run) for run in found],

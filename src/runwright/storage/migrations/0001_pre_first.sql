@@ -71,7 +71,7 @@ CREATE TABLE runs (
     extended_payloads text,
     failure text,
     cancellation text,
-    attributes text,
+    attributes jsonb NOT NULL DEFAULT '{}',
     idempotency_key text,
     request_sha256 bytea,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),

@@ -82,7 +82,7 @@ RETURNING number;
 WITH ended AS (
     UPDATE runs
     SET status = $3, result = $4, extended_payloads = $5, failure = $6, cancellation = $7,
-        ended_at = clock_timestamp(), worker_id = NULL
+        attributes = attributes || $10::jsonb, ended_at = clock_timestamp(), worker_id = NULL
     WHERE id = $1 AND fence = $2 AND status = 'started'
     RETURNING id
 ), ended_attempt AS (
@@ -96,7 +96,8 @@ SELECT id, pg_notify('runwright', 'run:' || id) FROM ended;
 -- retry --
 -- Ends an Attempt and leaves the Run waiting for its next one, under its fence.
 WITH waiting AS (
-    UPDATE runs SET worker_id = NULL WHERE id = $1 AND fence = $2 AND status = 'started'
+    UPDATE runs SET worker_id = NULL, attributes = attributes || $5::jsonb
+    WHERE id = $1 AND fence = $2 AND status = 'started'
     RETURNING id
 ), ended_attempt AS (
     UPDATE attempts
@@ -155,9 +156,12 @@ SELECT * FROM runs
 WHERE project_id = $1
     AND ($2::text IS NULL OR api = $2)
     AND ($3::text IS NULL OR status = $3)
-    AND ($4::timestamptz IS NULL OR (created_at, id) < ($4, $5))
+    AND ($4::timestamptz IS NULL OR created_at >= $4)
+    AND ($5::timestamptz IS NULL OR created_at < $5)
+    AND ($6::jsonb IS NULL OR attributes @> $6)
+    AND ($7::timestamptz IS NULL OR (created_at, id) < ($7, $8))
 ORDER BY created_at DESC, id DESC
-LIMIT $6;
+LIMIT $9;
 
 -- add_log_lines --
 -- Keeps lines of an Attempt's log and tells who follows it.

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Annotated, Any, NotRequired
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import AwareDatetime, BaseModel, Field, field_validator
 from typing_extensions import TypedDict
 
 from runwright.domain import runs as domain
@@ -16,11 +16,12 @@ from runwright.domain.runs import (
     AttemptStatus,
     Failure,
     Run,
+    RunFilter,
     RunRequest,
     RunStatus,
 )
-from runwright.errors import CancelReason, Category, FailureCode
-from runwright.web.wire.common import Body, parse, time_text, time_text_or_none
+from runwright.errors import CancelReason, Category, FailureCode, Problem, ValidationError
+from runwright.web.wire.common import Body, parse, read_json, time_text, time_text_or_none
 
 _MAX_TIMEOUT_SECONDS = 86_400
 _MAX_ATTEMPTS = 100
@@ -66,6 +67,18 @@ class StartBody(Body):
     def _is_absent(cls, value: dict[str, Any] | None) -> None:
         if value is not None:
             raise ValueError("is not available in this version of Runwright: leave it out")
+
+
+class ListQuery(BaseModel):
+    """Which Runs a list holds, and where in it."""
+
+    api: str | None = None
+    status: RunStatus | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    attribute: str | None = Field(default=None, description="`name:value`")
+    cursor: str | None = None
+    limit: int = Field(default=50, ge=1, le=200)
 
 
 class StartAnswer(TypedDict):
@@ -125,6 +138,7 @@ class RunLine(TypedDict):
     api: str
     status: RunStatus
     attempt: int
+    attributes: dict[str, Any]
     createdAt: str
     startedAt: str | None
     endedAt: str | None
@@ -207,6 +221,32 @@ def parse_start(value: Any) -> RunRequest:
     )
 
 
+def run_filter(query: ListQuery) -> RunFilter:
+    """Return which Runs a list asks for.
+
+    Raises:
+        ValidationError: the attribute is no `name:value`.
+    """
+    return RunFilter(
+        api=query.api,
+        status=query.status,
+        since=query.since,
+        until=query.until,
+        attribute=None if query.attribute is None else _attribute(query.attribute),
+    )
+
+
+def _attribute(text: str) -> tuple[str, Any]:
+    """Return the label and value of `name:value`; a value that is JSON is that, else a text."""
+    name, separator, value = text.partition(":")
+    if not separator or not name:
+        raise ValidationError([Problem(path="attribute", message="must be `name:value`")])
+    try:
+        return name, read_json(value.encode("utf-8", "replace"))
+    except ValidationError:
+        return name, value.encode("utf-8", "replace").decode()
+
+
 def started(run: Run) -> StartAnswer:
     """Return the answer to `run/start`."""
     return {"runId": run.id, "status": run.status}
@@ -225,6 +265,7 @@ def run_line(run: Run) -> RunLine:
         "api": run.api,
         "status": run.status,
         "attempt": run.attempt,
+        "attributes": run.attributes,
         "createdAt": time_text(run.created_at),
         "startedAt": time_text_or_none(run.started_at),
         "endedAt": time_text_or_none(run.ended_at),
