@@ -191,8 +191,9 @@ class Attempt:
             return self._failed(self._timed_out())
         if ended.failure is not None:
             return self._failed(_failure(ended.failure))
-        if ended.was_cancelled or ended.result is None:
-            return self._failed(_interrupted())
+        if ended.result is None:
+            asked = self._course.stop_reason is not None
+            return self._failed(_interrupted() if asked else _ended_itself())
         if len(ended.result) > self._settings.max_result_bytes:
             return self._failed(_too_big(len(ended.result), self._settings.max_result_bytes))
         payloads = tuple(
@@ -352,6 +353,16 @@ def _interrupted() -> Failure:
         category=Category.INFRASTRUCTURE,
         message="The attempt was interrupted.",
         retryable=True,
+    )
+
+
+def _ended_itself() -> Failure:
+    return Failure(
+        code=FailureCode.PROCESS_CRASHED,
+        category=Category.EXECUTION,
+        message="The automation ended its own process: one of its tasks called `sys.exit`.",
+        retryable=True,
+        details={"crashed": "process"},
     )
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from playwright.async_api import Error as PlaywrightError
+
 from runwright import protocol
 from runwright.runner import loader, results, schema
 from runwright.runner.browser import Chromium, Opened
@@ -21,6 +23,14 @@ _DOWNLOAD_SECONDS = 60
 _MAX_ATTRIBUTE_LENGTH = 1000
 
 Send = Callable[[protocol.Message], None]
+
+
+class _Quit(Exception):
+    """The author's code wanted to end the process."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +99,11 @@ async def _call(
     stage: Stage, function: Callable[..., Any], opened: Opened, parameters: Any
 ) -> protocol.Ended:
     async def author() -> Any:
-        return await function(opened.page, parameters)
+        try:
+            return await function(opened.page, parameters)
+        except (SystemExit, KeyboardInterrupt) as error:
+            # asyncio lets these two end the whole loop.
+            raise _Quit(error) from None
 
     calling = asyncio.ensure_future(author())
     dying = asyncio.ensure_future(stage.chromium.gone.wait())
@@ -98,7 +112,9 @@ async def _call(
         if stage.chromium.gone.is_set() and not _has_result(calling):
             calling.cancel()
             await asyncio.wait({calling}, timeout=1)
-            return protocol.Ended(failure=_browser_died())
+            return protocol.Ended(failure=_died(await stage.chromium.dead_part() or "browser"))
+        if (dead := await _dead_part(stage, calling)) is not None:
+            return protocol.Ended(failure=_died(dead))
         return _ended(stage, calling)
     except asyncio.CancelledError:
         calling.cancel()
@@ -120,6 +136,8 @@ def _ended(stage: Stage, calling: asyncio.Future[Any]) -> protocol.Ended:
         return protocol.Ended(result=results.encode(value, max_bytes=stage.setup.max_result_bytes))
     except results.Unencodable as error:
         return protocol.Ended(failure=error.failure)
+    except _Quit as error:
+        return protocol.Ended(failure=_raised(error.cause, stage.project.root))
     except BaseException as error:  # noqa: BLE001 - SystemExit and their own CancelledError too
         return protocol.Ended(failure=_raised(error, stage.project.root))
 
@@ -145,12 +163,19 @@ def _entry_failure(message: str) -> protocol.Failed:
     )
 
 
-def _browser_died() -> protocol.Failed:
+async def _dead_part(stage: Stage, calling: asyncio.Future[Any]) -> str | None:
+    """Return whether it was the death of browser or driver that the author's code failed of."""
+    if calling.cancelled() or not isinstance(calling.exception(), PlaywrightError):
+        return None
+    return await stage.chromium.dead_part()
+
+
+def _died(part: str) -> protocol.Failed:
     return protocol.Failed(
         code="script-process-crashed",
         category="execution",
-        message="The browser died while the automation was using it.",
-        details={"crashed": "browser"},
+        message=f"The {part} died while the automation was using it.",
+        details={"crashed": part},
     )
 
 

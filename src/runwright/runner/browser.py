@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,13 +11,16 @@ from playwright.async_api import (
     Browser,
     BrowserContext,
     Download,
+    Error,
     Page,
     Playwright,
     async_playwright,
 )
 
 from runwright import protocol
+from runwright.runner import channel
 
+_ANSWER_SECONDS = 5.0
 _QUIET = (
     "--no-first-run",
     "--disable-background-networking",
@@ -113,6 +117,21 @@ class Chromium:
         page = await context.new_page()
         return Opened(context=context, page=page, is_tracing=trace, downloads=downloads)
 
+    async def dead_part(self) -> str | None:
+        """Return `browser` or `driver` when that has died, None when both answer."""
+        assert self._browser is not None
+        if not self.gone.is_set():
+            try:
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    session = await self._browser.new_browser_cdp_session()
+                    await session.detach()
+            except (Error, TimeoutError):
+                self.gone.set()
+            else:
+                return None
+        # Without its driver Playwright calls the browser disconnected too.
+        return "browser" if _has_driver() else "driver"
+
     async def _plain_user_agent(self) -> str:
         assert self._browser is not None
         context = await self._browser.new_context()
@@ -120,6 +139,18 @@ class Chromium:
         agent = str(await page.evaluate("navigator.userAgent"))
         await context.close()
         return agent.replace("Headless", "")
+
+
+def _has_driver() -> bool:
+    for child in channel.children(os.getpid()):
+        try:
+            with open(f"/proc/{child}/cmdline", "rb") as file:
+                # A zombie's is empty.
+                if b"run-driver" in file.read():
+                    return True
+        except OSError:
+            continue
+    return False
 
 
 async def start_tracing(context: BrowserContext) -> None:
