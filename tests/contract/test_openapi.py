@@ -60,6 +60,6 @@ def _fuzz(server: RunwrightServer, operation: Any) -> None:
 
 
 def _given(operation: Any) -> Any:
-    from hypothesis import given  # noqa: PLC0415 - beside the settings it goes with
+    from hypothesis import given
 
     return given(case=operation.as_strategy())

