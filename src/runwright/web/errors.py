@@ -41,6 +41,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(PlatformError, _answer_platform_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(Exception, _answer_unforeseen)
 
 
 class Guard:
@@ -57,42 +58,37 @@ class Guard:
         correlation_id = secrets.token_hex(8)
         token = _correlation_id.set(correlation_id)
         structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
-        has_begun = False
+        is_answered = False
 
         async def send_with_id(message: MutableMapping[str, Any]) -> None:
-            nonlocal has_begun
+            nonlocal is_answered
             if message["type"] == "http.response.start":
-                has_begun = True
                 message["headers"] = [
                     *message["headers"],
                     (b"x-correlation-id", correlation_id.encode()),
                 ]
+            elif message["type"] == "http.response.body":
+                is_answered = not message.get("more_body", False)
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
-        except Exception as error:
-            answer = _foreseen(error) or _unforeseen(error, scope)
-            if has_begun:
+        except Exception:
+            # Starlette raises what it has answered; an answer cut in the middle must look like one.
+            if not is_answered:
                 raise
-            await answer(scope, receive, send_with_id)
         finally:
             structlog.contextvars.unbind_contextvars("correlation_id")
             _correlation_id.reset(token)
 
 
-def _foreseen(error: Exception) -> Response | None:
+async def _answer_unforeseen(request: Request, error: Exception) -> Response:
     if database.is_connection_lost(error):
         log.warning("request lost the database", event_name="request_database_lost")
-        unavailable = Unavailable("The database does not answer just now: try again.")
-        return _answer(
-            503, unavailable.code, unavailable.category, unavailable.message, is_retryable=True
+        return await _answer_platform_error(
+            request, Unavailable("The database does not answer just now: try again.")
         )
-    return None
-
-
-def _unforeseen(error: Exception, scope: _Scope) -> Response:
-    log.error("request failed", event_name="request_failed", path=scope.get("path"), exc_info=error)
+    log.error("request failed", event_name="request_failed", path=request.url.path, exc_info=error)
     return _answer(
         500,
         PlatformError.code,
@@ -113,7 +109,6 @@ async def _answer_request_error(_request: Request, error: Exception) -> Response
 
 async def _answer_platform_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, PlatformError)
-    log.error("request failed", event_name="request_failed", exc_info=error)
     return _answer(
         error.status, error.code, error.category, error.message, is_retryable=error.retryable
     )

@@ -1,0 +1,230 @@
+"""Whatever dies, and whenever: every accepted Run ends once, in a true state, and nothing is left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from support import RunwrightServer, alive_below, environment, eventually, serving
+
+PROJECT = {
+    "api/quick.py": "async def automation(page, params):\n    return params\n",
+    "api/slow.py": (
+        "import asyncio\nasync def automation(page, params):\n"
+        "    await asyncio.sleep(params['seconds'])\n    return 'slept'\n"
+    ),
+    "api/blocks.py": "async def automation(page, params):\n    while True: pass\n",
+}
+_FINAL = ("completed", "failed", "canceled")
+
+
+def _postmaster(server: RunwrightServer) -> psutil.Process:
+    children = psutil.Process(server.process.pid).children()
+    return next(each for each in children if each.name() == "postgres")
+
+
+def test_kill_minus_nine_of_serve_ends_even_code_that_never_yields(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with serving(data_dir) as server:
+        server.deploy("p", PROJECT)
+        run_id = server.start("p", "blocks")
+        eventually(lambda: server.detail(run_id)["status"] == "started")
+
+        server.process.kill()
+        server.process.wait()
+
+        eventually(lambda: not alive_below(data_dir), within=10)
+
+
+def test_what_a_draining_worker_gives_back_does_not_count(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with serving(data_dir, RUNWRIGHT_DRAIN_GRACE="0.5") as server:
+        server.deploy("p", PROJECT)
+        run_id = server.start("p", "slow", {"seconds": 3})
+        eventually(lambda: server.detail(run_id)["status"] == "started")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=20) == 0
+        assert alive_below(data_dir) == []
+
+    with serving(data_dir) as server:
+        found = server.result("p", run_id)
+
+        assert found["result"] == "slept"
+        assert [each["attempt"] for each in server.detail(run_id)["attempts"]] == [1]
+
+
+def test_what_ends_within_the_grace_is_kept(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with serving(data_dir) as server:
+        server.deploy("p", PROJECT)
+        run_id = server.start("p", "slow", {"seconds": 1.5})
+        eventually(lambda: server.detail(run_id)["status"] == "started")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=20) == 0
+
+    with serving(data_dir) as server, server.client() as client:
+        assert client.get(f"/projects/p/run/{run_id}/result").json()["result"] == "slept"
+
+
+def test_a_killed_postgresql_loses_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as server:
+        server.deploy("p", PROJECT)
+        accepted: list[str] = []
+        for number in range(3):
+            accepted += [server.start("p", "quick", {"n": n}) for n in range(4)]
+            accepted.append(server.start("p", "slow", {"seconds": 2}))
+            postmaster = _postmaster(server)
+            os.kill(postmaster.pid, signal.SIGKILL)
+            eventually(lambda: _accepts(server), within=30)
+            assert number < 3
+
+        results = [server.result("p", run_id) for run_id in accepted]
+
+        assert [each["status"] for each in results] == ["completed"] * len(accepted)
+        assert server.process.poll() is None
+
+
+def _accepts(server: RunwrightServer) -> bool:
+    with server.client() as client:
+        return client.get("/projects").status_code == 200
+
+
+def test_without_a_database_a_start_is_a_503_that_can_be_tried_again(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as server:
+        server.deploy("p", PROJECT)
+        postmaster = _postmaster(server)
+        cluster = Path(postmaster.cwd())
+        away = cluster.with_name("away")
+        cluster.rename(away)
+        os.kill(postmaster.pid, signal.SIGKILL)
+
+        with server.client() as client:
+            body = {"api": "quick", "parameters": {}}
+            answer = client.post("/projects/p/run/start", json=body)
+            ready = client.get(f"{server.url}/readyz")
+        away.rename(cluster)
+
+        assert (answer.status_code, answer.json()["retirable"]) == (503, True)
+        assert "retry-after" in answer.headers
+        assert ready.status_code == 503
+        eventually(lambda: _accepts(server), within=30)
+        assert server.run("p", "quick")["status"] == "completed"
+
+
+@contextmanager
+def _worker(data_dir: Path, url: str) -> Generator[subprocess.Popen[str]]:
+    with (data_dir.parent / f"{data_dir.name}.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "runwright", "worker", "--data-dir", str(data_dir)],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=environment(
+                RUNWRIGHT_DATABASE_URL=url,
+                RUNWRIGHT_BLOBS=f"file://{data_dir.parent}/shared",
+                RUNWRIGHT_SECRET_KEY="one for all",
+            ),
+        )
+    assert process.stdout is not None
+    try:
+        assert "is ready" in process.stdout.readline(), log
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+        process.wait(timeout=40)
+        process.stdout.close()
+
+
+@pytest.fixture(name="cluster")
+def _cluster(tmp_path: Path) -> Generator[str]:
+    """Run a PostgreSQL that outlives every server and worker of the test."""
+    program = (
+        "import asyncio, pathlib, sys\nfrom runwright.storage import embedded\n"
+        "async def main():\n"
+        "    async with embedded.run(pathlib.Path(sys.argv[1])) as server:\n"
+        "        print(server.url, flush=True)\n        await asyncio.to_thread(sys.stdin.read)\n"
+        "asyncio.run(main())\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "pg")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    yield process.stdout.readline().strip()
+    process.stdin.close()
+    process.wait(timeout=20)
+    process.stdout.close()
+
+
+def test_a_killed_worker_is_taken_over_within_ten_seconds(tmp_path: Path, cluster: str) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    with ExitStack() as stack:
+        server = stack.enter_context(
+            serving(
+                tmp_path / "serve",
+                RUNWRIGHT_DATABASE_URL=cluster,
+                RUNWRIGHT_BLOBS=f"file://{shared}",
+                RUNWRIGHT_SECRET_KEY="one for all",
+                RUNWRIGHT_SLOTS="1",
+            )
+        )
+        workers = [stack.enter_context(_worker(tmp_path / name, cluster)) for name in ("a", "b")]
+        server.deploy("p", PROJECT)
+        retry = {"maximumAttempts": 3}
+        accepted = [server.start("p", "slow", {"seconds": 3}, retry=retry) for _ in range(6)]
+        eventually(
+            lambda: sum(server.detail(run_id)["status"] == "started" for run_id in accepted) >= 4,
+            within=30,
+        )
+
+        workers[0].kill()
+        killed = time.time()
+        results = [server.result("p", run_id) for run_id in accepted]
+
+        assert [each["result"] for each in results] == ["slept"] * 6
+        eventually(lambda: not alive_below(tmp_path / "a"), within=10)
+        details = [server.detail(run_id) for run_id in accepted]
+        again = [each for each in details if len(each["attempts"]) > 1]
+        assert again
+        for each in again:
+            assert each["attempts"][0]["error"]["code"] == "script-process-crashed"
+            assert _seconds(each["attempts"][1]["startedAt"]) - killed < 10
+
+
+def test_two_workers_on_one_machine_do_not_touch_each_other(tmp_path: Path, cluster: str) -> None:
+    (tmp_path / "shared").mkdir()
+    more = {
+        "RUNWRIGHT_DATABASE_URL": cluster,
+        "RUNWRIGHT_BLOBS": f"file://{tmp_path}/shared",
+        "RUNWRIGHT_SECRET_KEY": "one for all",
+    }
+    with serving(tmp_path / "data", **more) as server:
+        server.deploy("p", PROJECT)
+        run_id = server.start("p", "slow", {"seconds": 4})
+        eventually(lambda: server.detail(run_id)["status"] == "started")
+
+        # The same data directory: what it sweeps must not be the first one's.
+        with _worker(tmp_path / "data", cluster):
+            found = server.result("p", run_id)
+
+        assert found["result"] == "slept"
+        assert len(server.detail(run_id)["attempts"]) == 1
+
+
+def _seconds(text: str) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(text).timestamp()
