@@ -119,8 +119,16 @@ def _typed_dict(kind: Any) -> dict[str, Any]:
         "type": "object",
         "title": kind.__name__,
         "properties": {name: _schema(hint) for name, hint in hints.items()},
-        "required": sorted(kind.__required_keys__),
+        "required": sorted(name for name, hint in hints.items() if _is_required(kind, name, hint)),
     }
+
+
+def _is_required(kind: Any, name: str, hint: Any) -> bool:
+    # Python reads Required and NotRequired off annotations that are not texts alone.
+    origin = get_origin(hint)
+    if origin in (typing.Required, typing.NotRequired):
+        return origin is typing.Required
+    return name in kind.__required_keys__
 
 
 def _dataclass(kind: Any) -> dict[str, Any]:
