@@ -16,6 +16,7 @@ from runwright.execution.installed import Installed
 from runwright.execution.launcher import Launcher
 from runwright.execution.pool import Pool, RunnerFailure
 from runwright.execution.runner_process import Exited, RawLine
+from runwright.storage import database
 
 log = telemetry.logger(__name__)
 
@@ -42,6 +43,16 @@ class DeployFlow:
             await deployments.fail(self._platform, deployment_id, error.message)
         except (RunwrightError, RunnerFailure) as error:
             await deployments.fail(self._platform, deployment_id, f"The platform failed: {error}")
+        except Exception as error:
+            if database.is_connection_lost(error):
+                raise
+            log.exception(
+                "deployment failed in the platform",
+                event_name="deployment_failed",
+                deployment_id=str(deployment_id),
+            )
+            reason = f"The platform failed: {type(error).__name__}: {error}"
+            await deployments.fail(self._platform, deployment_id, reason)
         else:
             await deployments.finish(self._platform, deployment, manifest)
         return None

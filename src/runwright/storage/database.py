@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import re
 from collections.abc import AsyncGenerator, Mapping
@@ -79,7 +80,14 @@ async def transaction(connection: Any) -> AsyncGenerator[None]:
 
 def is_connection_lost(error: BaseException) -> bool:
     """Return whether the database went away, so that the same may succeed later."""
-    return isinstance(error, _LOST)
+    return isinstance(error, _LOST) and not is_full(error)
+
+
+def is_full(error: BaseException) -> bool:
+    """Return whether a disk is full, the database's or ours."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, asyncpg.DiskFullError)
 
 
 async def check_version(pool: Any) -> None:

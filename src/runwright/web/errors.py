@@ -88,6 +88,11 @@ async def _answer_unforeseen(request: Request, error: Exception) -> Response:
         return await _answer_platform_error(
             request, Unavailable("The database does not answer just now: try again.")
         )
+    if database.is_full(error):
+        log.error("disk full", event_name="disk_full", error=str(error))
+        return await _answer_platform_error(
+            request, Unavailable("The server's disk is full: its operator must make room.")
+        )
     log.error("request failed", event_name="request_failed", path=request.url.path, exc_info=error)
     return _answer(
         500,
