@@ -88,6 +88,12 @@ class Start:
     api: str
     parameters: dict[str, Any]
     save_trace: bool = True
+    save_har: bool = False
+    """Record the Attempt's network."""
+    replay_har: str | None = None
+    """Path of a recording that answers every request instead of the network."""
+    environment: dict[str, str] = field(default_factory=dict[str, str])
+    """Variables of this Attempt alone."""
     proxy: Proxy | None = None
     job_id: str | None = None
     job_run_id: str | None = None
@@ -154,7 +160,7 @@ class File:
     """Runner → Worker: a file lies ready in `files_directory`; the Worker moves it away."""
 
     kind: str
-    """`trace`, `download` or `file`."""
+    """`trace`, `har`, `download` or `file`."""
     name: str
     """As a person would call it; no path."""
     path: str

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 from playwright.async_api import Error as PlaywrightError
 
 from runwright import protocol
-from runwright.runner import loader, results, schema
-from runwright.runner.browser import Chromium, Opened
+from runwright.runner import hook, loader, results, schema
+from runwright.runner.browser import Chromium, Opened, start_tracing
 from runwright.runner.loader import EntryError, Project
 from runwright.sdk import context as sdk_context
 from runwright.sdk.context import AttemptContext, NonRetryableError, RunInfo
+from runwright.sdk.deferred import is_deferred
 
 _DOWNLOAD_SECONDS = 60
 _MAX_ATTRIBUTE_LENGTH = 1000
@@ -56,6 +58,8 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
             proxy=None if start.proxy is None else start.proxy.server,
         ),
         extend_timeout=lambda: stage.send(protocol.ExtendTimeout()),
+        keep_file=lambda path, name: stage.send(protocol.File(kind="file", name=name, path=path)),
+        files_directory=stage.setup.files_directory,
     )
     try:
         function = stage.project.entry(start.api)
@@ -69,10 +73,12 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
     stage.send(protocol.Started(at=time.time()))
     begun = time.perf_counter()
     sdk_context.enter(context)
-    ended = await _call(stage, function, opened, parameters)
+    call = _Call(stage, start, opened)
+    ended = await _carry(stage, lambda: call.author(function, parameters))
     over = time.perf_counter()
     stage.flush_output()
     await _hand_over_downloads(stage, opened)
+    await hook.clean_up(opened, stage.send)
     return protocol.Ended(
         result=ended.result,
         extended_payloads=tuple(context.payloads) if ended.result is not None else (),
@@ -83,8 +89,18 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
     )
 
 
-async def save_trace(stage: Stage, opened: Opened) -> None:
-    """Write the trace and report it; a trace that cannot be written never fails anything."""
+async def hand_over_recordings(stage: Stage, start: protocol.Start, opened: Opened) -> None:
+    """Report the trace and the recorded network, as far as they were wanted and can be had."""
+    if opened.is_tracing and start.save_trace:
+        await _save_trace(stage, opened)
+    if opened.har is not None:
+        # The recording is written when the context is closed.
+        await opened.context.close()
+        if os.path.exists(opened.har):  # noqa: ASYNC240 - a local file, once an Attempt
+            stage.send(protocol.File(kind="har", name="network.har.zip", path=opened.har))
+
+
+async def _save_trace(stage: Stage, opened: Opened) -> None:
     path = Path(stage.setup.files_directory) / f"{uuid.uuid4().hex}.zip"
     try:
         await opened.context.tracing.stop(path=str(path))
@@ -95,16 +111,44 @@ async def save_trace(stage: Stage, opened: Opened) -> None:
     stage.send(protocol.File(kind="trace", name="trace.zip", path=str(path)))
 
 
-async def _call(
-    stage: Stage, function: Callable[..., Any], opened: Opened, parameters: Any
-) -> protocol.Ended:
-    async def author() -> Any:
+class _Call:
+    """The author's side of one Attempt: the hook, then the function."""
+
+    def __init__(self, stage: Stage, start: protocol.Start, opened: Opened) -> None:
+        self._stage = stage
+        self._start = start
+        self._opened = opened
+        self._preparing: asyncio.Task[None] | None = None
+
+    async def author(self, function: Callable[..., Any], parameters: Any) -> Any:
         try:
-            return await function(opened.page, parameters)
+            if is_deferred(function):
+                return await function(parameters, ensure_browser=self._ensure_browser)
+            await self._prepare()
+            return await function(self._opened.page, parameters)
         except (SystemExit, KeyboardInterrupt) as error:
             # asyncio lets these two end the whole loop.
             raise _Quit(error) from None
 
+    async def _ensure_browser(self) -> tuple[Any, Any]:
+        if self._preparing is None:
+            self._preparing = asyncio.ensure_future(self._prepare())
+        await asyncio.shield(self._preparing)
+        return self._opened.context, self._opened.page
+
+    async def _prepare(self) -> None:
+        """Let the hook, if there is one, replace context and page; then trace what is used."""
+        stage, start, opened = self._stage, self._start, self._opened
+        if hook.exists(stage.project):
+            await hook.call(stage.project, opened, start, await stage.chromium.cdp_url())
+            if start.save_trace and not opened.is_tracing:
+                await start_tracing(opened.context)
+                opened.is_tracing = True
+        if start.replay_har is not None:
+            await opened.context.route_from_har(start.replay_har, not_found="abort")
+
+
+async def _carry(stage: Stage, author: Callable[[], Awaitable[Any]]) -> protocol.Ended:
     calling = asyncio.ensure_future(author())
     dying = asyncio.ensure_future(stage.chromium.gone.wait())
     try:
@@ -138,6 +182,8 @@ def _ended(stage: Stage, calling: asyncio.Future[Any]) -> protocol.Ended:
         return protocol.Ended(failure=error.failure)
     except _Quit as error:
         return protocol.Ended(failure=_raised(error.cause, stage.project.root))
+    except EntryError as error:
+        return protocol.Ended(failure=_entry_failure(str(error)))
     except BaseException as error:  # noqa: BLE001 - SystemExit and their own CancelledError too
         return protocol.Ended(failure=_raised(error, stage.project.root))
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import socket
+import urllib.request
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,13 +45,25 @@ class Opened:
     page: Page
     is_tracing: bool
     downloads: list[Download] = field(default_factory=list["Download"])
+    har: str | None = None
+    """Path that the recording of its network will have once the context is closed."""
+    cleanup: Callable[[], Awaitable[None]] | None = None
+    """What the project's hook wants done at the end."""
+
+    def adopt(self, context: BrowserContext) -> None:
+        """Take another context in place of ours, and hear of its downloads."""
+        self.context = context
+        self.is_tracing = False
+        self.har = None
+        hear_downloads(context, self.downloads)
 
 
 class Chromium:
     """A launched Chromium and the Playwright driver it is driven by."""
 
-    def __init__(self, settings: protocol.Browser) -> None:
+    def __init__(self, settings: protocol.Browser, *, with_cdp: bool = False) -> None:
         self._settings = settings
+        self._cdp_port = _free_port() if with_cdp else None
         self._playwright: Playwright | None = None
         self._browser: Browser | None = None
         self._user_agent: str | None = settings.user_agent
@@ -68,6 +84,8 @@ class Chromium:
             f"--window-size={settings.window_width},{settings.window_height}",
             *settings.arguments,
         ]
+        if self._cdp_port is not None:
+            arguments.append(f"--remote-debugging-port={self._cdp_port}")
         if not settings.is_shell and settings.headless:
             arguments.append("--headless=new")
         options: dict[str, Any] = {
@@ -84,8 +102,13 @@ class Chromium:
         if self._user_agent is None and settings.headless:
             self._user_agent = await self._plain_user_agent()
 
-    async def open(self, *, proxy: protocol.Proxy | None, trace: bool) -> Opened:
-        """Open a fresh context and page, through the proxy if there is one."""
+    async def open(
+        self, *, proxy: protocol.Proxy | None, trace: bool, har: str | None = None
+    ) -> Opened:
+        """Open a fresh context and page, through the proxy if there is one.
+
+        `har` is where a recording of the network is written when the context is closed.
+        """
         assert self._browser is not None
         options: dict[str, Any] = {"no_viewport": True, "accept_downloads": True}
         if self._user_agent is not None:
@@ -102,20 +125,25 @@ class Chromium:
                 )
                 if value is not None
             }
+        if har is not None:
+            options |= {"record_har_path": har, "record_har_content": "attach"}
         context = await self._browser.new_context(**options)
         downloads: list[Download] = []
-
-        def keep(download: Download) -> None:
-            downloads.append(download)
-
-        def watch(page: Page) -> None:
-            page.on("download", keep)
-
-        context.on("page", watch)
+        hear_downloads(context, downloads)
         if trace:
             await start_tracing(context)
         page = await context.new_page()
-        return Opened(context=context, page=page, is_tracing=trace, downloads=downloads)
+        return Opened(context=context, page=page, is_tracing=trace, downloads=downloads, har=har)
+
+    async def cdp_url(self) -> str:
+        """Return where a hook can reach the browser's own protocol: `ws://…` on loopback."""
+        address = f"http://127.0.0.1:{self._cdp_port}/json/version"
+
+        def ask() -> str:
+            with urllib.request.urlopen(address, timeout=_ANSWER_SECONDS) as answer:
+                return str(json.loads(answer.read())["webSocketDebuggerUrl"])
+
+        return await asyncio.to_thread(ask)
 
     async def dead_part(self) -> str | None:
         """Return `browser` or `driver` when that has died, None when both answer."""
@@ -141,6 +169,12 @@ class Chromium:
         return agent.replace("Headless", "")
 
 
+def _free_port() -> int:
+    with socket.socket() as asking:
+        asking.bind(("127.0.0.1", 0))
+        return asking.getsockname()[1]
+
+
 def _has_driver() -> bool:
     for child in channel.children(os.getpid()):
         try:
@@ -151,6 +185,20 @@ def _has_driver() -> bool:
         except OSError:
             continue
     return False
+
+
+def hear_downloads(context: BrowserContext, downloads: list[Download]) -> None:
+    """Add every download of the context's pages to the list."""
+
+    def keep(download: Download) -> None:
+        downloads.append(download)
+
+    def watch(page: Page) -> None:
+        page.on("download", keep)
+
+    context.on("page", watch)
+    for page in context.pages:
+        watch(page)
 
 
 async def start_tracing(context: BrowserContext) -> None:

@@ -8,13 +8,15 @@ import os
 import platform
 import sys
 import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from runwright import protocol
-from runwright.runner import attempt, cleanliness, output
+from runwright import compat, protocol
+from runwright.runner import attempt, cleanliness, hook, output
 from runwright.runner.attempt import Stage
 from runwright.runner.browser import Chromium, Opened, start_tracing
 from runwright.runner.channel import Channel
@@ -48,10 +50,9 @@ def main() -> None:
         err.flush_rest()
 
     os.chdir(setup.project_root)
-    sys.path[:] = [
-        setup.project_root,
-        *(entry for entry in sys.path if entry not in ("", setup.project_root)),
-    ]
+    ours = str(Path(compat.__file__).parent)
+    others = [entry for entry in sys.path if entry not in ("", setup.project_root, ours)]
+    sys.path[:] = [setup.project_root, ours, *others]
     project = Project(Path(setup.project_root))
     if setup.mode == "inspect":
         _inspect(channel, project, flush_output)
@@ -91,7 +92,8 @@ class _Runner:
         self._flush_output = flush_output
         self._attempts = 0
         self._memory_seen_at = 0.0
-        self._trace_next = setup.trace_ahead
+        self._has_hook = hook.exists(project)
+        self._trace_next = setup.trace_ahead and not self._has_hook
 
     async def serve(self) -> None:
         self._channel.listen(asyncio.get_running_loop(), self._receive)
@@ -112,21 +114,33 @@ class _Runner:
             self._say_ready(chromium)
             start = await self._starts.get()
             opened = await self._fit(chromium, opened, start)
-            self._running = asyncio.create_task(attempt.carry_out(stage, start, opened))
-            ended = await self._end(self._running)
-            self._running = None
-            self._attempts += 1
-            self._trace_next = start.save_trace
-            if opened.is_tracing and start.save_trace:
-                await attempt.save_trace(stage, opened)
+            ended = await self._carry_out(stage, start, opened)
+            await attempt.hand_over_recordings(stage, start, opened)
             reasons = await self._reasons_to_retire(chromium, ended, ours, before)
             if reasons:
                 self._channel.send(protocol.Retiring(reasons=tuple(reasons)))
                 return
             opened = await self._next(chromium, opened)
 
+    async def _carry_out(
+        self, stage: Stage, start: protocol.Start, opened: Opened
+    ) -> protocol.Ended:
+        os.environ.update(start.environment)
+        # Threads of `asyncio.to_thread` end with the Attempt.
+        executor = ThreadPoolExecutor(thread_name_prefix="attempt")
+        asyncio.get_running_loop().set_default_executor(executor)
+        self._running = asyncio.create_task(attempt.carry_out(stage, start, opened))
+        ended = await self._end(self._running)
+        self._running = None
+        self._attempts += 1
+        self._trace_next = start.save_trace and not self._has_hook
+        for name in start.environment:
+            os.environ.pop(name, None)
+        executor.shutdown(wait=False, cancel_futures=True)
+        return ended
+
     async def _launch(self) -> Chromium:
-        chromium = Chromium(self._setup.browser)
+        chromium = Chromium(self._setup.browser, with_cdp=self._has_hook)
         # Playwright gives its own process's environment to driver and browser.
         os.environ.update(self._mark)
         try:
@@ -154,13 +168,17 @@ class _Runner:
 
     async def _fit(self, chromium: Chromium, opened: Opened, start: protocol.Start) -> Opened:
         """Return the context opened ahead if it fits the Attempt, else one that does."""
-        if start.proxy is not None:
+        is_traced_now = start.save_trace and not self._has_hook
+        if start.proxy is not None or start.save_har:
             await opened.context.close()
-            return await chromium.open(proxy=start.proxy, trace=start.save_trace)
-        if start.save_trace and not opened.is_tracing:
+            har = f"{self._setup.files_directory}/{uuid.uuid4().hex}.har.zip"
+            return await chromium.open(
+                proxy=start.proxy, trace=is_traced_now, har=har if start.save_har else None
+            )
+        if is_traced_now and not opened.is_tracing:
             await start_tracing(opened.context)
             opened.is_tracing = True
-        elif not start.save_trace and opened.is_tracing:
+        elif not is_traced_now and opened.is_tracing:
             await opened.context.tracing.stop()
             opened.is_tracing = False
         return opened

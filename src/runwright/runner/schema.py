@@ -14,6 +14,8 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, Literal, Union, cast, get_args, get_origin
 
+from runwright.sdk.deferred import is_deferred
+
 _PLAIN: dict[Any, dict[str, Any]] = {
     str: {"type": "string"},
     int: {"type": "integer"},
@@ -57,13 +59,17 @@ def convert(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
 
 
 def _annotations(function: Callable[..., Any]) -> tuple[Any, Any]:
+    is_without_page = is_deferred(function)
     function = inspect.unwrap(function)
     names = list(inspect.signature(function).parameters)
+    # A deferred automation is called without a page.
+    position = 0 if is_without_page else 1
     try:
         hints = typing.get_type_hints(function, include_extras=True)
     except Exception:  # noqa: BLE001 - a name that exists for type checkers only
         return None, None
-    return (hints.get(names[1]) if len(names) > 1 else None), hints.get("return")
+    taken = hints.get(names[position]) if len(names) > position else None
+    return taken, hints.get("return")
 
 
 def _is_structured(kind: Any) -> bool:

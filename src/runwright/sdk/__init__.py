@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 from runwright.sdk.attributes import delete_attribute, set_attribute
+from runwright.sdk.backend import BackendError
 from runwright.sdk.context import NonRetryableError, RunInfo
+from runwright.sdk.deferred import EnsureBrowserFunction, deferred_browser
+from runwright.sdk.files import save_file
+from runwright.sdk.markdown import to_markdown
+from runwright.sdk.pages import click_until_gone, go_to, scroll_to_end, settle
 from runwright.sdk.payloads import extend_payload, extend_timeout
-from runwright.sdk.stores import attempt_store, run_info
+from runwright.sdk.platform import (
+    get_ai_gateway_config,
+    get_auth_session_parameters,
+    run_info,
+    send_message_to_agent,
+)
+from runwright.sdk.stores import attempt_store, persistent_store
 
 __all__ = [
+    "BackendError",
+    "EnsureBrowserFunction",
     "NonRetryableError",
     "RunInfo",
     "attempt_store",
+    "click_until_gone",
+    "deferred_browser",
     "delete_attribute",
     "extend_payload",
     "extend_timeout",
+    "get_ai_gateway_config",
+    "get_auth_session_parameters",
+    "go_to",
+    "persistent_store",
     "run_info",
+    "save_file",
+    "scroll_to_end",
+    "send_message_to_agent",
     "set_attribute",
+    "settle",
+    "to_markdown",
 ]

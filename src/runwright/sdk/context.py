@@ -38,9 +38,14 @@ class AttemptContext:
     info: RunInfo
     extend_timeout: Callable[[], None]
     """Tells the Worker to set the Attempt's clock back."""
+    keep_file: Callable[[str, str], None]
+    """Hands a file in `files_directory` (path, name) to the Worker."""
+    files_directory: str
     payloads: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
     store: dict[str, Any] = field(default_factory=dict[str, Any])
+    messages: set[str] = field(default_factory=set[str])
+    """Keys of messages that were recorded."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     last_signal: float | None = None
 

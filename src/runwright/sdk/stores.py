@@ -1,10 +1,15 @@
-"""`attempt_store`: values shared by everything that runs in one Attempt; and `run_info`."""
+"""Values that outlive a function: for the Attempt, and for the project."""
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
-from runwright.sdk.context import RunInfo, current
+from runwright.sdk.backend import call
+from runwright.sdk.context import current
+
+_FORBIDDEN = re.compile(r"[:#]")
 
 
 class AttemptStore:
@@ -19,9 +24,38 @@ class AttemptStore:
         current().store[key] = value
 
 
+class PersistentStore:
+    """JSON by key, shared by all Runs of the project, for as long as the project lives."""
+
+    async def get(self, key: str) -> Any:
+        """Return the value of the key, or None.
+
+        Raises:
+            ValueError: the key is empty, or holds `:` or `#`.
+        """
+        answer = await call("GET", f"kv-store/{_checked(key)}")
+        held = answer.get("value")
+        return None if held is None else held["value"]
+
+    async def set(self, key: str, value: Any) -> None:
+        """Keep the value under the key.
+
+        Raises:
+            ValueError: the key is empty or holds `:` or `#`, or the value is not JSON.
+        """
+        try:
+            json.dumps(value, allow_nan=False)
+        except TypeError as error:
+            message = f"persistent_store: the value of `{key}` is not JSON: {error}"
+            raise ValueError(message) from error
+        await call("PUT", f"kv-store/{_checked(key)}", {"value": value})
+
+
 attempt_store = AttemptStore()
+persistent_store = PersistentStore()
 
 
-def run_info() -> RunInfo:
-    """Return the facts about the current Run."""
-    return current().info
+def _checked(key: str) -> str:
+    if not key or _FORBIDDEN.search(key):
+        raise ValueError(f"a key is not empty and holds neither `:` nor `#`: {key!r:.100}")
+    return key

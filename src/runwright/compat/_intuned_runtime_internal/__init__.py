@@ -1,0 +1,3 @@
+"""The names beneath `intuned_runtime` that its browser package imports."""
+
+from __future__ import annotations

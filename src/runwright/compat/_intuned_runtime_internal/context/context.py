@@ -1,0 +1,7 @@
+"""Where `IntunedContext` is imported from too."""
+
+from __future__ import annotations
+
+from runwright.compat.context import IntunedContext
+
+__all__ = ["IntunedContext"]

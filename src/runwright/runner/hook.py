@@ -1,0 +1,75 @@
+"""The project's hook, which may give an Attempt another context or page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from playwright.async_api import BrowserContext, Page
+
+from runwright import protocol
+from runwright.runner.browser import Opened
+from runwright.runner.loader import EntryError, Project
+
+FILE = "hooks/setup_context.py"
+
+Send = Callable[[protocol.Message], None]
+
+
+def exists(project: Project) -> bool:
+    """Return whether the project has a hook."""
+    return (project.root / FILE).is_file()
+
+
+async def call(project: Project, opened: Opened, start: protocol.Start, cdp_url: str) -> None:
+    """Call the hook and put what it gives in the place of what was opened.
+
+    Raises:
+        EntryError: it has no `async def setup_context`, or returns what it must not.
+    """
+    function: Callable[..., Awaitable[Any]] | None = getattr(
+        project.load("hooks", "setup_context"), "setup_context", None
+    )
+    if function is None:
+        raise EntryError(f"`{FILE}` has no `async def setup_context`.")
+    given = await function(
+        api_name=f"api/{start.api}", api_parameters=start.parameters, cdp_url=cdp_url
+    )
+    context, page, cleanup = _parts(given)
+    opened.cleanup = cleanup
+    if context is None:
+        return
+    if context is not opened.context:
+        await opened.context.close()
+        opened.adopt(context)
+    opened.page = page if page is not None else await context.new_page()
+
+
+async def clean_up(opened: Opened, send: Send) -> None:
+    """Await the hook's cleanup; what it raises is told in the log and changes nothing."""
+    cleanup, opened.cleanup = opened.cleanup, None
+    if cleanup is None:
+        return
+    try:
+        await cleanup()
+    except Exception as error:  # noqa: BLE001 - the Attempt has its outcome
+        text = f"the hook's cleanup failed: {type(error).__name__}: {error}"
+        send(protocol.Log(at=time.time(), stream="platform", level="warning", text=text))
+
+
+def _parts(given: Any) -> tuple[BrowserContext | None, Page | None, Any]:
+    parts = cast("tuple[Any, ...]", given if isinstance(given, tuple) else (given,))
+    context, page, cleanup = (*parts, None, None, None)[:3]
+    is_known = (
+        len(parts) <= 3  # noqa: PLR2004 - context, page, cleanup
+        and (context is None or isinstance(context, BrowserContext))
+        and (page is None or isinstance(page, Page))
+        and (cleanup is None or callable(cleanup))
+    )
+    if not is_known:
+        raise EntryError(
+            f"`{FILE}` must return None, a context, (context, page) or (context, page, cleanup), "
+            f"not {given!r:.200}."
+        )
+    return context, page, cleanup

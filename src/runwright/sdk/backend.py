@@ -1,0 +1,68 @@
+"""Calls to the platform that an Attempt makes: its server, its project, its own short-lived token."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import urllib.error
+import urllib.request
+from typing import Any
+from urllib.parse import quote
+
+_TIMEOUT_SECONDS = 30
+
+
+class BackendError(Exception):
+    """The platform refused a call, or could not be reached; the message says why."""
+
+
+async def call(method: str, name: str, body: Any = None) -> dict[str, Any]:
+    """Make a call such as `kv-store/key` and return the object that it answers.
+
+    Raises:
+        BackendError: the platform refused it, or cannot be reached from here.
+    """
+    return await asyncio.to_thread(_call, method, address(name), body)
+
+
+def address(name: str) -> str:
+    """Return the address of a call.
+
+    Raises:
+        BackendError: this code does not run on a Runwright that serves such calls.
+    """
+    try:
+        domain = os.environ["FUNCTIONS_DOMAIN"].rstrip("/")
+        workspace, project = os.environ["INTUNED_WORKSPACE_ID"], os.environ["INTUNED_PROJECT_ID"]
+    except KeyError as error:
+        message = f"the platform cannot be called from here: {error} is not set"
+        raise BackendError(message) from error
+    return f"{domain}/api/{workspace}/functions/{project}/{quote(name)}"
+
+
+def _call(method: str, url: str, body: Any) -> dict[str, Any]:
+    request = urllib.request.Request(  # noqa: S310 - the platform's own address
+        url,
+        data=None if body is None else json.dumps(body).encode(),
+        method=method,
+        headers={
+            "authorization": f"Bearer {os.environ.get('INTUNED_AUTH_TOKEN', '')}",
+            "content-type": "application/json",
+        },
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
+            return json.loads(answer.read() or b"{}")
+    except urllib.error.HTTPError as error:
+        with error:
+            raise BackendError(_reason(error)) from error
+    except OSError as error:
+        raise BackendError(f"the platform cannot be reached: {error}") from error
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    try:
+        return str(json.loads(error.read())["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"the platform answered {error.code}"
