@@ -29,6 +29,8 @@ class Settings:
     """A PostgreSQL ≥ 14; None starts the embedded one in `data_dir`."""
     blobs: str | None = None
     """`s3://…`, `gs://…`, `az://…`; None keeps blobs in `data_dir`."""
+    url: str | None = None
+    """Where authors' code and receivers of links reach the server; None: where `serve` listens."""
     secret_key: str | None = None
     """What secrets are sealed with; None keeps a key file in `data_dir`."""
     chromium: str | None = None
@@ -41,6 +43,8 @@ class Settings:
     max_log_bytes: int = 1024 * 1024
     """Of log text kept for one Attempt."""
     max_trace_bytes: int = 256 * 1024 * 1024
+    max_file_bytes: int = 256 * 1024 * 1024
+    """Of one file that an Attempt uploads."""
     slots: int | None = None
     """Attempts one Worker carries out at once; None decides from cores and memory."""
     retry_delay: timedelta = timedelta(seconds=1)
@@ -113,6 +117,13 @@ def program_places(environ: Mapping[str, str] | None = None) -> tuple[str | None
     return source.get("PATH"), Path(downloads) if downloads else default
 
 
+def interpreter_places(environ: Mapping[str, str] | None = None) -> tuple[str | None, Path]:
+    """Return where interpreters are looked for: the PATH, and pyenv's folder."""
+    source = os.environ if environ is None else environ
+    default = Path(source.get("HOME", "/")) / ".pyenv"
+    return source.get("PATH"), Path(source["PYENV_ROOT"]) if "PYENV_ROOT" in source else default
+
+
 def author_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the few variables a Runner gets from ours: where programs are, and the language."""
     source = os.environ if environ is None else environ
@@ -176,6 +187,12 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(shlex.split(text))
 
 
+def _url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError(f"`{text}` is no address such as `https://runwright.example.com`")
+    return text.rstrip("/")
+
+
 def _log_format(text: str) -> str:
     if text not in ("console", "json"):
         raise ValueError(f"`{text}` is neither `console` nor `json`")
@@ -188,6 +205,7 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "database_url": str,
     "blobs": str,
     "secret_key": str,
+    "url": _url,
     "chromium": str,
     "chromium_shell": str,
     "chromium_args": _words,
@@ -196,6 +214,7 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "max_result_bytes": _positive,
     "max_log_bytes": _positive,
     "max_trace_bytes": _positive,
+    "max_file_bytes": _positive,
     "slots": _positive,
     "retry_delay": _seconds,
     "cancel_grace": _seconds,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import errno
 import json
 import os
@@ -43,8 +44,9 @@ async def serve(settings: Settings, *, with_worker: bool = True) -> None:
     telemetry.configure(settings.log_format)
     listening = _bind(settings)
     stopping = _stop_on_signals()
+    url = f"http://{_shown_host(settings.host)}:{listening.getsockname()[1]}"
+    settings = dataclasses.replace(settings, url=settings.url or url)
     async with _platform(settings) as platform, contextlib.AsyncExitStack() as stack:
-        url = f"http://{_shown_host(settings.host)}:{listening.getsockname()[1]}"
         await _write_connection(platform, url)
         working: asyncio.Task[None] | None = None
         begun: worker.Worker | None = None

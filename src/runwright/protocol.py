@@ -72,6 +72,8 @@ class Setup:
     """After this many Attempts the Runner retires."""
     is_isolated: bool = False
     """One Attempt, then retire: `isolation = "process"`."""
+    environment: dict[str, str] = field(default_factory=dict[str, str])
+    """The project's variables as the process has them already."""
     trace_ahead: bool = True
     """Start tracing on the context that is opened ahead of the first Attempt."""
     apis: tuple[str, ...] = ()
@@ -93,7 +95,9 @@ class Start:
     replay_har: str | None = None
     """Path of a recording that answers every request instead of the network."""
     environment: dict[str, str] = field(default_factory=dict[str, str])
-    """Variables of this Attempt alone."""
+    """The project's variables as they are for this Attempt."""
+    token: dict[str, str] = field(default_factory=dict[str, str])
+    """Variables of this Attempt alone, gone when it is over."""
     proxy: Proxy | None = None
     job_id: str | None = None
     job_run_id: str | None = None

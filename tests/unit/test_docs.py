@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 
 import runwright.sdk
@@ -74,3 +76,8 @@ def test_sample_parameters_of_examples_are_json() -> None:
     assert samples
     for sample in samples:
         assert isinstance(json.loads(sample.read_text()), dict)
+
+
+def test_the_older_import_name_warns() -> None:
+    with pytest.warns(DeprecationWarning, match="intuned_runtime"):
+        importlib.import_module("runwright.compat.runtime_helpers")

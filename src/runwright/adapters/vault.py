@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -25,6 +27,7 @@ class Vault:
 
     def __init__(self, secret: str) -> None:
         key = hashlib.sha256(b"runwright-vault:" + secret.encode()).digest()
+        self._signing_key = hashlib.sha256(b"runwright-sign:" + key).digest()
         self._cipher = AESGCM(key)
         self._key_id = hashlib.sha256(b"runwright-key-id:" + key).digest()[:_KEY_ID_BYTES]
 
@@ -49,6 +52,15 @@ class Vault:
             return self._cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], record.encode())
         except InvalidTag as error:
             raise ConfigError(f"a sealed secret was altered or moved: {record}") from error
+
+    def sign(self, text: str) -> str:
+        """Return a signature (HMAC-SHA256, URL-safe) that nobody else can make."""
+        made = hmac.digest(self._signing_key, text.encode("utf-8", "surrogatepass"), "sha256")
+        return base64.urlsafe_b64encode(made).decode().rstrip("=")
+
+    def is_signed(self, text: str, signature: str) -> bool:
+        """Return whether the signature is ours for that text."""
+        return hmac.compare_digest(self.sign(text).encode(), signature.encode("utf-8", "replace"))
 
 
 def read_or_make_key(file: Path) -> str:

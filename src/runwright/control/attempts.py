@@ -44,6 +44,8 @@ class Claim:
     fence: int
     attempt: int
     plan: RunPlan
+    variables_version: int
+    """Of the project's variables, when this was claimed."""
     earlier: tuple[Failure, ...]
     """Failures of the Attempts before this one, in order."""
 
@@ -113,10 +115,15 @@ async def add_log_lines(platform: Platform, claim: Claim, lines: Sequence[LogLin
 
 
 async def add_file(platform: Platform, claim: Claim, file: RunFile) -> None:
-    """Put a stored file on the Run, and wake who waits for it."""
+    """Put a stored file on the claimed Run, and wake who waits for it."""
+    await add_file_of(platform, claim.run_id, file)
+
+
+async def add_file_of(platform: Platform, run_id: RunId, file: RunFile) -> None:
+    """Put a stored file on a Run, and wake who waits for it."""
     async with platform.database.acquire() as connection, database.transaction(connection):
-        await rows.add_file(connection, claim.run_id, file)
-        await signals.send(connection, f"run:{claim.run_id}")
+        await rows.add_file(connection, run_id, file)
+        await signals.send(connection, f"run:{run_id}")
 
 
 async def requeue_lost(platform: Platform) -> list[RunId]:
@@ -154,6 +161,7 @@ def _claim(platform: Platform, row: rows.RunRow, *, earlier: tuple[Failure, ...]
         fence=row.fence,
         attempt=row.run.attempt,
         plan=row.plan(proxy=proxy),
+        variables_version=row.variables_version,
         earlier=earlier,
     )
 

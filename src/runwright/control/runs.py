@@ -290,6 +290,7 @@ def _plan(request: RunRequest, manifest: Manifest) -> RunPlan:
         parameters=request.parameters,
         proxy=request.proxy or settings.default_proxy,
         save_trace=request.save_trace,
+        save_har=request.save_har,
         request_timeout=request.request_timeout
         or settings.default_request_timeout
         or domain.DEFAULT_REQUEST_TIMEOUT,

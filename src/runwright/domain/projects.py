@@ -112,6 +112,7 @@ class Deployment:
     """One immutable uploaded version of a Project."""
 
     id: DeploymentId
+    workspace_id: WorkspaceId
     project_id: ProjectId
     number: int
     """Counted from 1 in its Project."""

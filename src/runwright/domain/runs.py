@@ -55,6 +55,8 @@ class RunRequest:
     proxy: str | None = None
     """`http://user:pass@host:port`; http, https, socks5."""
     save_trace: bool = True
+    save_har: bool = False
+    """Record the network of each Attempt."""
     request_timeout: timedelta | None = None
     """Of one Attempt; None: the project's default, else 600 s."""
     maximum_attempts: int | None = None
@@ -69,6 +71,7 @@ class RunPlan:
     parameters: dict[str, Any]
     proxy: str | None
     save_trace: bool
+    save_har: bool
     request_timeout: timedelta
     maximum_attempts: int
 
@@ -138,7 +141,7 @@ class RunFile:
     id: int
     attempt: int
     kind: str
-    """`trace`, `download` or `file`."""
+    """`trace`, `har`, `download` or `file`."""
     name: str
     size_bytes: int
     blob: str

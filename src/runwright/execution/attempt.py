@@ -28,6 +28,7 @@ from runwright.domain.runs import (
     RunFile,
 )
 from runwright.errors import Category, FailureCode
+from runwright.execution.author_environment import AuthorEnvironment
 from runwright.execution.log_writer import LogWriter
 from runwright.execution.runner_process import Exited, RawLine, RunnerProcess
 
@@ -76,11 +77,12 @@ class Course:
 class Attempt:
     """Carries out one claimed Attempt."""
 
-    def __init__(self, platform: Platform, hold: Hold) -> None:
+    def __init__(self, platform: Platform, hold: Hold, environment: AuthorEnvironment) -> None:
         self._platform = platform
         self._settings: Settings = platform.settings
         self._hold = hold
         self._claim = hold.claim
+        self._environment = environment
         self._course = Course()
         self._log = LogWriter(platform, hold.claim)
 
@@ -89,7 +91,7 @@ class Attempt:
         course = self._course
         course.deadline = _now() + self._settings.runner_start_timeout.total_seconds()
         try:
-            await runner.send(_start(self._claim))
+            await runner.send(await self._start())
             outcome = await self._follow(runner)
         except (OSError, protocol.ProtocolError) as error:
             await runner.kill()
@@ -97,6 +99,20 @@ class Attempt:
         course.is_over = True
         await self._log.flush()
         return outcome
+
+    async def _start(self) -> protocol.Start:
+        claim = self._claim
+        return protocol.Start(
+            run_id=claim.run_id,
+            attempt=claim.attempt,
+            api=claim.plan.api,
+            parameters=claim.plan.parameters,
+            save_trace=claim.plan.save_trace,
+            save_har=claim.plan.save_har,
+            environment=await self._environment.of_attempt(claim),
+            token=self._environment.token(claim),
+            proxy=None if claim.plan.proxy is None else _proxy(claim.plan.proxy),
+        )
 
     async def recover(self, runner: RunnerProcess) -> bool:
         """Take what the Runner hands over after the outcome; return whether it is fit for another."""
@@ -286,9 +302,9 @@ class Attempt:
         claim = self._claim
         try:
             size = (await asyncio.to_thread(path.stat)).st_size
-            if event.kind == "trace" and size > self._settings.max_trace_bytes:
+            if event.kind in ("trace", "har") and size > self._settings.max_trace_bytes:
                 self._log.add_own(
-                    f"the trace of {size} bytes is larger than allowed and was not kept"
+                    f"the {event.kind} of {size} bytes is larger than allowed and was not kept"
                 )
                 return
             blob = f"runs/{claim.run_id}/{claim.attempt}/{uuid.uuid4().hex}"
@@ -313,17 +329,6 @@ class Attempt:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _start(claim: Claim) -> protocol.Start:
-    return protocol.Start(
-        run_id=claim.run_id,
-        attempt=claim.attempt,
-        api=claim.plan.api,
-        parameters=claim.plan.parameters,
-        save_trace=claim.plan.save_trace,
-        proxy=None if claim.plan.proxy is None else _proxy(claim.plan.proxy),
-    )
 
 
 def _proxy(url: str) -> protocol.Proxy:

@@ -69,6 +69,8 @@ class DeployFlow:
         await report("Importing every API")
         candidate = Installed(
             deployment_id=deployment.id,
+            workspace_id=deployment.workspace_id,
+            project_id=deployment.project_id,
             root=root,
             python=environment.python,
             settings=found.settings,

@@ -29,6 +29,7 @@ from runwright import config
 from runwright.config import Settings
 from runwright.domain.projects import Requirements
 from runwright.errors import AuthorError
+from runwright.execution import interpreters
 
 Report = Callable[[str], Awaitable[None]]
 _MARKER = "runwright-environment.json"
@@ -57,7 +58,7 @@ async def ensure(settings: Settings, requirements: Requirements, report: Report)
     is_own_fit = specifier.contains(own_version)
     if not requirements.packages and is_own_fit:
         return Environment(id="platform", python=Path(sys.executable))
-    interpreter = sys.executable if is_own_fit else str(specifier)
+    interpreter = sys.executable if is_own_fit else await interpreters.find(specifier)
     packages = _packages(requirements)
     wanted = json.dumps({"interpreter": interpreter, "packages": packages}, sort_keys=True)
     identifier = hashlib.sha256(wanted.encode()).hexdigest()[:24]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runwright.adapters import bundles
 from runwright.control.platform import Platform
-from runwright.domain.ids import DeploymentId
+from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
 from runwright.domain.projects import Deployment, Manifest, ProjectSettings
 from runwright.errors import NotFound, PlatformError
 from runwright.execution import environments
@@ -21,6 +21,8 @@ class Installed:
     """A Deployment that Runners can be started for."""
 
     deployment_id: DeploymentId
+    workspace_id: WorkspaceId
+    project_id: ProjectId
     root: Path
     """The unpacked project."""
     python: Path
@@ -70,6 +72,8 @@ async def from_manifest(
     environment = await environments.ensure(platform.settings, manifest.requirements, silent)
     return Installed(
         deployment_id=deployment.id,
+        workspace_id=deployment.workspace_id,
+        project_id=deployment.project_id,
         root=await folder(platform, deployment.bundle_sha256),
         python=environment.python,
         settings=manifest.settings,

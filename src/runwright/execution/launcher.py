@@ -7,7 +7,7 @@ import fcntl
 import os
 import shutil
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,17 +23,25 @@ from runwright.execution.runner_process import Exited, RawLine, RunnerProcess
 _MAX_OUTPUT_LINES = 20
 _LOCK = "lock"
 
+Variables = Callable[[Installed], Awaitable[dict[str, str]]]
+
 
 class Launcher:
     """Starts Runners; one for each Worker."""
 
     def __init__(
-        self, settings: Settings, found: Browsers, author_side: Path, directory: Path
+        self,
+        settings: Settings,
+        found: Browsers,
+        author_side: Path,
+        directory: Path,
+        variables: Variables,
     ) -> None:
         self._settings = settings
         self._browsers = found
         self._author_side = author_side
         self._directory = directory
+        self._variables = variables
 
     async def launch(self, deployment: Installed) -> RunnerProcess:
         """Start a Runner and return it when it is ready for an Attempt.
@@ -61,11 +69,12 @@ class Launcher:
         """Start a Runner's process and tell it what it is for."""
         settings = deployment.settings
         directory = self._directory / uuid.uuid4().hex
+        variables = await self._variables(deployment)
         runner = await runner_process.launch(
             python=deployment.python,
             directory=directory,
             author_side=self._author_side,
-            environment=config.author_environment(),
+            environment={**config.author_environment(), **variables},
         )
         browser = protocol.Browser(
             executable=self._browsers.executable(is_shell=settings.browser is BrowserKind.SHELL),
@@ -87,6 +96,7 @@ class Launcher:
                 max_memory_bytes=self._settings.runner_memory_bytes,
                 max_attempts=self._settings.runner_max_attempts,
                 is_isolated=settings.isolation is Isolation.PROCESS,
+                environment=variables,
                 apis=deployment.apis,
             )
         )
@@ -94,11 +104,11 @@ class Launcher:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncGenerator[Launcher]:
+async def opened(settings: Settings, variables: Variables) -> AsyncGenerator[Launcher]:
     """Find the browsers, stage the author side, sweep what dead Workers left behind, and yield.
 
     Every Worker has a folder for its Runners, locked for as long as it lives; the lock tells its
-    folder from one of a Worker that died.
+    folder from one of a Worker that died. `variables` gives what a Deployment's project has set.
 
     Raises:
         ConfigError: there is no Chromium on this machine.
@@ -112,7 +122,7 @@ async def opened(settings: Settings) -> AsyncGenerator[Launcher]:
         author_side = await asyncio.to_thread(
             runner_process.stage_author_side, settings.data_dir / "author-side"
         )
-        yield Launcher(settings, found, author_side, directory)
+        yield Launcher(settings, found, author_side, directory, variables)
     finally:
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         os.close(lock)

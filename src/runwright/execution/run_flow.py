@@ -17,6 +17,7 @@ from runwright.domain.runs import Failure, Outcome
 from runwright.errors import Category, FailureCode, RunwrightError
 from runwright.execution import installed
 from runwright.execution.attempt import Attempt, Hold, Interruption
+from runwright.execution.author_environment import AuthorEnvironment
 from runwright.execution.installed import Installed
 from runwright.execution.pool import Pool, RunnerFailure
 from runwright.storage import database
@@ -31,10 +32,17 @@ _INSTALLED_KEPT = 200
 class RunFlow:
     """The flow of every Run on one Worker, and the Attempts it holds now."""
 
-    def __init__(self, platform: Platform, worker_id: WorkerId, pool: Pool) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        worker_id: WorkerId,
+        pool: Pool,
+        environment: AuthorEnvironment,
+    ) -> None:
         self._platform = platform
         self._worker_id = worker_id
         self._pool = pool
+        self._environment = environment
         self._installed: dict[DeploymentId, Installed] = {}
         self.held: dict[str, Hold] = {}
         """By run id: what this Worker carries out now."""
@@ -84,7 +92,7 @@ class RunFlow:
 
     async def _attempt(self, hold: Hold) -> Outcome:
         claim = hold.claim
-        attempt = Attempt(self._platform, hold)
+        attempt = Attempt(self._platform, hold, self._environment)
         try:
             deployment = await self.install(claim.deployment_id)
             leasing = self._pool.lease(deployment, attempt.recover)

@@ -18,7 +18,9 @@ from runwright.control import attempts, deployments, runs
 from runwright.control.platform import Platform
 from runwright.domain.ids import WorkerId
 from runwright.execution import launcher, runner_process
+from runwright.execution.author_environment import AuthorEnvironment
 from runwright.execution.deploy_flow import DeployFlow
+from runwright.execution.installed import Installed
 from runwright.execution.launcher import Launcher
 from runwright.execution.pool import Pool
 from runwright.execution.run_flow import RunFlow
@@ -39,12 +41,14 @@ _DEPLOYS_AT_ONCE = 1
 class Worker:
     """A Worker that has begun; `serve` returns when it was told to stop and everything is over."""
 
-    def __init__(self, platform: Platform, starter: Launcher) -> None:
+    def __init__(
+        self, platform: Platform, starter: Launcher, environment: AuthorEnvironment
+    ) -> None:
         self.id = WorkerId(uuid.uuid4())
         self._platform = platform
         self.slots = slots(platform.settings)
         self._pool = Pool(capacity=self.slots + _SPARE_RUNNERS, launch=starter.launch)
-        self._runs = RunFlow(platform, self.id, self._pool)
+        self._runs = RunFlow(platform, self.id, self._pool, environment)
         self._deploys = DeployFlow(platform, self._pool, starter)
         self._consumer = engine.Consumer(
             platform.database,
@@ -161,5 +165,10 @@ def slots(settings: Settings) -> int:
 @asynccontextmanager
 async def begin(platform: Platform) -> AsyncGenerator[Worker]:
     """Open a Worker; what an earlier one left on this machine is cleaned up first."""
-    async with launcher.opened(platform.settings) as opened:
-        yield Worker(platform, opened)
+    environment = AuthorEnvironment(platform)
+
+    async def variables(deployment: Installed) -> dict[str, str]:
+        return await environment.of_project(deployment.workspace_id, deployment.project_id)
+
+    async with launcher.opened(platform.settings, variables) as opened:
+        yield Worker(platform, opened, environment)

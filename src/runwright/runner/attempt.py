@@ -78,7 +78,6 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
     over = time.perf_counter()
     stage.flush_output()
     await _hand_over_downloads(stage, opened)
-    await hook.clean_up(opened, stage.send)
     return protocol.Ended(
         result=ended.result,
         extended_payloads=tuple(context.payloads) if ended.result is not None else (),
@@ -90,9 +89,10 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
 
 
 async def hand_over_recordings(stage: Stage, start: protocol.Start, opened: Opened) -> None:
-    """Report the trace and the recorded network, as far as they were wanted and can be had."""
+    """Report the trace and the recorded network, as far as they were wanted; then end the hook's part."""
     if opened.is_tracing and start.save_trace:
         await _save_trace(stage, opened)
+    await hook.clean_up(opened, stage.send)
     if opened.har is not None:
         # The recording is written when the context is closed.
         await opened.context.close()

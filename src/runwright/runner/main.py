@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import platform
 import sys
@@ -91,6 +92,7 @@ class _Runner:
         self._running: asyncio.Task[protocol.Ended] | None = None
         self._flush_output = flush_output
         self._attempts = 0
+        self._environment = dict(setup.environment)
         self._memory_seen_at = 0.0
         self._has_hook = hook.exists(project)
         self._trace_next = setup.trace_ahead and not self._has_hook
@@ -113,6 +115,7 @@ class _Runner:
             before = cleanliness.look()
             self._say_ready(chromium)
             start = await self._starts.get()
+            before = self._take_environment(start, before)
             opened = await self._fit(chromium, opened, start)
             ended = await self._carry_out(stage, start, opened)
             await attempt.hand_over_recordings(stage, start, opened)
@@ -122,10 +125,24 @@ class _Runner:
                 return
             opened = await self._next(chromium, opened)
 
+    def _take_environment(
+        self, start: protocol.Start, before: cleanliness.Snapshot
+    ) -> cleanliness.Snapshot:
+        """Take variables that have changed, also for what was imported under the old ones."""
+        if start.environment == self._environment:
+            return before
+        for name in self._environment:
+            os.environ.pop(name, None)
+        os.environ.update(start.environment)
+        self._environment = dict(start.environment)
+        self._project.forget()
+        self._project.import_all(self._setup.apis)
+        return dataclasses.replace(before, environment=dict(os.environ))
+
     async def _carry_out(
         self, stage: Stage, start: protocol.Start, opened: Opened
     ) -> protocol.Ended:
-        os.environ.update(start.environment)
+        os.environ.update(start.token)
         # Threads of `asyncio.to_thread` end with the Attempt.
         executor = ThreadPoolExecutor(thread_name_prefix="attempt")
         asyncio.get_running_loop().set_default_executor(executor)
@@ -134,7 +151,7 @@ class _Runner:
         self._running = None
         self._attempts += 1
         self._trace_next = start.save_trace and not self._has_hook
-        for name in start.environment:
+        for name in start.token:
             os.environ.pop(name, None)
         executor.shutdown(wait=False, cancel_futures=True)
         return ended

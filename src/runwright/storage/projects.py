@@ -122,7 +122,7 @@ async def current_deployments(connection: Any, limit: int) -> list[Deployment]:
 def _project(row: Any) -> Project:
     return Project(
         id=ProjectId(row["own_id"]),
-        workspace_id=WorkspaceId(row["workspace_id"]),
+        workspace_id=WorkspaceId(row["own_workspace_id"]),
         name=row["name"],
         current=None if row["id"] is None else _deployment(row),
         created_at=row["project_created_at"],
@@ -133,6 +133,7 @@ def _deployment(row: Any) -> Deployment:
     created_at: datetime = row["created_at"]
     return Deployment(
         id=DeploymentId(row["id"]),
+        workspace_id=WorkspaceId(row["workspace_id"]),
         project_id=ProjectId(row["project_id"]),
         number=row["number"],
         bundle_sha256=row["bundle_sha256"],

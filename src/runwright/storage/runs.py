@@ -42,6 +42,9 @@ class RunRow:
     turn: int
     request_sha256: bytes | None
     is_cancel_requested: bool
+    save_har: bool
+    variables_version: int
+    """Of the project, when the row was claimed; 0 in every other row."""
 
     def plan(self, *, proxy: str | None) -> RunPlan:
         """Return what the Run was accepted with; `proxy` is the opened one."""
@@ -50,6 +53,7 @@ class RunRow:
             parameters=json.loads(self.parameters),
             proxy=proxy,
             save_trace=self.save_trace,
+            save_har=self.save_har,
             request_timeout=self.request_timeout,
             maximum_attempts=self.run.maximum_attempts,
         )
@@ -100,6 +104,7 @@ async def insert(connection: Any, new: NewRun) -> RunRow:
         new.plan.maximum_attempts,
         new.idempotency_key,
         new.request_sha256,
+        new.plan.save_har,
     )
     return _run_row(row)
 
@@ -321,6 +326,8 @@ def _run_row(row: Any) -> RunRow:
         turn=row["turn"],
         request_sha256=row["request_sha256"],
         is_cancel_requested=row["cancel_requested_at"] is not None,
+        save_har=row["save_har"],
+        variables_version=row.get("variables_version", 0),
     )
 
 

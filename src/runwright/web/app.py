@@ -11,7 +11,7 @@ import runwright
 from runwright.control import health
 from runwright.control.platform import Platform
 from runwright.errors import NotImplementedYet
-from runwright.web import bodies, deployments, errors, runs
+from runwright.web import bodies, deployments, errors, functions, runs
 from runwright.web.callers import Starter
 from runwright.web.wire import common
 
@@ -47,6 +47,7 @@ def create(platform: Platform) -> Any:
         app.add_api_route(f"{prefix}/{{workspace_id}}/web-tasks/start", web_task, methods=["POST"])
         path = f"{prefix}/{{workspace_id}}/web-tasks/{{task_id}}/result"
         app.add_api_route(path, web_task, methods=["GET"])
+    app.include_router(functions.routes)
     app.add_api_route("/healthz", healthz, response_model=dict[str, str])
     app.add_api_route(
         "/readyz", readyz, response_model=Readiness, responses={503: {"model": Readiness}}

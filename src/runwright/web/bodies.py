@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import tempfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 from fastapi import Request, Response
@@ -44,6 +48,25 @@ async def stream(request: Request, limit: int) -> AsyncIterator[bytes]:
         if taken > limit:
             raise TooLarge(f"The request body is larger than the {limit} bytes this server takes.")
         yield chunk
+
+
+async def to_file(request: Request, limit: int) -> Path:
+    """Write the body to a file of its own, which the caller removes.
+
+    Raises:
+        TooLarge: it is longer than the limit; nothing is left.
+    """
+    settings = request.app.state.platform.settings
+    descriptor, name = tempfile.mkstemp(prefix="upload-", dir=settings.data_dir)
+    path = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as out:
+            async for chunk in stream(request, limit):
+                out.write(chunk)
+    except BaseException:
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        raise
+    return path
 
 
 def media_type(request: Request) -> str:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
@@ -44,7 +41,8 @@ async def deploy(request: Request, caller: Deployer, project_name: str) -> Respo
         raise UnsupportedMediaType(
             "A bundle is a gzipped tar archive: send `content-type: application/gzip`."
         )
-    bundle = await _receive(request)
+    limit = caller.platform.settings.max_bundle_bytes
+    bundle = await bodies.to_file(request, limit)
     try:
         found = await deployments.create(caller.platform, caller.workspace_id, project_name, bundle)
     finally:
@@ -104,18 +102,3 @@ async def revoke_key(caller: Admin, key_id: str) -> Response:
     """Make an API key worthless."""
     await keys.revoke(caller.platform, caller.workspace_id, key_id)
     return Response(status_code=204)
-
-
-async def _receive(request: Request) -> Path:
-    """Write the body to a file of its own, which the caller removes."""
-    settings = request.app.state.platform.settings
-    descriptor, name = tempfile.mkstemp(prefix="bundle-", suffix=".tar.gz", dir=settings.data_dir)
-    path = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as out:
-            async for chunk in bodies.stream(request, settings.max_bundle_bytes):
-                out.write(chunk)
-    except BaseException:
-        await asyncio.to_thread(path.unlink, missing_ok=True)
-        raise
-    return path

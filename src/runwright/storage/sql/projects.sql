@@ -4,14 +4,14 @@ SELECT * FROM projects WHERE workspace_id = $1 AND name = $2;
 
 -- with_current --
 -- A project by its name, with its current Deployment.
-SELECT projects.id AS own_id, projects.workspace_id, projects.name, projects.created_at AS project_created_at,
+SELECT projects.id AS own_id, projects.workspace_id AS own_workspace_id, projects.name, projects.created_at AS project_created_at,
     deployments.*
 FROM projects LEFT JOIN deployments ON deployments.id = projects.current_deployment_id
 WHERE projects.workspace_id = $1 AND projects.name = $2;
 
 -- list --
 -- All projects of a workspace with their current Deployments, by name.
-SELECT projects.id AS own_id, projects.workspace_id, projects.name, projects.created_at AS project_created_at,
+SELECT projects.id AS own_id, projects.workspace_id AS own_workspace_id, projects.name, projects.created_at AS project_created_at,
     deployments.*
 FROM projects LEFT JOIN deployments ON deployments.id = projects.current_deployment_id
 WHERE projects.workspace_id = $1 ORDER BY projects.name;
@@ -32,8 +32,10 @@ SELECT id, max_concurrent_runs FROM projects;
 
 -- add_deployment --
 -- Accepts a Deployment of a locked project.
-INSERT INTO deployments (id, project_id, number, bundle_sha256, status)
-SELECT $1, $2, coalesce(max(number), 0) + 1, $3, 'pending' FROM deployments WHERE project_id = $2
+INSERT INTO deployments (id, workspace_id, project_id, number, bundle_sha256, status)
+SELECT $1, workspace_id, id,
+    (SELECT coalesce(max(number), 0) + 1 FROM deployments WHERE project_id = $2), $3, 'pending'
+FROM projects WHERE id = $2
 RETURNING *;
 
 -- deployment --

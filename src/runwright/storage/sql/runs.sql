@@ -7,9 +7,9 @@ WITH head AS (
 )
 INSERT INTO runs (
     id, workspace_id, project_id, deployment_id, api, parameters, sealed_proxy, save_trace,
-    request_timeout, maximum_attempts, idempotency_key, request_sha256, turn
+    request_timeout, maximum_attempts, idempotency_key, request_sha256, save_har, turn
 )
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
     greatest(coalesce(head.turn, 0), coalesce(own.turn + 1, 0))
 FROM head, own
 RETURNING *;
@@ -44,7 +44,8 @@ WITH claimed AS (
     INSERT INTO attempts (run_id, number, fence, worker_id)
     SELECT id, attempt, fence, worker_id FROM claimed
 )
-SELECT * FROM claimed;
+SELECT claimed.*, projects.variables_version
+FROM claimed JOIN projects ON projects.id = claimed.project_id;
 
 -- claim_next --
 -- Begins another Attempt of a started Run that is locked.
@@ -57,7 +58,8 @@ WITH claimed AS (
     INSERT INTO attempts (run_id, number, fence, worker_id)
     SELECT id, attempt, fence, worker_id FROM claimed
 )
-SELECT * FROM claimed;
+SELECT claimed.*, projects.variables_version
+FROM claimed JOIN projects ON projects.id = claimed.project_id;
 
 -- lose_attempts --
 -- Ends the Attempts of a locked Run whose Worker is gone.

@@ -43,6 +43,7 @@ class StartBody(Body):
     parameters: dict[str, Any]
     proxy: str | None = None
     save_trace: bool | None = Field(default=None, alias="saveTrace")
+    save_har: bool | None = Field(default=None, alias="saveHar")
     request_timeout: Annotated[int, Field(ge=1, le=_MAX_TIMEOUT_SECONDS)] | None = Field(
         default=None, alias="requestTimeout"
     )
@@ -181,6 +182,7 @@ class DetailAnswer(RunLine, Ending):
     deploymentId: str
     parameters: dict[str, Any]
     saveTrace: bool
+    saveHar: bool
     requestTimeout: int
     maximumAttempts: int
     attempts: list[AttemptBody]
@@ -212,6 +214,7 @@ def parse_start(value: Any) -> RunRequest:
         parameters=body.parameters,
         proxy=body.proxy,
         save_trace=body.save_trace is not False,
+        save_har=body.save_har is True,
         request_timeout=None
         if body.request_timeout is None
         else timedelta(seconds=body.request_timeout),
@@ -281,6 +284,7 @@ def detail_text(detail: domain.RunDetail, project: str, base: str) -> str:
         "deploymentId": str(run.deployment_id),
         "parameters": plan.parameters,
         "saveTrace": plan.save_trace,
+        "saveHar": plan.save_har,
         "requestTimeout": int(plan.request_timeout.total_seconds()),
         "maximumAttempts": plan.maximum_attempts,
         **_ending(run),

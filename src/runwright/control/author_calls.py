@@ -1,0 +1,116 @@
+"""What authors' code asks of the platform while its Attempt runs, with that Attempt's token alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from runwright.control import attempts
+from runwright.control.attempts import Claim
+from runwright.control.platform import Platform
+from runwright.domain.ids import ProjectId, RunId
+from runwright.domain.runs import RunFile
+from runwright.errors import Forbidden, NotFound, Problem, Unauthorized, ValidationError
+from runwright.storage import entries, runs as run_rows
+
+_MAX_KEY_LENGTH = 512
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Author:
+    """An Attempt that calls: proved by its token, and under way at this moment."""
+
+    run_id: RunId
+    attempt: int
+    project_id: ProjectId
+
+
+def token(platform: Platform, claim: Claim) -> str:
+    """Return the token of a claimed Attempt; it is worth nothing once the fence has moved on."""
+    subject = f"{claim.run_id}.{claim.fence}"
+    return f"{subject}.{platform.vault.sign(f'attempt:{subject}')}"
+
+
+async def identify(platform: Platform, secret: str, workspace_id: str, project_id: str) -> Author:
+    """Return which Attempt calls.
+
+    Raises:
+        Unauthorized: the token is none of ours, or its Attempt is over.
+        Forbidden: it is of another project.
+    """
+    run_id, fence, signature = (*secret.split("."), "", "", "")[:3]
+    if not platform.vault.is_signed(f"attempt:{run_id}.{fence}", signature):
+        raise Unauthorized("The attempt's token is not valid.")
+    row = await run_rows.get(platform.database, run_id)
+    if row is None or str(row.fence) != fence or row.run.status != "started":
+        raise Unauthorized("The attempt's token is no longer valid: the attempt is over.")
+    if (str(row.run.workspace_id), str(row.run.project_id)) != (workspace_id, project_id):
+        raise Forbidden("The attempt's token is of another project.")
+    return Author(run_id=row.run.id, attempt=row.run.attempt, project_id=row.run.project_id)
+
+
+async def get_entry(platform: Platform, author: Author, store: str, key: str) -> Any:
+    """Return the JSON value under a key of one of the project's stores, or None."""
+    found = await entries.get(platform.database, author.project_id, store, _checked(key))
+    return None if found is None else {"value": json.loads(found)}
+
+
+async def put_entry(platform: Platform, author: Author, store: str, key: str, value: Any) -> None:
+    """Keep a JSON value under a key of one of the project's stores."""
+    await entries.put(platform.database, author.project_id, store, _checked(key), json.dumps(value))
+
+
+def new_upload(author: Author) -> str:
+    """Return the subject of a file about to be uploaded: what its links are signed for."""
+    return f"{author.run_id}/{author.attempt}/{secrets.token_urlsafe(16)}"
+
+
+async def keep_upload(platform: Platform, subject: str, path: Path) -> None:
+    """Keep an uploaded file with its Run; another upload of the same subject replaces it."""
+    run_id, attempt, name = subject.split("/")
+    blob = f"runs/{subject}"
+    is_new = not await platform.blobs.exists(blob)
+    await platform.blobs.put_file(blob, path)
+    if is_new:
+        file = RunFile(
+            id=0,
+            attempt=int(attempt),
+            kind="file",
+            name=name,
+            size_bytes=(await asyncio.to_thread(path.stat)).st_size,
+            blob=blob,
+            created_at=datetime.now(UTC),
+        )
+        await attempts.add_file_of(platform, RunId(run_id), file)
+
+
+def link(platform: Platform, purpose: str, subject: str, expires: datetime) -> str:
+    """Return the path and query of a link that is good until it expires, for that purpose alone."""
+    until = int(expires.timestamp())
+    signature = platform.vault.sign(f"{purpose}:{subject}:{until}")
+    return f"/files/{subject}?purpose={purpose}&expires={until}&signature={signature}"
+
+
+def check_link(
+    platform: Platform, purpose: str, wanted: str, subject: str, expires: int, signature: str
+) -> None:
+    """Refuse a link that is not one of ours for that purpose, or has expired.
+
+    Raises:
+        NotFound: it is; what lies there is not told.
+    """
+    is_ours = platform.vault.is_signed(f"{purpose}:{subject}:{expires}", signature)
+    if not is_ours or purpose != wanted or expires < datetime.now(UTC).timestamp():
+        raise NotFound("This link is not valid, or no longer.")
+
+
+def _checked(key: str) -> str:
+    if not key or len(key) > _MAX_KEY_LENGTH or any(char in key for char in ":#\0"):
+        message = f"must have 1 to {_MAX_KEY_LENGTH} characters, and neither `:` nor `#`"
+        raise ValidationError([Problem(path="key", message=message)])
+    return key

@@ -1,0 +1,252 @@
+"""Projects of the hosted service's format deploy and run unmodified."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pages
+import pytest
+from support import RunwrightServer, eventually
+
+SETTINGS = """\
+{
+  // what it is
+  "projectName": "shop",
+  "apiAccess": { "enabled": true, },
+  "replication": { "maxConcurrentRequests": 2, "size": "standard" },
+  "browser": "shell",
+}
+"""
+NAMES = """\
+import intuned_runtime
+from intuned_runtime import (
+    attempt_store, extend_payload, extend_timeout, persistent_store, run_info, set_attribute,
+    IntunedContext, NonRetryableError, deferred_browser, EnsureBrowserFunction,
+    get_ai_gateway_config, get_auth_session_parameters, send_message_to_agent,
+)
+from intuned_runtime.captcha import (
+    wait_for_captcha_solve, on_captcha_event, once_captcha_event, pause_captcha_solver,
+    resume_captcha_solver, Captcha, CaptchaSolveError,
+)
+from pydantic import BaseModel
+
+
+class Next(BaseModel):
+    page: int
+
+
+async def automation(page, params, context=None, **_kwargs):
+    extend_payload({"api": "shop/list-items", "parameters": Next(page=2)})
+    set_attribute("pages", 1)
+    before = await persistent_store.get("count")
+    await persistent_store.set("count", (before or 0) + 1)
+    errors = []
+    for key in ("", "a:b", "a#b"):
+        try:
+            await persistent_store.get(key)
+        except ValueError:
+            errors.append(key)
+    try:
+        await get_auth_session_parameters()
+    except Exception as error:
+        errors.append(type(error).__name__)
+
+    @wait_for_captcha_solve
+    async def click():
+        return "clicked"
+
+    async def function():
+        return "ran"
+
+    return {
+        "run": run_info().run_id == IntunedContext.current().run_context.run_id,
+        "before": before,
+        "errors": errors,
+        "viewport": page.viewport_size,
+        "agent": "Headless" in await page.evaluate("navigator.userAgent"),
+        "clicked": await click(),
+        "ran": await wait_for_captcha_solve(page=page, func=function),
+        "items": [Next(page=1), (1, 2)],
+    }
+"""
+HOOK = """\
+from intuned_runtime import attempt_store
+from playwright.async_api import async_playwright
+
+
+async def setup_context(*, api_name, api_parameters, cdp_url):
+    attempt_store.set("hook", [api_name, api_parameters, cdp_url.split(":")[0]])
+    kind = api_parameters.get("kind")
+    if kind is None:
+        return None
+    playwright = await async_playwright().start()
+    browser = await playwright.chromium.connect_over_cdp(cdp_url)
+    context = await browser.new_context(user_agent="from the hook")
+
+    async def cleanup():
+        print("cleaned up")
+        await browser.close()
+        await playwright.stop()
+
+    if kind == "page":
+        return context, await context.new_page(), cleanup
+    return context, None, cleanup
+"""
+PROJECT = {
+    "Intuned.jsonc": SETTINGS,
+    "helpers/parts.py": "VALUE = 7\n",
+    "api/shop/list-items.py": NAMES,
+    "api/2fa/3d-view.py": (
+        "from helpers.parts import VALUE\nasync def automation(page, params):\n    return VALUE\n"
+    ),
+    "api/old.py": (
+        "import intuned_runtime\nfrom runtime_helpers import extend_payload\n"
+        "async def automation(page, params):\n"
+        "    return extend_payload is intuned_runtime.extend_payload\n"
+    ),
+    "api/deferred.py": (
+        "from intuned_runtime import deferred_browser\n"
+        "@deferred_browser\n"
+        "async def automation(params, *, ensure_browser):\n"
+        "    if params.get('skip'):\n        return 'no browser'\n"
+        "    context, page = await ensure_browser()\n"
+        "    again = await ensure_browser()\n"
+        "    return [page is again[1], await page.evaluate('1 + 1')]\n"
+    ),
+}
+
+
+@pytest.fixture(scope="module", name="project")
+def _project(server: RunwrightServer) -> str:
+    deployed = server.deploy("shop", PROJECT)
+    assert deployed["status"] == "ready", deployed["error"]
+    assert any("replication.size" in line for line in deployed["progress"])
+    return "shop"
+
+
+def test_every_name_works_as_its_author_expects(server: RunwrightServer, project: str) -> None:
+    first = server.run(project, "shop/list-items", {})
+    second = server.run(project, "shop/list-items", {})
+
+    assert first["result"] == {
+        "run": True,
+        "before": None,
+        "errors": ["", "a:b", "a#b", "RuntimeError"],
+        "viewport": None,
+        "agent": False,
+        "clicked": "clicked",
+        "ran": "ran",
+        "items": [{"page": 1}, [1, 2]],
+    }
+    assert second["result"]["before"] == 1
+    assert first["extendedPayloads"] == [{"api": "shop/list-items", "parameters": {"page": 2}}]
+
+
+def test_names_with_dashes_and_digits(server: RunwrightServer, project: str) -> None:
+    assert server.run(project, "2fa/3d-view")["result"] == 7
+
+
+def test_the_older_import_name_is_the_same(server: RunwrightServer, project: str) -> None:
+    assert server.run(project, "old")["result"] is True
+
+
+def test_a_deferred_browser(server: RunwrightServer, project: str) -> None:
+    assert server.run(project, "deferred")["result"] == [True, 2]
+    assert server.run(project, "deferred", {"skip": True})["result"] == "no browser"
+
+
+def test_a_hook_may_keep_or_replace_what_is_used(server: RunwrightServer) -> None:
+    looks = (
+        "from intuned_runtime import attempt_store\n"
+        "async def automation(page, params):\n"
+        "    return [attempt_store.get('hook'), await page.evaluate('navigator.userAgent')]\n"
+    )
+    files = {**PROJECT, "hooks/setup_context.py": HOOK, "api/demo/looks.py": looks}
+    deployed = server.deploy("hooked", files)
+    assert deployed["status"] == "ready", deployed["error"]
+
+    kept = server.run("hooked", "demo/looks", {})
+    replaced = [server.run("hooked", "demo/looks", {"kind": kind}) for kind in ("page", "context")]
+
+    assert kept["result"][0] == ["api/demo/looks", {}, "ws"]
+    assert "from the hook" not in kept["result"][1]
+    for found in replaced:
+        assert found["result"][1] == "from the hook", found
+        run_id = found["runId"]
+        kinds = eventually(lambda: [f["kind"] for f in server.detail(run_id)["files"]])  # noqa: B023
+        assert kinds == ["trace"]
+        with server.client() as client:
+            text = client.get(f"/projects/hooked/run/{run_id}/logs").text
+        assert "cleaned up" in text
+
+
+def test_a_hook_that_fails_fails_the_attempt(server: RunwrightServer) -> None:
+    hook = "async def setup_context(*, api_name, api_parameters, cdp_url):\n    return 5\n"
+    server.deploy("hooked-wrong", {**PROJECT, "hooks/setup_context.py": hook})
+
+    found = server.run("hooked-wrong", "2fa/3d-view")
+
+    assert found["error"]["category"] == "user"
+    assert "hooks/setup_context.py" in found["message"]
+
+
+_BROWSER = """\
+from intuned_browser import (
+    click_until_exhausted, download_file, extract_markdown, go_to_url, save_file_to_s3,
+    scroll_to_load_content, upload_file_to_s3, wait_for_dom_settled, wait_for_network_settled,
+)
+
+
+async def automation(page, params):
+    await go_to_url(page, params["url"])
+    await wait_for_dom_settled(page)
+    text = await extract_markdown(page)
+    await scroll_to_load_content(page)
+    await click_until_exhausted(page, page.locator("#more"), max_clicks=2)
+    download = await download_file(page, page.locator("#file"))
+    kept = await upload_file_to_s3(download)
+    return {"text": text, "file": download.suggested_filename, "link": await _link(kept)}
+
+
+async def _link(kept):
+    link = kept.get_signed_url()
+    return await link if hasattr(link, "__await__") else link
+"""
+_PAGE = (
+    "<h1>Shop</h1><p>Hello</p><button id='more' onclick='this.remove()'>More</button>"
+    "<a id='file' download='list.txt' href='data:text/plain,one'>list</a>"
+)
+
+
+@pytest.mark.parametrize("version", ["0.1.18", "0.1.19"])
+def test_the_browser_package_of_that_format_works(server: RunwrightServer, version: str) -> None:
+    if not _has_python_312():
+        pytest.skip("there is no Python 3.12 on this machine")
+    pyproject = (
+        '[project]\nname = "x"\nversion = "0"\nrequires-python = ">=3.12,<3.13"\n'
+        f'dependencies = ["intuned-browser=={version}", "intuned-runtime==1.3.0"]\n'
+    )
+    files = {"Intuned.jsonc": SETTINGS, "pyproject.toml": pyproject, "api/uses.py": _BROWSER}
+    name = f"browser-{version.replace('.', '-')}"
+    deployed = server.deploy(name, files)
+    assert deployed["status"] == "ready", deployed["error"]
+
+    with pages.serving({"/": _PAGE}) as address:
+        found = server.run(name, "uses", {"url": f"{address}/"})
+
+    assert found["status"] == "completed", found
+    result: dict[str, Any] = found["result"]
+    assert "# Shop" in result["text"]
+    assert result["file"] == "list.txt"
+    assert httpx2.get(result["link"]).text == "one"
+    assert httpx2.get(result["link"].replace("purpose=read", "purpose=write")).status_code == 404
+    kinds = {each["kind"] for each in server.detail(found["runId"])["files"]}
+    assert {"file", "download"} <= kinds
+
+
+def _has_python_312() -> bool:
+    pyenv = Path.home() / ".pyenv" / "versions"
+    return bool(shutil.which("python3.12") or list(pyenv.glob("3.12*")))
