@@ -117,6 +117,29 @@ def program_places(environ: Mapping[str, str] | None = None) -> tuple[str | None
     return source.get("PATH"), Path(downloads) if downloads else default
 
 
+def read_env_file(file: Path) -> dict[str, str]:
+    """Return the variables of a `.env` file: `NAME=value` a line, quotes taken off; none is none.
+
+    Raises:
+        ConfigError: a line is no assignment.
+    """
+    if not file.is_file():
+        return {}
+    found: dict[str, str] = {}
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        text = line.strip().removeprefix("export ")
+        if not text or text.startswith("#"):
+            continue
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise ConfigError(f"{file.name}, line {number}: not an assignment such as `NAME=value`")
+        try:
+            found[name.strip()] = "".join(shlex.split(value, comments=True)) if value else ""
+        except ValueError as error:
+            raise ConfigError(f"{file.name}, line {number}: {error}") from error
+    return found
+
+
 def interpreter_places(environ: Mapping[str, str] | None = None) -> tuple[str | None, Path]:
     """Return where interpreters are looked for: the PATH, and pyenv's folder."""
     source = os.environ if environ is None else environ

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import httpx2
-
 from runwright import config
 from runwright.errors import ConfigError
 
@@ -29,15 +27,18 @@ class Refused(Exception):
 class Client:
     """A connection to one workspace of one server."""
 
-    http: httpx2.Client
+    http: Any
+    """An `httpx2.Client`, which is slow to import and so imported by `connect`."""
     base: str
 
-    def call(self, method: str, path: str, **options: Any) -> httpx2.Response:
+    def call(self, method: str, path: str, **options: Any) -> Any:
         """Make a call and return its answer.
 
         Raises:
             Refused: the answer is an error, or none came.
         """
+        import httpx2
+
         try:
             answer = self.http.request(method, f"{self.base}{path}", **options)
         except httpx2.HTTPError as error:
@@ -54,6 +55,8 @@ class Client:
 
     def events(self, path: str) -> Iterator[tuple[str, Any]]:
         """Yield the server-sent events of a path as name and data."""
+        import httpx2
+
         try:
             with self.http.stream("GET", f"{self.base}{path}", timeout=None) as answer:
                 if answer.is_error:
@@ -75,6 +78,8 @@ def connect() -> Client:
     Raises:
         ConfigError: nothing says where it is.
     """
+    import httpx2
+
     found = find()
     base = f"{found['RUNWRIGHT_SERVER'].rstrip('/')}/api/v1/workspace/{found['RUNWRIGHT_WORKSPACE_ID']}"
     headers = {"x-api-key": found["RUNWRIGHT_API_KEY"]}
@@ -102,7 +107,7 @@ def find() -> dict[str, str]:
         ) from error
 
 
-def _explain(answer: httpx2.Response) -> str:
+def _explain(answer: Any) -> str:
     try:
         body = answer.json()
         problems: list[dict[str, str]] = body.get("details") or []

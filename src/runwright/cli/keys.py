@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from runwright.cli import output
 from runwright.cli.client import connect
 
 app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
@@ -27,24 +25,25 @@ def create(
 
 
 @app.command("list")
-def list_keys(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-) -> None:
+def list_keys(as_json: output.AsJson = False) -> None:
     """List the keys."""
     found = connect().json("GET", "/keys")["keys"]
     if as_json:
-        print(json.dumps(found, indent=2))
+        output.as_json(found)
         return
-    table = Table("id", "name", "scopes", "created", "revoked")
-    for key in found:
-        table.add_row(
-            key["id"],
-            key["name"],
-            " ".join(key["scopes"]),
-            key["createdAt"],
-            key["revokedAt"] or "",
-        )
-    Console().print(table)
+    output.table(
+        ("id", "name", "scopes", "created", "revoked"),
+        [
+            (
+                key["id"],
+                key["name"],
+                " ".join(key["scopes"]),
+                output.moment(key["createdAt"]),
+                output.moment(key["revokedAt"]),
+            )
+            for key in found
+        ],
+    )
 
 
 @app.command()

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvloop
 
 import runwright
 from runwright import config
-from runwright.cli import client, keys, project, runs
+from runwright.cli import author, client, keys, project, runs, variables
 from runwright.cli.client import Refused
-from runwright.errors import ConfigError
+from runwright.errors import AuthorError, ConfigError, PlatformError
 
 app = typer.Typer(
     name="runwright",
@@ -25,7 +24,15 @@ app = typer.Typer(
 app.command()(project.deploy)
 app.command()(runs.run)
 app.command()(runs.logs)
+app.command()(project.rollback)
+app.command()(author.init)
+app.command()(author.check)
+app.command()(author.dev)
+app.command()(author.replay)
 app.add_typer(keys.app, name="keys")
+app.add_typer(project.app, name="projects")
+app.add_typer(project.deployments, name="deployments")
+app.add_typer(variables.app, name="vars")
 app.add_typer(runs.app, name="runs")
 
 DataDir = Annotated[Path | None, typer.Option(help="Where everything is kept.")]
@@ -40,7 +47,9 @@ def serve(
 ) -> None:
     """Answer HTTP and carry out Runs, until SIGTERM."""
     # Imported here: the web framework and the database driver would slow every other command.
-    from runwright import processes  # noqa: PLC0415
+    import uvloop
+
+    from runwright import processes
 
     settings = config.read(data_dir=_absolute(data_dir), host=host, port=port)
     uvloop.run(processes.serve(settings, with_worker=not no_worker))
@@ -49,7 +58,9 @@ def serve(
 @app.command()
 def worker(data_dir: DataDir = None) -> None:
     """Carry out Runs of the installation at RUNWRIGHT_DATABASE_URL, until SIGTERM."""
-    from runwright import processes  # noqa: PLC0415
+    import uvloop
+
+    from runwright import processes
 
     uvloop.run(processes.work(config.read(data_dir=_absolute(data_dir))))
 
@@ -74,6 +85,9 @@ def main() -> None:
     except ConfigError as error:
         print(f"error: {error.message}", file=sys.stderr)
         sys.exit(2)
+    except (AuthorError, PlatformError) as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        sys.exit(1)
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(3)

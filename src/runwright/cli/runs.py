@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from runwright.cli import output
 from runwright.cli.client import Client, connect
 from runwright.errors import ConfigError
 
 app = typer.Typer(help="List, show and cancel Runs.", no_args_is_help=True)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 RunId = Annotated[str, typer.Argument(help="The Run's id.")]
 
 
@@ -32,11 +30,12 @@ def run(
 ) -> None:
     """Start a Run, follow its log, and print its result as JSON."""
     client = connect()
-    body = {"api": api, "parameters": _parameters(params)}
+    body = {"api": api, "parameters": read_parameters(params)}
     run_id = client.json("POST", f"/projects/{project}/run/start", json=body)["runId"]
     if detach:
         print(run_id)
         return
+    output.say(f"— run {run_id}")
     _follow(client, project, run_id)
     result = client.json("GET", f"/projects/{project}/run/{run_id}/result")
     if result["status"] != "completed":
@@ -72,25 +71,26 @@ def list_runs(
     project: Annotated[str, typer.Argument(help="The project's name.")],
     status: Annotated[str | None, typer.Option(help="Only Runs in this state.")] = None,
     limit: Annotated[int, typer.Option(help="How many at the most.")] = 20,
-    as_json: AsJson = False,
+    as_json: output.AsJson = False,
 ) -> None:
     """List the newest Runs of a project."""
     params = {"limit": limit, **({"status": status} if status else {})}
     found = connect().json("GET", f"/projects/{project}/runs", params=params)["runs"]
     if as_json:
-        print(json.dumps(found, indent=2))
+        output.as_json(found)
         return
-    table = Table("run", "api", "status", "attempt", "created", "ended")
-    for each in found:
-        table.add_row(
+    rows = [
+        (
             each["runId"],
             each["api"],
             each["status"],
             str(each["attempt"]),
-            each["createdAt"],
-            each["endedAt"] or "",
+            output.moment(each["createdAt"]),
+            output.moment(each["endedAt"]),
         )
-    Console().print(table)
+        for each in found
+    ]
+    output.table(("run", "api", "status", "attempt", "created", "ended"), rows)
 
 
 @app.command()
@@ -146,7 +146,12 @@ def _print_failure(result: dict[str, Any]) -> None:
         print(traceback, file=sys.stderr)
 
 
-def _parameters(text: str) -> dict[str, Any]:
+def read_parameters(text: str) -> dict[str, Any]:
+    """Return parameters from JSON, `@FILE`, or `-` for standard input.
+
+    Raises:
+        ConfigError: they are no JSON object.
+    """
     if text == "-":
         text = sys.stdin.read()
     elif text.startswith("@"):

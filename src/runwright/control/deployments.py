@@ -14,11 +14,14 @@ from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
 from runwright.domain.projects import (
     Deployment,
     DeploymentStatus,
+    Difference,
     Manifest,
+    Project,
+    difference,
     is_project_name,
 )
 from runwright.domain.runs import Cancellation
-from runwright.errors import CancelReason, NotFound, Problem, ValidationError
+from runwright.errors import CancelReason, Conflict, NotFound, Problem, ValidationError
 from runwright.storage import database, projects as rows, runs as run_rows
 
 QUEUE = "deploy"
@@ -126,6 +129,39 @@ async def finish(platform: Platform, deployment: Deployment, manifest: Manifest)
                 await signals.send(connection, f"run:{run_id}")
         await signals.send(connection, f"deployment:{deployment.id}")
         await signals.send(connection, "projects")
+
+
+async def roll_back(platform: Platform, project: Project, deployment_id: UUID) -> Deployment:
+    """Make a Deployment that is ready the current one again; Runs under way finish on theirs.
+
+    Raises:
+        NotFound: the project has no such Deployment.
+        Conflict: it is not ready.
+    """
+    found = await get(platform, project.id, deployment_id)
+    if found.manifest is None:
+        raise Conflict(
+            f"Deployment {found.number} is {found.status.value}, and only a ready one can be current."
+        )
+    limit = found.manifest.settings.max_concurrent_runs or 0
+    async with platform.database.acquire() as connection, database.transaction(connection):
+        await rows.put_current(connection, project.id, found.id, limit)
+        await signals.send(connection, "projects")
+    return found
+
+
+async def compare(platform: Platform, project: Project, deployment_id: UUID) -> Difference:
+    """Return what a Deployment would change in the current one.
+
+    Raises:
+        NotFound: the project has no such Deployment.
+        Conflict: it is not ready, or nothing is current.
+    """
+    found = await get(platform, project.id, deployment_id)
+    current = None if project.current is None else project.current.manifest
+    if found.manifest is None or current is None:
+        raise Conflict("Only ready deployments can be compared, and one must be current.")
+    return difference(current, found.manifest)
 
 
 async def requeue_lost(platform: Platform) -> list[DeploymentId]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -59,6 +60,8 @@ class Api:
     parameters_schema: dict[str, Any] | None = None
     """JSON Schema of the parameters; None takes any object."""
     result_schema: dict[str, Any] | None = None
+    samples: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Sample parameters by the name of their case."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +111,21 @@ class Manifest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """What one manifest has that another has not."""
+
+    added: tuple[str, ...]
+    """Apis, by name."""
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+    """Apis whose parameters or result have another schema."""
+    settings: dict[str, tuple[Any, Any]]
+    """Settings that differ, before and after, as texts or plain values."""
+    packages: tuple[tuple[str, ...], tuple[str, ...]]
+    """Requirements that only the one, and only the other, has."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Deployment:
     """One immutable uploaded version of a Project."""
 
@@ -153,6 +171,29 @@ class ApiKey:
     def allows(self, scope: Scope) -> bool:
         """Return whether the key covers the scope; `admin` covers all."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
+
+
+def difference(before: Manifest, after: Manifest) -> Difference:
+    """Return what changes from one manifest to another."""
+    old = {api.name: api for api in before.apis}
+    new = {api.name: api for api in after.apis}
+    pairs = {
+        item.name: (getattr(before.settings, item.name), getattr(after.settings, item.name))
+        for item in dataclasses.fields(ProjectSettings)
+    }
+    was, now = set(before.requirements.packages), set(after.requirements.packages)
+    return Difference(
+        added=tuple(sorted(new.keys() - old.keys())),
+        removed=tuple(sorted(old.keys() - new.keys())),
+        changed=tuple(
+            name
+            for name in sorted(old.keys() & new.keys())
+            if (old[name].parameters_schema, old[name].result_schema)
+            != (new[name].parameters_schema, new[name].result_schema)
+        ),
+        settings={name: (one, two) for name, (one, two) in pairs.items() if one != two},
+        packages=(tuple(sorted(was - now)), tuple(sorted(now - was))),
+    )
 
 
 def is_project_name(name: str) -> bool:

@@ -6,21 +6,18 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
-from runwright import protocol, telemetry
+from runwright import telemetry
 from runwright.control import deployments
 from runwright.control.platform import Platform
-from runwright.domain.projects import Api, Deployment, Manifest
+from runwright.domain.projects import Deployment, Manifest
 from runwright.errors import AuthorError, RunwrightError
-from runwright.execution import environments, installed, project_folder
+from runwright.execution import environments, inspection, installed, project_folder
 from runwright.execution.installed import Installed
 from runwright.execution.launcher import Launcher
 from runwright.execution.pool import Pool, RunnerFailure
-from runwright.execution.runner_process import Exited, RawLine
 from runwright.storage import database
 
 log = telemetry.logger(__name__)
-
-_MAX_OUTPUT_LINES = 50
 
 
 class DeployFlow:
@@ -76,57 +73,12 @@ class DeployFlow:
             settings=found.settings,
             apis=(),
         )
-        apis = await self._inspect(candidate)
+        apis = await inspection.inspect(
+            self._launcher, candidate, self._platform.settings.inspect_timeout, found.samples
+        )
         await report(f"Found {len(apis)} APIs: " + ", ".join(api.name for api in apis))
         manifest = Manifest(apis=apis, settings=found.settings, requirements=found.requirements)
         await report("Starting a warm runner")
         ready = await installed.from_manifest(self._platform, deployment, manifest)
         await self._pool.wait_warm(ready)
         return manifest
-
-    async def _inspect(self, candidate: Installed) -> tuple[Api, ...]:
-        """Import everything in the real environment; raise AuthorError with what went wrong."""
-        said: list[str] = []
-        runner = await self._launcher.spawn(candidate, mode="inspect")
-        try:
-            async with asyncio.timeout(self._platform.settings.inspect_timeout.total_seconds()):
-                while True:
-                    event = await runner.receive()
-                    match event:
-                        case protocol.Inspected():
-                            return _apis(event)
-                        case protocol.Log() | RawLine():
-                            said.append(event.text)
-                        case Exited():
-                            output = "\n".join(said[-_MAX_OUTPUT_LINES:])
-                            raise AuthorError(
-                                f"Importing the project ended the process: {event.description}.\n{output}"
-                            )
-                        case _:
-                            continue
-        except TimeoutError as error:
-            seconds = self._platform.settings.inspect_timeout.total_seconds()
-            raise AuthorError(
-                f"Importing the project took more than {seconds:g} s: "
-                "does a module do its work when it is imported?"
-            ) from error
-        finally:
-            await runner.kill()
-
-
-def _apis(inspected: protocol.Inspected) -> tuple[Api, ...]:
-    if inspected.error is not None:
-        raise AuthorError(inspected.error)
-    if not inspected.apis:
-        raise AuthorError(
-            "The project has no API: put a file with an `async def automation` in `api`."
-        )
-    return tuple(
-        Api(
-            name=str(each["name"]),
-            description=each.get("description"),
-            parameters_schema=each.get("parameters_schema"),
-            result_schema=each.get("result_schema"),
-        )
-        for each in inspected.apis
-    )

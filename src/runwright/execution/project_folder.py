@@ -17,6 +17,8 @@ _OURS = ("intuned-runtime", "runwright")
 """Served by the platform itself, so never installed."""
 _SNAKE = re.compile(r"(?<!^)(?=[A-Z])")
 _REQUIREMENT_NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+_MAX_SAMPLES = 500
+_MAX_SAMPLE_BYTES = 64 * 1024
 _WIDTHS = (200, 3840)
 _HEIGHTS = (200, 2160)
 
@@ -27,6 +29,8 @@ class ProjectFolder:
 
     settings: ProjectSettings
     requirements: Requirements
+    samples: dict[str, dict[str, Any]]
+    """Sample parameters by Api and case."""
 
 
 def read(root: Path) -> ProjectFolder:
@@ -46,7 +50,11 @@ def read(root: Path) -> ProjectFolder:
         settings = _settings(table, kind="native", source="pyproject.toml [tool.runwright]")
     if not (root / "api").is_dir():
         raise AuthorError("The project has no folder `api`: each file in it becomes one API.")
-    return ProjectFolder(settings=settings, requirements=_requirements(root, pyproject))
+    return ProjectFolder(
+        settings=settings,
+        requirements=_requirements(root, pyproject),
+        samples=_samples(root),
+    )
 
 
 def _toml(file: Path) -> dict[str, Any]:
@@ -185,6 +193,21 @@ def _requirements(root: Path, pyproject: dict[str, Any]) -> Requirements:
         listed += _requirement_lines(plain.read_text(encoding="utf-8"))
     packages = sorted({each.strip() for each in listed if not _is_ours(each)})
     return Requirements(python=project.get("requires-python"), packages=tuple(packages))
+
+
+def _samples(root: Path) -> dict[str, dict[str, Any]]:
+    """Return what lies under `.parameters/api`; a sample that is no JSON is nobody's error."""
+    folder = root / ".parameters" / "api"
+    found: dict[str, dict[str, Any]] = {}
+    for file in sorted(folder.rglob("*.json"))[:_MAX_SAMPLES]:
+        api = file.parent.relative_to(folder).as_posix()
+        if file.stat().st_size > _MAX_SAMPLE_BYTES:
+            continue
+        try:
+            found.setdefault(api, {})[file.stem] = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError:
+            continue
+    return found
 
 
 def _requirement_lines(text: str) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Error as PlaywrightError, Route
 
 from runwright import protocol
 from runwright.runner import hook, loader, results, schema
@@ -145,7 +145,16 @@ class _Call:
                 await start_tracing(opened.context)
                 opened.is_tracing = True
         if start.replay_har is not None:
-            await opened.context.route_from_har(start.replay_har, not_found="abort")
+            # Asked last to first: the recording, then what tells of what it has not.
+            await opened.context.route("**/*", self._refuse)
+            await opened.context.route_from_har(start.replay_har, not_found="fallback")
+
+    async def _refuse(self, route: Route) -> None:
+        text = f"not in the recording: {route.request.method} {route.request.url}"
+        self._stage.send(
+            protocol.Log(at=time.time(), stream="platform", level="warning", text=text)
+        )
+        await route.abort()
 
 
 async def _carry(stage: Stage, author: Callable[[], Awaitable[Any]]) -> protocol.Ended:

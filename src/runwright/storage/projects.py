@@ -109,6 +109,13 @@ async def make_current(
     return row is not None
 
 
+async def put_current(
+    connection: Any, project_id: ProjectId, deployment_id: DeploymentId, limit: int
+) -> None:
+    """Make the Deployment current, whatever was."""
+    await connection.execute(_SQL["put_current"], project_id, deployment_id, limit)
+
+
 async def unfinished(connection: Any) -> list[DeploymentId]:
     """Return Deployments that are neither ready nor failed."""
     return [DeploymentId(row["id"]) for row in await connection.fetch(_SQL["unfinished"])]

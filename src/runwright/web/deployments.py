@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from runwright.control import deployments, keys, projects
 from runwright.errors import UnsupportedMediaType
-from runwright.web import bodies
+from runwright.web import bodies, project_document
 from runwright.web.callers import Admin, Deployer, Reader
 from runwright.web.runs import PROJECT, Wait
 from runwright.web.wire import deployments as wire
@@ -75,6 +75,32 @@ async def get_deployment(
         caller.platform, project.id, deployment_id, seen=seen, patience=timedelta(seconds=wait)
     )
     return bodies.answer({"deployment": wire.deployment(found)})
+
+
+@routes.post(
+    f"{PROJECT}/deployments/{{deployment_id}}/current", response_model=wire.DeploymentAnswer
+)
+async def roll_back(caller: Deployer, project_name: str, deployment_id: UUID) -> Response:
+    """Make a Deployment that is ready the current one: rolling back, or forth."""
+    project = await caller.project(project_name)
+    found = await deployments.roll_back(caller.platform, project, deployment_id)
+    return bodies.answer({"deployment": wire.deployment(found)})
+
+
+@routes.get(f"{PROJECT}/deployments/{{deployment_id}}/diff", response_model=wire.DifferenceAnswer)
+async def compare(caller: Reader, project_name: str, deployment_id: UUID) -> Response:
+    """Tell what a Deployment would change in the current one."""
+    project = await caller.project(project_name)
+    found = await deployments.compare(caller.platform, project, deployment_id)
+    return bodies.answer(wire.difference(found))
+
+
+@routes.get(f"{PROJECT}/openapi.json")
+async def document(request: Request, caller: Reader, project_name: str) -> Response:
+    """Describe every Api of the current Deployment as an operation of its own."""
+    project = await caller.project(project_name)
+    base = str(request.url).rpartition("/")[0]
+    return bodies.answer(project_document.make(project, base))
 
 
 @routes.get("/{workspace_id}/keys", response_model=wire.KeysAnswer)

@@ -85,6 +85,10 @@ WHERE id = $1 AND NOT EXISTS (
 )
 RETURNING id;
 
+-- put_current --
+-- Makes a ready Deployment the current one, whatever was: rolling back.
+UPDATE projects SET current_deployment_id = $2, max_concurrent_runs = $3 WHERE id = $1;
+
 -- unfinished --
 -- Deployments that are neither ready nor failed.
 SELECT id FROM deployments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -27,6 +28,7 @@ class ApiBody(TypedDict):
     description: str | None
     parametersSchema: dict[str, Any] | None
     resultSchema: dict[str, Any] | None
+    samples: dict[str, Any]
 
 
 class DeploymentBody(TypedDict):
@@ -70,6 +72,37 @@ class ProjectsAnswer(TypedDict):
     """The projects of a workspace."""
 
     projects: list[ProjectBody]
+
+
+class DifferenceAnswer(TypedDict):
+    """What a Deployment would change in the current one."""
+
+    added: list[str]
+    removed: list[str]
+    changed: list[str]
+    settings: dict[str, list[str]]
+    """Each before and after."""
+    packagesRemoved: list[str]
+    packagesAdded: list[str]
+
+
+class VariableBody(Body):
+    """What sets a variable."""
+
+    value: str
+
+
+class Variable(TypedDict):
+    """A variable that is set; its value is never shown."""
+
+    name: str
+    updatedAt: str
+
+
+class VariablesAnswer(TypedDict):
+    """The variables of a workspace or project."""
+
+    variables: list[Variable]
 
 
 class Key(TypedDict):
@@ -125,6 +158,32 @@ def deployment(value: domain.Deployment) -> DeploymentBody:
     }
 
 
+def difference(value: domain.Difference) -> DifferenceAnswer:
+    """Return what differs."""
+    return {
+        "added": list(value.added),
+        "removed": list(value.removed),
+        "changed": list(value.changed),
+        "settings": {name: [str(one), str(two)] for name, (one, two) in value.settings.items()},
+        "packagesRemoved": list(value.packages[0]),
+        "packagesAdded": list(value.packages[1]),
+    }
+
+
+def variables(values: list[tuple[str, datetime]]) -> VariablesAnswer:
+    """Return the variables that are set."""
+    return {"variables": [{"name": name, "updatedAt": time_text(at)} for name, at in values]}
+
+
+def parse_variable(value: Any) -> str:
+    """Return the value that a body sets.
+
+    Raises:
+        ValidationError: there is none, or it is no text.
+    """
+    return parse(VariableBody, value).value
+
+
 def project(value: domain.Project) -> ProjectBody:
     """Return a project."""
     return {
@@ -157,4 +216,5 @@ def _api(api: domain.Api) -> ApiBody:
         "description": api.description,
         "parametersSchema": api.parameters_schema,
         "resultSchema": api.result_schema,
+        "samples": api.samples,
     }

@@ -1,0 +1,41 @@
+"""What the command line prints: tables for people, JSON for programs, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
+    """Print a table; the first column is never shortened."""
+    # Imported here: it would slow every command that prints none.
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for number, column in enumerate(columns):
+        shown.add_column(column, no_wrap=number == 0, overflow="fold")
+    for row in rows:
+        shown.add_row(*(value or "" for value in row))
+    Console().print(shown)
+
+
+def as_json(value: Any) -> None:
+    """Print a value as JSON."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def say(text: str) -> None:
+    """Print a line of progress, which is no part of the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def moment(text: str | None) -> str:
+    """Return an ISO time as a person reads it: to the second, in UTC."""
+    return "" if text is None else text[:19].replace("T", " ")

@@ -1,0 +1,78 @@
+"""Imports a project in its own environment and says what it holds, or why it cannot be deployed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from runwright import protocol
+from runwright.domain.projects import Api
+from runwright.errors import AuthorError
+from runwright.execution.installed import Installed
+from runwright.execution.launcher import Launcher
+from runwright.execution.runner_process import Exited, RawLine, RunnerProcess
+
+_MAX_OUTPUT_LINES = 50
+
+
+async def inspect(
+    launcher: Launcher,
+    candidate: Installed,
+    patience: timedelta,
+    samples: Mapping[str, dict[str, Any]],
+) -> tuple[Api, ...]:
+    """Import everything in the real environment and return the Apis.
+
+    Raises:
+        AuthorError: something cannot be imported, has no entry function, or takes too long.
+    """
+    runner = await launcher.spawn(candidate, mode="inspect")
+    try:
+        async with asyncio.timeout(patience.total_seconds()):
+            return _apis(await _inspected(runner), samples)
+    except TimeoutError as error:
+        raise AuthorError(
+            f"Importing the project took more than {patience.total_seconds():g} s: "
+            "does a module do its work when it is imported?"
+        ) from error
+    finally:
+        await runner.kill()
+
+
+async def _inspected(runner: RunnerProcess) -> protocol.Inspected:
+    said: list[str] = []
+    while True:
+        event = await runner.receive()
+        match event:
+            case protocol.Inspected():
+                return event
+            case protocol.Log() | RawLine():
+                said.append(event.text)
+            case Exited():
+                output = "\n".join(said[-_MAX_OUTPUT_LINES:])
+                raise AuthorError(
+                    f"Importing the project ended the process: {event.description}.\n{output}"
+                )
+            case _:
+                continue
+
+
+def _apis(inspected: protocol.Inspected, samples: Mapping[str, dict[str, Any]]) -> tuple[Api, ...]:
+    if inspected.error is not None:
+        raise AuthorError(inspected.error)
+    if not inspected.apis:
+        raise AuthorError(
+            "The project has no API: put a file with an `async def automation` in `api`."
+        )
+    return tuple(
+        Api(
+            name=str(each["name"]),
+            description=each.get("description"),
+            parameters_schema=each.get("parameters_schema"),
+            result_schema=each.get("result_schema"),
+            samples=samples.get(str(each["name"]), {}),
+        )
+        for each in inspected.apis
+    )

@@ -1,0 +1,131 @@
+"""Carries out one Api of a folder on this machine, without a server, on the same Runner as a Worker's."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from runwright import config, protocol
+from runwright.config import Settings
+from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
+from runwright.domain.projects import Api, ProjectSettings
+from runwright.execution import environments, inspection, launcher, project_folder
+from runwright.execution.installed import Installed
+from runwright.execution.launcher import Launcher
+from runwright.execution.runner_process import Exited, RawLine, RunnerProcess
+
+Say = Callable[[str], None]
+_NOBODY = uuid.UUID(int=0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocalRun:
+    """How it went."""
+
+    ended: protocol.Ended
+    files: tuple[Path, ...]
+    """Traces, downloads and files, where they were put."""
+
+
+class LocalProject:
+    """A folder that is ready to be imported and run."""
+
+    def __init__(
+        self, settings: Settings, starter: Launcher, installed: Installed, samples: Any
+    ) -> None:
+        self._settings = settings
+        self._launcher = starter
+        self._installed = installed
+        self._samples = samples
+
+    async def inspect(self) -> tuple[Api, ...]:
+        """Import everything, as deploying does.
+
+        Raises:
+            AuthorError: it could not be deployed; says why.
+        """
+        return await inspection.inspect(
+            self._launcher, self._installed, self._settings.inspect_timeout, self._samples
+        )
+
+    async def carry_out(self, start: protocol.Start, say: Say, kept: Path) -> LocalRun:
+        """Carry out one Attempt, saying its log; its files are put into `kept`."""
+        runner = await self._launcher.launch(replace(self._installed, apis=(start.api,)))
+        files: list[Path] = []
+        try:
+            await runner.send(start)
+            ended = await _follow(runner, say, kept, files)
+        finally:
+            await runner.kill()
+        return LocalRun(ended=ended, files=tuple(files))
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, folder: Path, report: Callable[[str], Awaitable[None]], *, is_headed: bool
+) -> AsyncGenerator[LocalProject]:
+    """Make a folder ready: its settings, its environment, its variables from `.env`.
+
+    Raises:
+        AuthorError: the settings or the requirements cannot be.
+        ConfigError: there is no Chromium.
+    """
+    found = project_folder.read(folder)
+    environment = await environments.ensure(settings, found.requirements, report)
+    installed = Installed(
+        deployment_id=DeploymentId(_NOBODY),
+        workspace_id=WorkspaceId(_NOBODY),
+        project_id=ProjectId(_NOBODY),
+        root=folder,
+        python=environment.python,
+        settings=_headed(found.settings) if is_headed else found.settings,
+        apis=(),
+    )
+
+    async def variables(_deployment: Installed) -> dict[str, str]:
+        return config.read_env_file(folder / ".env")
+
+    async with launcher.opened(settings, variables) as starter:
+        yield LocalProject(settings, starter, installed, found.samples)
+
+
+async def _follow(runner: RunnerProcess, say: Say, kept: Path, files: list[Path]) -> protocol.Ended:
+    """Follow the Attempt until the Runner is through with it; one that dies is a failure."""
+    ended: protocol.Ended | None = None
+    while True:
+        event = await runner.receive()
+        match event:
+            case protocol.Ended():
+                ended = event
+            case protocol.Log() | RawLine():
+                say(event.text)
+            case protocol.File():
+                files.append(_keep(event, kept))
+            case protocol.Ready() | protocol.Retiring() | Exited() if ended is not None:
+                return ended
+            case Exited():
+                return protocol.Ended(
+                    failure=protocol.Failed(
+                        code="script-process-crashed",
+                        category="execution",
+                        message=f"The process died: {event.description}.",
+                    )
+                )
+            case _:
+                continue
+
+
+def _keep(file: protocol.File, kept: Path) -> Path:
+    kept.mkdir(parents=True, exist_ok=True)
+    target = kept / Path(file.name).name
+    shutil.move(file.path, target)
+    return target
+
+
+def _headed(settings: ProjectSettings) -> ProjectSettings:
+    return replace(settings, headful=True)
