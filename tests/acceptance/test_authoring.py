@@ -56,7 +56,10 @@ _PAGE = """\
   let left = 2, grown = 0;
   more.onclick = () => { list.append(Object.assign(document.createElement("li"), {textContent: "more"}));
     if (!--left) more.remove(); };
-  addEventListener("scroll", () => { if (grown++ < 2) end.style.height = 5000 * grown + "px"; });
+  addEventListener("scroll", () => {
+    const low = scrollY + innerHeight >= document.documentElement.scrollHeight - 10;
+    if (low && grown++ < 2) end.style.height = end.offsetHeight + 3000 + "px";
+  });
 </script>
 """
 
