@@ -20,6 +20,10 @@ _COUNT_MUTATIONS = """\
   return performance.now() - window.__runwright_changes.at;
 }
 """
+# What scrolls a page without a doctype is its body.
+_SCROLLED = "const it = node === document.documentElement ? document.scrollingElement : node;"
+_HEIGHT = f"node => {{ {_SCROLLED} return it.scrollHeight; }}"
+_SCROLL = f"node => {{ {_SCROLLED} const was = it.scrollHeight; it.scrollTo(0, was); return was; }}"
 
 
 async def settle(
@@ -80,12 +84,11 @@ async def scroll_to_end(
     """Scroll the page, or one element, until nothing new comes; return how often it grew."""
     target = element if element is not None else page.locator(":root")
     for scrolled in range(max_scrolls):
-        before = await target.evaluate("node => node.scrollHeight")
-        await target.evaluate("node => node.scrollTo(0, node.scrollHeight)")
+        before = await target.evaluate(_SCROLL)
         await settle(page)
         if on_scroll is not None:
             await on_scroll()
-        if await target.evaluate("node => node.scrollHeight") <= before:
+        if await target.evaluate(_HEIGHT) <= before:
             return scrolled
     return max_scrolls
 
