@@ -39,6 +39,8 @@ class Settings:
     max_body_bytes: int = 10 * 1024 * 1024
     max_bundle_bytes: int = 100 * 1024 * 1024
     """Of the upload; what it unpacks to may be five times that."""
+    max_environment_bytes: int = 5 * 1024 * 1024 * 1024
+    """Of one Environment on disk."""
     max_result_bytes: int = 2 * 1024 * 1024
     max_log_bytes: int = 1024 * 1024
     """Of log text kept for one Attempt."""
@@ -62,6 +64,8 @@ class Settings:
     runner_start_timeout: timedelta = timedelta(seconds=60)
     inspect_timeout: timedelta = timedelta(seconds=60)
     environment_timeout: timedelta = timedelta(minutes=10)
+    unused_retention: timedelta = timedelta(days=7)
+    """What is unpacked or built on a machine goes when it was not used for so long."""
     runner_memory_bytes: int = 2 * 1024 * 1024 * 1024
     """A Runner whose whole tree holds more than this after an Attempt retires; at 150 % it is killed."""
     runner_max_attempts: int = 100
@@ -171,6 +175,12 @@ def build_environment(environ: Mapping[str, str] | None = None) -> dict[str, str
     return {name: value for name, value in source.items() if not name.startswith(hidden)}
 
 
+def has_display(environ: Mapping[str, str] | None = None) -> bool:
+    """Return whether a headed browser has somewhere to show itself."""
+    source = os.environ if environ is None else environ
+    return bool(source.get("DISPLAY")) or sys.platform != "linux"
+
+
 def is_root() -> bool:
     """Return whether this process runs as root."""
     return sys.platform != "win32" and os.geteuid() == 0
@@ -234,6 +244,7 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "chromium_args": _words,
     "max_body_bytes": _positive,
     "max_bundle_bytes": _positive,
+    "max_environment_bytes": _positive,
     "max_result_bytes": _positive,
     "max_log_bytes": _positive,
     "max_trace_bytes": _positive,
@@ -248,6 +259,7 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "runner_start_timeout": _seconds,
     "inspect_timeout": _seconds,
     "environment_timeout": _seconds,
+    "unused_retention": _seconds,
     "runner_memory_bytes": _positive,
     "runner_max_attempts": _positive,
     "webhook_allow_private": _boolean,

@@ -34,6 +34,7 @@ app.add_typer(project.app, name="projects")
 app.add_typer(project.deployments, name="deployments")
 app.add_typer(variables.app, name="vars")
 app.add_typer(runs.app, name="runs")
+app.add_typer(runs.traces, name="trace")
 
 DataDir = Annotated[Path | None, typer.Option(help="Where everything is kept.")]
 

@@ -107,6 +107,23 @@ def cancel(run_id: RunId) -> None:
     print(client.json("POST", f"/projects/{project}/run/{run_id}/cancel")["status"])
 
 
+traces = typer.Typer(help="Look at traces.", no_args_is_help=True)
+
+
+@traces.command("open")
+def open_trace(run_id: RunId) -> None:
+    """Show the trace of a Run's last Attempt in Playwright's viewer."""
+    import subprocess
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "trace.zip"
+        trace(run_id, file)
+        command = [sys.executable, "-m", "playwright", "show-trace", str(file)]
+        if subprocess.run(command, check=False).returncode != 0:  # noqa: S603 - our own interpreter
+            raise typer.Exit(1)
+
+
 @app.command()
 def trace(
     run_id: RunId,

@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
-from runwright import telemetry
+from runwright import config, telemetry
 from runwright.control import deployments
 from runwright.control.platform import Platform
 from runwright.domain.projects import Deployment, Manifest
@@ -60,9 +60,12 @@ class DeployFlow:
 
         root = await installed.folder(self._platform, deployment.bundle_sha256)
         found = await asyncio.to_thread(project_folder.read, root)
+        if found.settings.headful and not config.has_display():
+            await report("`headful` has no display here: the browser runs in its new headless mode")
         for setting in found.settings.unsupported:
             await report(f"The setting `{setting}` has no meaning here and is ignored")
-        environment = await environments.ensure(self._platform.settings, found.requirements, report)
+        requirements = await environments.locked(root, found.requirements)
+        environment = await environments.ensure(self._platform.settings, requirements, report)
         await report("Importing every API")
         candidate = Installed(
             deployment_id=deployment.id,
@@ -77,7 +80,7 @@ class DeployFlow:
             self._launcher, candidate, self._platform.settings.inspect_timeout, found.samples
         )
         await report(f"Found {len(apis)} APIs: " + ", ".join(api.name for api in apis))
-        manifest = Manifest(apis=apis, settings=found.settings, requirements=found.requirements)
+        manifest = Manifest(apis=apis, settings=found.settings, requirements=requirements)
         await report("Starting a warm runner")
         ready = await installed.from_manifest(self._platform, deployment, manifest)
         await self._pool.wait_warm(ready)

@@ -8,6 +8,8 @@ others wait, and a marker written last tells a finished one from what a crash le
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import fcntl
 import hashlib
 import json
@@ -29,11 +31,13 @@ from runwright import config
 from runwright.config import Settings
 from runwright.domain.projects import Requirements
 from runwright.errors import AuthorError
-from runwright.execution import interpreters
+from runwright.execution import interpreters, tidy
+from runwright.execution.project_folder import is_ours
 
 Report = Callable[[str], Awaitable[None]]
 _MARKER = "runwright-environment.json"
 _LOCK_POLL_SECONDS = 0.2
+_SIZE_SECONDS = 2.0
 _PLAYWRIGHT = re.compile(r"^playwright($|[^A-Za-z0-9._-])", re.IGNORECASE)
 _OLDEST_PYTHON = ">=3.11"
 _MAX_OUTPUT_LINES = 200
@@ -65,6 +69,7 @@ async def ensure(settings: Settings, requirements: Requirements, report: Report)
     directory = settings.data_dir / "environments" / identifier
     environment = Environment(id=identifier, python=directory / "bin" / "python")
     if (directory / _MARKER).is_file():
+        tidy.mark_used(directory)
         return environment
     directory.parent.mkdir(parents=True, exist_ok=True)
     async with _locked(directory.with_suffix(".lock")):
@@ -95,10 +100,59 @@ async def _build(
             ],
         ):
             left = deadline - asyncio.get_running_loop().time()
-            await _uv(arguments, left, report)
+            building = asyncio.create_task(_uv(arguments, left, report))
+            watching = asyncio.create_task(_watch_size(directory, settings.max_environment_bytes))
+            try:
+                await asyncio.wait({building, watching}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                stopped = [task for task in (building, watching) if task.cancel()]
+                await asyncio.gather(*stopped, return_exceptions=True)
+            for task in (watching, building):
+                if not task.cancelled():
+                    task.result()
     except BaseException:
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         raise
+
+
+async def locked(root: Path, requirements: Requirements) -> Requirements:
+    """Return the exact requirements of the project's `uv.lock`, or what it has without one.
+
+    Raises:
+        AuthorError: the lock does not fit the `pyproject.toml`.
+    """
+    if not (root / "uv.lock").is_file():
+        return requirements
+    said: list[str] = []
+
+    async def hear(line: str) -> None:
+        said.append(line)
+
+    arguments = ["export", "--quiet", "--frozen", "--no-dev", "--no-emit-project", "--no-hashes"]
+    await _uv([*arguments, "--no-header", "--no-annotate", "--project", str(root)], 60, hear)
+    packages = sorted({line.strip() for line in said if line.strip()})
+    kept = [each for each in packages if not is_ours(each)]
+    return dataclasses.replace(requirements, packages=tuple(kept))
+
+
+async def _watch_size(directory: Path, limit: int) -> None:
+    while True:
+        await asyncio.sleep(_SIZE_SECONDS)
+        held = await asyncio.to_thread(_size_bytes, directory)
+        if held > limit:
+            raise AuthorError(
+                f"The environment has more than {limit // 2**20} MiB: require less, or have the "
+                "operator raise `RUNWRIGHT_MAX_ENVIRONMENT_BYTES`."
+            )
+
+
+def _size_bytes(directory: Path) -> int:
+    total = 0
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 - fast
+    return total
 
 
 async def _uv(arguments: list[str], seconds: float, report: Report) -> None:

@@ -12,7 +12,7 @@ from runwright.control.platform import Platform
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
 from runwright.domain.projects import Deployment, Manifest, ProjectSettings
 from runwright.errors import NotFound, PlatformError
-from runwright.execution import environments
+from runwright.execution import environments, tidy
 from runwright.storage import projects as rows
 
 
@@ -34,6 +34,7 @@ async def folder(platform: Platform, bundle_sha256: str) -> Path:
     """Return the unpacked Bundle, fetching and unpacking it the first time."""
     directory = platform.settings.data_dir / "deployments" / bundle_sha256
     if directory.is_dir():
+        tidy.mark_used(directory)
         return directory
     directory.parent.mkdir(parents=True, exist_ok=True)
     archive = directory.with_name(f"{bundle_sha256}.{uuid.uuid4().hex}.tar.gz")

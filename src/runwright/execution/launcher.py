@@ -78,7 +78,7 @@ class Launcher:
         )
         browser = protocol.Browser(
             executable=self._browsers.executable(is_shell=settings.browser is BrowserKind.SHELL),
-            headless=not settings.headful,
+            headless=not (settings.headful and config.has_display()),
             is_shell=self._browsers.is_shell(is_shell=settings.browser is BrowserKind.SHELL),
             arguments=self._settings.chromium_args,
             sandbox=not config.is_root(),

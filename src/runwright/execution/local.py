@@ -76,7 +76,8 @@ async def opened(
         ConfigError: there is no Chromium.
     """
     found = project_folder.read(folder)
-    environment = await environments.ensure(settings, found.requirements, report)
+    requirements = await environments.locked(folder, found.requirements)
+    environment = await environments.ensure(settings, requirements, report)
     installed = Installed(
         deployment_id=DeploymentId(_NOBODY),
         workspace_id=WorkspaceId(_NOBODY),

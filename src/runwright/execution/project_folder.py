@@ -191,7 +191,7 @@ def _requirements(root: Path, pyproject: dict[str, Any]) -> Requirements:
     plain = root / "requirements.txt"
     if plain.is_file():
         listed += _requirement_lines(plain.read_text(encoding="utf-8"))
-    packages = sorted({each.strip() for each in listed if not _is_ours(each)})
+    packages = sorted({each.strip() for each in listed if not is_ours(each)})
     return Requirements(python=project.get("requires-python"), packages=tuple(packages))
 
 
@@ -215,7 +215,8 @@ def _requirement_lines(text: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def _is_ours(requirement: str) -> bool:
+def is_ours(requirement: str) -> bool:
+    """Return whether the platform serves the requirement itself, so that it is not installed."""
     found = _REQUIREMENT_NAME.match(requirement)
     return found is not None and re.sub(r"[._-]+", "-", found.group(1)).lower() in _OURS
 

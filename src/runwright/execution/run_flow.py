@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeVar
 
 from runwright import telemetry
@@ -89,6 +90,11 @@ class RunFlow:
                 self._installed.pop(next(iter(self._installed)))
             self._installed[deployment_id] = known
         return known
+
+    @property
+    def folders(self) -> list[Path]:
+        """Return the folders that Runs on this Worker may still be started from."""
+        return [path for each in self._installed.values() for path in (each.root, each.python)]
 
     async def _attempt(self, hold: Hold) -> Outcome:
         claim = hold.claim

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from runwright.config import Settings
 from runwright.control import attempts, deployments, runs
 from runwright.control.platform import Platform
 from runwright.domain.ids import WorkerId
-from runwright.execution import launcher, runner_process
+from runwright.execution import launcher, runner_process, tidy
 from runwright.execution.author_environment import AuthorEnvironment
 from runwright.execution.deploy_flow import DeployFlow
 from runwright.execution.installed import Installed
@@ -35,6 +36,7 @@ _SPARE_RUNNERS = 1
 _LOOK_SECONDS = 1.0
 _BEAT_SECONDS = 2.0
 _SWEEP_SECONDS = 5.0
+_TIDY_SECONDS = 3600.0
 _DEPLOYS_AT_ONCE = 1
 
 
@@ -71,6 +73,7 @@ class Worker:
             self._on_signal("interrupted", _LOOK_SECONDS, self._runs.interrupt_asked),
             self._on_signal("projects", _SWEEP_SECONDS, self._follow_projects),
             self._repeatedly(_SWEEP_SECONDS, self._sweep),
+            self._repeatedly(_TIDY_SECONDS, self._tidy),
         ]
         tasks = [asyncio.create_task(watch) for watch in watches]
         try:
@@ -118,6 +121,16 @@ class Worker:
                 runs=len(lost_runs),
                 deployments=len(lost_deployments),
             )
+
+    async def _tidy(self) -> None:
+        settings = self._platform.settings
+        await asyncio.to_thread(
+            tidy.sweep,
+            settings.data_dir,
+            kept=self._runs.folders,
+            unused_for=settings.unused_retention,
+            now=time.time(),
+        )
 
     async def _on_signal(
         self, topic: str, seconds: float, act: Callable[[], Awaitable[None]]
