@@ -63,6 +63,8 @@ def test_every_name_for_authors_is_documented_and_exported() -> None:
     assert public <= set(runwright.sdk.__all__)
     for name in runwright.sdk.__all__:
         assert name in text
+        page = (DOCS / "reference" / "sdk" / f"{name}.md").read_text()
+        assert f"from runwright.sdk import {name}" in page
 
 
 def test_links_between_documents_lead_somewhere() -> None:
