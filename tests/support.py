@@ -21,7 +21,7 @@ from typing import Any
 import httpx2
 
 
-def eventually(condition: Callable[[], Any], *, within: float = 10.0) -> Any:
+def eventually(condition: Callable[[], Any], *, within: float = 30.0) -> Any:
     """Return what the condition gives as soon as it is truthy, or fail at the deadline."""
     deadline = time.monotonic() + within
     pause = threading.Event()
@@ -31,7 +31,7 @@ def eventually(condition: Callable[[], Any], *, within: float = 10.0) -> Any:
     return found
 
 
-async def eventually_async(condition: Callable[[], Awaitable[Any]], *, within: float = 10.0) -> Any:
+async def eventually_async(condition: Callable[[], Awaitable[Any]], *, within: float = 30.0) -> Any:
     """Return what the condition gives as soon as it is truthy, letting other tasks run meanwhile."""
     deadline = time.monotonic() + within
     while not (found := await condition()):

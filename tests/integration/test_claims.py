@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from runwright.adapters import engine
-from runwright.control import attempts, runs
+from runwright.control import attempts, deployments, runs
 from runwright.control.platform import Platform
 from runwright.domain.ids import WorkerId
 from runwright.domain.projects import Project
@@ -202,3 +202,18 @@ async def test_run_and_entry_are_committed_together(
     async with platform.database.acquire() as connection:
         assert await engine.without_entry(connection, [run.id]) == []
         assert await rows.get(connection, run.id) is not None
+
+
+async def test_a_deployment_that_nothing_needs_is_forgotten(
+    platform: Platform, make_project: MakeProject
+) -> None:
+    unneeded, needed = await make_project("one"), await make_project("two")
+    await _start(platform, needed)
+    async with platform.database.acquire() as connection:
+        await connection.execute("UPDATE projects SET current_deployment_id = NULL")
+        await connection.execute("UPDATE deployments SET ended_at = now() - interval '1 year'")
+
+    await deployments.forget_unneeded(platform)
+
+    assert await deployments.list_all(platform, unneeded.id) == []
+    assert len(await deployments.list_all(platform, needed.id)) == 1

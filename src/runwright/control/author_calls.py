@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from runwright.domain.runs import RunFile
 from runwright.errors import Forbidden, NotFound, Problem, Unauthorized, ValidationError
 from runwright.storage import entries, runs as run_rows
 
+READ, WRITE = "read", "write"
 _MAX_KEY_LENGTH = 512
+_FILE_LINK_LIFE = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +96,12 @@ def link(platform: Platform, purpose: str, subject: str, expires: datetime) -> s
     until = int(expires.timestamp())
     signature = platform.vault.sign(f"{purpose}:{subject}:{until}")
     return f"/files/{subject}?purpose={purpose}&expires={until}&signature={signature}"
+
+
+def file_link(platform: Platform, file: RunFile) -> str:
+    """Return a link with which anyone can read a Run's file, for a day."""
+    subject = file.blob.removeprefix("runs/")
+    return link(platform, READ, subject, datetime.now(UTC) + _FILE_LINK_LIFE)
 
 
 def check_link(

@@ -164,6 +164,13 @@ async def compare(platform: Platform, project: Project, deployment_id: UUID) -> 
     return difference(current, found.manifest)
 
 
+async def forget_unneeded(platform: Platform) -> None:
+    """Forget Deployments that are over, not current, of no Run and older than the retention."""
+    unneeded_for = platform.settings.unused_retention
+    for sha256 in await rows.forget_unneeded(platform.database, unneeded_for):
+        await platform.blobs.delete(bundles.blob_key(sha256))
+
+
 async def requeue_lost(platform: Platform) -> list[DeploymentId]:
     """Queue the unfinished Deployments whose entry is gone; return which."""
     async with platform.database.acquire() as connection, database.transaction(connection):

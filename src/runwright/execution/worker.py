@@ -124,6 +124,7 @@ class Worker:
 
     async def _tidy(self) -> None:
         settings = self._platform.settings
+        await deployments.forget_unneeded(self._platform)
         await asyncio.to_thread(
             tidy.sweep,
             settings.data_dir,

@@ -121,6 +121,12 @@ async def unfinished(connection: Any) -> list[DeploymentId]:
     return [DeploymentId(row["id"]) for row in await connection.fetch(_SQL["unfinished"])]
 
 
+async def forget_unneeded(connection: Any, unneeded_for: timedelta) -> list[str]:
+    """Forget Deployments that nothing needs; return the hashes of Bundles that nothing has now."""
+    rows = await connection.fetch(_SQL["forget_unneeded"], unneeded_for)
+    return [row["bundle_sha256"] for row in rows]
+
+
 async def current_deployments(connection: Any, limit: int) -> list[Deployment]:
     """Return current Deployments, those with the latest Runs first."""
     return [_deployment(row) for row in await connection.fetch(_SQL["current_deployments"], limit)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -11,14 +12,13 @@ from fastapi.responses import StreamingResponse
 from typing_extensions import TypedDict
 
 from runwright.control import author_calls
-from runwright.control.author_calls import Author
+from runwright.control.author_calls import READ, WRITE, Author
 from runwright.control.platform import Platform
 from runwright.errors import NotFound, Problem, Unauthorized, ValidationError
 from runwright.web import bodies
 
 _BASE = "/api/{workspace_id}/functions/{project_id}"
 _FILE = "/files/{run_id}/{attempt}/{upload_id}"
-_WRITE, _READ = "write", "read"
 _WRITE_LIFE = timedelta(hours=1)
 _READ_LIFE = timedelta(days=7)
 _LARGEST_TIME = 2**40
@@ -53,6 +53,30 @@ async def _author(
 
 
 Calling = Annotated[Author, Depends(_author)]
+
+
+def _linked(wanted: str) -> Callable[..., Awaitable[str]]:
+    """Return a dependency that gives the subject of a link that is good for the purpose."""
+
+    async def subject(  # noqa: PLR0913, PLR0917 - the parts of a link
+        request: Request,
+        run_id: str,
+        attempt: int,
+        upload_id: str,
+        expires: Annotated[int, Query(ge=0, le=_LARGEST_TIME)],
+        signature: str,
+        purpose: str = "",
+    ) -> str:
+        found = f"{run_id}/{attempt}/{upload_id}"
+        platform: Platform = request.app.state.platform
+        author_calls.check_link(platform, purpose, wanted, found, expires, signature)
+        return found
+
+    return subject
+
+
+ToRead = Annotated[str, Depends(_linked(READ))]
+ToWrite = Annotated[str, Depends(_linked(WRITE))]
 
 
 @routes.get(f"{_BASE}/kv-store/{{key}}", response_model=EntryAnswer)
@@ -94,8 +118,8 @@ async def new_upload(request: Request, author: Calling) -> Response:
     origin = str(request.base_url).rstrip("/")
     body: UploadAnswer = {
         "id": subject.rpartition("/")[2],
-        "writeSignedUrl": origin + author_calls.link(platform, _WRITE, subject, now + _WRITE_LIFE),
-        "readSignedUrl": origin + author_calls.link(platform, _READ, subject, now + _READ_LIFE),
+        "writeSignedUrl": origin + author_calls.link(platform, WRITE, subject, now + _WRITE_LIFE),
+        "readSignedUrl": origin + author_calls.link(platform, READ, subject, now + _READ_LIFE),
     }
     return bodies.answer(body)
 
@@ -105,19 +129,9 @@ async def new_upload(request: Request, author: Calling) -> Response:
     status_code=204,
     openapi_extra=bodies.documented("application/octet-stream", {"type": "string"}),
 )
-async def upload(  # noqa: PLR0913, PLR0917 - the parts of the link
-    request: Request,
-    run_id: str,
-    attempt: int,
-    upload_id: str,
-    expires: Annotated[int, Query(ge=0, le=_LARGEST_TIME)],
-    signature: str,
-    purpose: str = "",
-) -> Response:
+async def upload(request: Request, subject: ToWrite) -> Response:
     """Take a file by its link."""
     platform: Platform = request.app.state.platform
-    subject = f"{run_id}/{attempt}/{upload_id}"
-    author_calls.check_link(platform, purpose, _WRITE, subject, expires, signature)
     path = await bodies.to_file(request, platform.settings.max_file_bytes)
     try:
         await author_calls.keep_upload(platform, subject, path)
@@ -131,19 +145,9 @@ async def upload(  # noqa: PLR0913, PLR0917 - the parts of the link
     response_class=Response,
     responses={200: {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}},
 )
-async def download(  # noqa: PLR0913, PLR0917 - the parts of the link
-    request: Request,
-    run_id: str,
-    attempt: int,
-    upload_id: str,
-    expires: Annotated[int, Query(ge=0, le=_LARGEST_TIME)],
-    signature: str,
-    purpose: str = "",
-) -> Response:
+async def download(request: Request, subject: ToRead) -> Response:
     """Return a file by its link."""
     platform: Platform = request.app.state.platform
-    subject = f"{run_id}/{attempt}/{upload_id}"
-    author_calls.check_link(platform, purpose, _READ, subject, expires, signature)
     if not await platform.blobs.exists(f"runs/{subject}"):
         raise NotFound("No file was uploaded here, or it is no longer kept.")
     return StreamingResponse(

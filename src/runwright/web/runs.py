@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import AsyncIterator
@@ -11,8 +12,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from runwright.control import projects, runs
-from runwright.domain.runs import Run
+from runwright.control import author_calls, projects, runs
+from runwright.domain.runs import Run, RunDetail
 from runwright.errors import Problem, ValidationError
 from runwright.web import bodies
 from runwright.web.callers import Caller, Reader, Starter
@@ -109,7 +110,7 @@ async def detail(request: Request, caller: Reader, project_name: str, run_id: st
     """Tell everything about a Run."""
     project = await caller.project(project_name)
     found = await runs.detail(caller.platform, caller.workspace_id, run_id, project_id=project.id)
-    return bodies.answer_text(wire.detail_text(found, project_name, _base(request, project_name)))
+    return _detail(request, caller, found, project_name)
 
 
 @routes.get("/{workspace_id}/runs/{run_id}", response_model=wire.DetailAnswer)
@@ -117,7 +118,7 @@ async def detail_by_id(request: Request, caller: Reader, run_id: str) -> Respons
     """Tell everything about a Run whose project is not known."""
     found = await runs.detail(caller.platform, caller.workspace_id, run_id)
     name = await projects.name_of(caller.platform, found.run.project_id)
-    return bodies.answer_text(wire.detail_text(found, name, _base(request, name)))
+    return _detail(request, caller, found, name)
 
 
 @routes.get(
@@ -179,6 +180,12 @@ async def events(
         media_type="text/event-stream",
         headers={"cache-control": "no-store"},
     )
+
+
+def _detail(request: Request, caller: Caller, found: RunDetail, project_name: str) -> Response:
+    sign = functools.partial(author_calls.file_link, caller.platform)
+    text = wire.detail_text(found, project_name, _base(request, project_name), sign)
+    return bodies.answer_text(text)
 
 
 async def _find(caller: Caller, project_name: str, run_id: str) -> Run:

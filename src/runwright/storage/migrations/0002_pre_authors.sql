@@ -25,6 +25,9 @@ ALTER TABLE runs ADD COLUMN save_har boolean NOT NULL DEFAULT false;
 ALTER TABLE files DROP CONSTRAINT files_kind_check;
 ALTER TABLE files ADD CHECK (kind IN ('trace', 'har', 'download', 'file'));
 
+-- To tell which Deployments no Run needs.
+CREATE INDEX runs_deployment ON runs (deployment_id);
+
 ALTER TABLE deployments ADD COLUMN workspace_id uuid REFERENCES workspaces (id);
 UPDATE deployments SET workspace_id = projects.workspace_id
 FROM projects WHERE projects.id = deployments.project_id;

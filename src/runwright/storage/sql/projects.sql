@@ -94,6 +94,22 @@ UPDATE projects SET current_deployment_id = $2, max_concurrent_runs = $3 WHERE i
 SELECT id FROM deployments
 WHERE status IN ('pending', 'building') AND created_at < clock_timestamp() - interval '3 seconds';
 
+-- forget_unneeded --
+-- Forgets Deployments that are over, not current, and of no Run; gives the Bundles that nothing has any more.
+WITH forgotten AS (
+    DELETE FROM deployments
+    WHERE status IN ('ready', 'failed') AND ended_at < clock_timestamp() - $1::interval
+        AND NOT EXISTS (SELECT FROM projects WHERE current_deployment_id = deployments.id)
+        AND NOT EXISTS (SELECT FROM runs WHERE runs.deployment_id = deployments.id)
+    RETURNING id, bundle_sha256
+)
+SELECT DISTINCT bundle_sha256 FROM forgotten
+WHERE NOT EXISTS (
+    SELECT FROM deployments
+    WHERE deployments.bundle_sha256 = forgotten.bundle_sha256
+        AND deployments.id NOT IN (SELECT id FROM forgotten)
+);
+
 -- current_deployments --
 -- Every current Deployment, those with the latest Runs first.
 SELECT deployments.*,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, NotRequired
 from urllib.parse import urlsplit
@@ -172,7 +173,9 @@ class FileBody(TypedDict):
     sizeBytes: int
     attempt: int
     url: str
-    """Path on this server."""
+    """Path on this server, for who has a key."""
+    signedUrl: str
+    """Path on this server that is enough by itself, for a day."""
 
 
 class DetailAnswer(RunLine, Ending):
@@ -275,8 +278,13 @@ def run_line(run: Run) -> RunLine:
     }
 
 
-def detail_text(detail: domain.RunDetail, project: str, base: str) -> str:
-    """Return everything about a Run as text; `base` is the address of its project."""
+def detail_text(
+    detail: domain.RunDetail, project: str, base: str, sign: Callable[[domain.RunFile], str]
+) -> str:
+    """Return everything about a Run as text.
+
+    `base` is the address of its project; `sign` gives a file's signed link.
+    """
     run, plan = detail.run, detail.plan
     body: DetailAnswer = {
         **run_line(run),
@@ -289,7 +297,7 @@ def detail_text(detail: domain.RunDetail, project: str, base: str) -> str:
         "maximumAttempts": plan.maximum_attempts,
         **_ending(run),
         "attempts": [_attempt(each) for each in detail.attempts],
-        "files": [_file(each, f"{base}/run/{run.id}/files") for each in detail.files],
+        "files": [_file(each, f"{base}/run/{run.id}/files", sign(each)) for each in detail.files],
     }
     return _with_result(run, body)
 
@@ -359,7 +367,7 @@ def _attempt(attempt: domain.Attempt) -> AttemptBody:
     return body
 
 
-def _file(file: domain.RunFile, base: str) -> FileBody:
+def _file(file: domain.RunFile, base: str, signed: str) -> FileBody:
     return {
         "id": file.id,
         "kind": file.kind,
@@ -367,4 +375,5 @@ def _file(file: domain.RunFile, base: str) -> FileBody:
         "sizeBytes": file.size_bytes,
         "attempt": file.attempt,
         "url": f"{base}/{file.id}",
+        "signedUrl": signed,
     }
