@@ -12,7 +12,7 @@ from typing import Any
 
 import pages
 import pytest
-from support import RunwrightServer, environment, eventually
+from support import RunwrightServer, environment, eventually, serving
 
 TYPED = {
     "api/shop/search.py": (
@@ -298,3 +298,14 @@ def test_check_says_what_deploy_would(tmp_path: Path) -> None:
 
     assert found.returncode == 1
     assert "No module named 'nowhere_at_all'" in found.stderr
+
+
+def test_a_bundle_that_is_too_large_is_refused_with_its_size(tmp_path: Path) -> None:
+    (tmp_path / "p" / "api").mkdir(parents=True)
+    (tmp_path / "p" / "api" / "a.py").write_text("async def automation(page, params):\n    pass\n")
+    (tmp_path / "p" / "big.bin").write_bytes(os.urandom(30 * 2**20))
+    with serving(tmp_path / "data", RUNWRIGHT_MAX_BUNDLE_BYTES=str(10 * 2**20)) as server:
+        found = _cli(server, "deploy", "p", "--project", "p", cwd=tmp_path)
+
+        assert found.returncode == 3
+        assert "this server takes 10485760" in found.stderr

@@ -182,6 +182,8 @@ def test_after_kill_minus_nine_every_accepted_run_ends_and_nothing_is_left(tmp_p
 
         assert [found["status"] for found in results] == ["completed"] * 5
         assert lost["error"]["code"] == "script-process-crashed"
+        runners = list((data_dir / "runners").iterdir())
+        assert len(runners) == 1, "what the dead worker had is swept"
 
 
 def test_sigterm_ends_with_zero_and_leaves_nothing(tmp_path: Path) -> None:

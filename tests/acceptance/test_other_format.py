@@ -149,6 +149,51 @@ def test_names_with_dashes_and_digits(server: RunwrightServer, project: str) -> 
     assert server.run(project, "2fa/3d-view")["result"] == 7
 
 
+@pytest.mark.parametrize("settings", ["{}", '{"headful": true}'], ids=["default", "headful"])
+def test_full_chromium_is_the_browser_unless_another_is_chosen(
+    server: RunwrightServer, settings: str
+) -> None:
+    looks = (
+        "async def automation(page, params):\n"
+        "    await page.goto(params['url'])\n"
+        "    agent = await page.evaluate('navigator.userAgent')\n"
+        "    size = await page.evaluate('[window.outerWidth, window.outerHeight]')\n"
+        "    return [await page.inner_text('h1'), 'Headless' in agent, page.viewport_size, size]\n"
+    )
+    deployed = server.deploy("full", {"Intuned.json": settings, "api/looks.py": looks})
+    assert deployed["status"] == "ready", deployed["error"]
+
+    with pages.serving({"/": "<h1>full</h1>"}) as address:
+        found = [server.run("full", "looks", {"url": f"{address}/"}) for _ in range(2)]
+
+    for each in found:
+        assert each["status"] == "completed", each
+        assert each["result"] == ["full", False, None, [1280, 800]]
+
+
+def test_a_file_beside_a_folder_of_its_name(server: RunwrightServer) -> None:
+    source = "async def automation(page, params):\n    return __name__\n"
+    deployed = server.deploy("beside", {"api/x.py": source, "api/x/y.py": source})
+    assert deployed["status"] == "ready", deployed["error"]
+
+    found = [server.run("beside", api)["result"] for api in ("x", "x/y", "x", "x/y")]
+
+    assert found == ["api.x", "api.x.y"] * 2
+
+
+def test_a_project_with_auth_sessions_is_refused_a_run_without_one(server: RunwrightServer) -> None:
+    files = {**PROJECT, "Intuned.jsonc": '{"authSessions": {"enabled": true}}'}
+    deployed = server.deploy("signed-in", files)
+    assert deployed["status"] == "ready", deployed["error"]
+
+    with server.client() as client:
+        body = {"api": "2fa/3d-view", "parameters": {}}
+        answer = client.post("/projects/signed-in/run/start", json=body)
+
+    assert answer.status_code == 400
+    assert answer.json()["details"][0]["path"] == "authSession"
+
+
 def test_the_older_import_name_is_the_same(server: RunwrightServer, project: str) -> None:
     assert server.run(project, "old")["result"] is True
 

@@ -272,6 +272,9 @@ def _plan(request: RunRequest, manifest: Manifest) -> RunPlan:
     settings = manifest.settings
     if not settings.is_api_access_enabled:
         raise Forbidden("This project takes runs from jobs alone: its API access is disabled.")
+    if settings.has_auth_sessions:
+        message = "is needed by this project, and not available in this version of Runwright"
+        raise ValidationError([Problem(path="authSession", message=message)])
     api = manifest.api(request.api)
     if api is None:
         known = ", ".join(f"`{each.name}`" for each in manifest.apis[:10])

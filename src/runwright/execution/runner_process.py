@@ -16,6 +16,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -33,6 +34,7 @@ _AUTHOR_SIDE = ("__init__.py", "protocol.py", "sdk", "runner", "compat")
 _KILL_ROUNDS = 50
 _KILL_PAUSE_SECONDS = 0.02
 _EVENTS_KEPT = 10_000
+_TEMPORARY = "tmp"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +129,7 @@ class RunnerProcess:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(task), 2)
             task.cancel()
-        await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
+        await asyncio.to_thread(_remove, self._directory)
 
     async def _hear(self) -> None:
         """Put everything that comes in on one queue, then the end."""
@@ -187,13 +189,16 @@ async def launch(
 
     `environment` is all that it inherits besides what makes it a Runner.
     """
-    for name in ("files", "home", "tmp"):
+    for name in ("files", "home"):
         (directory / name).mkdir(parents=True, mode=0o700)
+    # Chromium keeps a socket in it, whose whole path may have 107 bytes.
+    temporary = tempfile.mkdtemp(prefix="rw-")
+    (directory / _TEMPORARY).symlink_to(temporary)
     ours, theirs = socket.socketpair()
     variables = {
         **environment,
         "HOME": str(directory / "home"),
-        "TMPDIR": str(directory / "tmp"),
+        "TMPDIR": temporary,
         "PYTHONPATH": str(author_side),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONFAULTHANDLER": "1",
@@ -293,11 +298,19 @@ async def kill_tree(pid: int, mark: str) -> None:
 
 
 def sweep_leftovers(directory: Path) -> None:
-    """Kill what the Runners of a dead Worker left alive; each has a folder in the directory."""
+    """Kill what the Runners of a dead Worker left alive, and remove the folder that each has."""
     for home in directory.iterdir():
         for process in _marked(str(home / "files")):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+        _remove(home)
+
+
+def _remove(directory: Path) -> None:
+    """Remove a Runner's folder, and its temporary one, which lies elsewhere."""
+    with contextlib.suppress(OSError):
+        shutil.rmtree((directory / _TEMPORARY).readlink(), ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _tree(pid: int) -> list[psutil.Process]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import sys
 import traceback
@@ -41,7 +42,14 @@ class Project:
     def load(self, folder: str, name: str) -> ModuleType:
         """Import the module of a file, such as `api.foo.bar-baz` for `api/foo/bar-baz.py`."""
         module_name = f"{folder}.{name.replace('/', '.')}"
-        return importlib.import_module(module_name)
+        try:
+            return importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            file = self.root / folder / f"{name}.py"
+            if error.name != module_name or not file.is_file():
+                raise
+            # `api/x.py` hides the folder `api/x` from the import system, not from us.
+            return _load_file(module_name, file)
 
     def entry(self, api: str) -> Callable[..., Any]:
         """Return the entry function of an Api.
@@ -102,6 +110,20 @@ class Project:
             return any(str(path).startswith(self._prefix) for path in paths or ())
         except Exception:  # noqa: BLE001 - a namespace path whose parent is gone already
             return True
+
+
+def _load_file(module_name: str, file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(module_name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module_name]
+        raise
+    return module
 
 
 def entry_of(module: ModuleType, file: str) -> Callable[..., Any]:
