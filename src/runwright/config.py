@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -176,9 +177,11 @@ def build_environment(environ: Mapping[str, str] | None = None) -> dict[str, str
 
 
 def has_display(environ: Mapping[str, str] | None = None) -> bool:
-    """Return whether a headed browser has somewhere to show itself."""
+    """Return whether a headed browser has somewhere to show itself, were it virtual."""
     source = os.environ if environ is None else environ
-    return bool(source.get("DISPLAY")) or sys.platform != "linux"
+    if sys.platform != "linux" or source.get("DISPLAY"):
+        return True
+    return shutil.which("Xvfb", path=source.get("PATH")) is not None
 
 
 def is_root() -> bool:

@@ -11,6 +11,7 @@ import zipfile
 from io import BytesIO
 from pathlib import Path
 
+import psutil
 import pytest
 from support import RunwrightServer, alive_below, eventually, serving
 
@@ -191,10 +192,13 @@ def test_sigterm_ends_with_zero_and_leaves_nothing(tmp_path: Path) -> None:
     with serving(data_dir) as server:
         server.deploy("p", PROJECT)
         server.run("p", "hello")
+        family = psutil.Process(server.process.pid).children(recursive=True)
         server.process.send_signal(signal.SIGTERM)
 
         assert server.process.wait(timeout=30) == 0
         assert alive_below(data_dir) == []
+        left = [each.pid for each in family if psutil.pid_exists(each.pid)]
+        assert left == [], "not even a zombie"
 
 
 def test_a_second_serve_on_one_directory_is_refused(server: RunwrightServer) -> None:

@@ -61,7 +61,10 @@ class DeployFlow:
         root = await installed.folder(self._platform, deployment.bundle_sha256)
         found = await asyncio.to_thread(project_folder.read, root)
         if found.settings.headful and not config.has_display():
-            await report("`headful` has no display here: the browser runs in its new headless mode")
+            await report(
+                "`headful` needs a display and there is neither one nor Xvfb here: the browser runs "
+                "in its new headless mode"
+            )
         for setting in found.settings.unsupported:
             await report(f"The setting `{setting}` has no meaning here and is ignored")
         requirements = await environments.locked(root, found.requirements)

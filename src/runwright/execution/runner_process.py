@@ -122,8 +122,10 @@ class RunnerProcess:
 
     async def _kill(self) -> None:
         mark = str(self.files_directory)
-        await kill_tree(self.pid, mark)
+        killed = await kill_tree(self.pid, mark)
         await self._process.wait()
+        # What it started are our children now, and nobody else waits for them.
+        _reap(killed - {self.pid})
         self._writer.close()
         for task in self._tasks:
             with contextlib.suppress(asyncio.TimeoutError):
@@ -284,17 +286,26 @@ def reap_orphans() -> int:
 _zombies_seen: set[int] = set()
 
 
-async def kill_tree(pid: int, mark: str) -> None:
-    """Kill a process, all below it and all that carries the mark, until none is left."""
+async def kill_tree(pid: int, mark: str) -> set[int]:
+    """Kill a process, all below it and all that carries the mark, until none is left; return them."""
+    killed: set[int] = set()
     for _ in range(_KILL_ROUNDS):
         alive = [each for each in {*_tree(pid), *_marked(mark)} if _is_alive(each)]
         if not alive:
-            return
+            return killed
+        killed |= {each.pid for each in alive}
         for each in alive:
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.kill()
         await asyncio.sleep(_KILL_PAUSE_SECONDS)
     log.error("processes of a runner survive being killed", event_name="runner_immortal", pid=pid)
+    return killed
+
+
+def _reap(pids: set[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
 
 
 def sweep_leftovers(directory: Path) -> None:

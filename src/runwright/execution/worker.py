@@ -35,6 +35,7 @@ _RUNNERS_PER_CORE = 2
 _SPARE_RUNNERS = 1
 _LOOK_SECONDS = 1.0
 _BEAT_SECONDS = 2.0
+_REAP_SECONDS = 0.1
 _SWEEP_SECONDS = 5.0
 _TIDY_SECONDS = 3600.0
 _DEPLOYS_AT_ONCE = 1
@@ -83,6 +84,11 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._pool.close()
+            # Twice: the first look tells orphans from what is just being waited for.
+            for _ in range(2):
+                runner_process.reap_orphans()
+                await asyncio.sleep(_REAP_SECONDS)
+            runner_process.reap_orphans()
             await self._forget()
 
     async def _queues(self) -> list[engine.Queue]:

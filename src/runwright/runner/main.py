@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from runwright import compat, protocol
-from runwright.runner import attempt, cleanliness, hook, output
+from runwright.runner import attempt, cleanliness, display, hook, output
 from runwright.runner.attempt import Stage
 from runwright.runner.browser import Chromium, Opened, start_tracing
 from runwright.runner.channel import Channel
@@ -158,6 +158,7 @@ class _Runner:
 
     async def _launch(self) -> Chromium:
         chromium = Chromium(self._setup.browser, with_cdp=self._has_hook)
+        display.ensure(self._setup.browser)
         # Playwright gives its own process's environment to driver and browser.
         os.environ.update(self._mark)
         try:
