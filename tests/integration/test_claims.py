@@ -46,7 +46,7 @@ async def test_an_old_fence_changes_nothing(platform: Platform, make_project: Ma
     new = await _claim(platform, run)
 
     await attempts.end(platform, old, Outcome(result='"old"'))
-    await attempts.give_back(platform, old)
+    assert await attempts.give_back(platform, old) is False
     await attempts.end(platform, new, Outcome(result='"new"'))
 
     found = await runs.detail(platform, project.workspace_id, run.id)

@@ -99,9 +99,12 @@ async def end(platform: Platform, claim: Claim, outcome: Outcome) -> timedelta |
     return None
 
 
-async def give_back(platform: Platform, claim: Claim) -> None:
-    """Undo the claim: we interrupted the Attempt, and it does not count."""
-    await rows.give_back(platform.database, claim.run_id, claim.fence)
+async def give_back(platform: Platform, claim: Claim) -> bool:
+    """Undo the claim: we interrupted the Attempt, and it does not count.
+
+    False when another Worker has the Run by now; it is not ours to queue again then.
+    """
+    return await rows.give_back(platform.database, claim.run_id, claim.fence)
 
 
 async def interrupted(platform: Platform, held: Sequence[Claim]) -> dict[str, bool]:

@@ -120,8 +120,8 @@ class RunFlow:
         if hold.interruption is Interruption.LOST:
             return None
         if hold.interruption is Interruption.DRAINING and is_unfinished:
-            await _patiently(lambda: attempts.give_back(self._platform, claim))
-            return timedelta(0)
+            is_ours = await _patiently(lambda: attempts.give_back(self._platform, claim))
+            return timedelta(0) if is_ours else None
         if hold.interruption is Interruption.CANCELED and is_unfinished:
             outcome = dataclasses.replace(
                 outcome, failure=None, cancellation=runs.cancelled_by_user()
