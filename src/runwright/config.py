@@ -34,6 +34,8 @@ class Settings:
     """Where authors' code and receivers of links reach the server; None: where `serve` listens."""
     secret_key: str | None = None
     """What secrets are sealed with; None keeps a key file in `data_dir`."""
+    old_secret_key: str | None = None
+    """What secrets were sealed with before: it opens and does not seal, until all are sealed anew."""
     chromium: str | None = None
     chromium_shell: str | None = None
     chromium_args: tuple[str, ...] = ()
@@ -48,6 +50,10 @@ class Settings:
     max_trace_bytes: int = 256 * 1024 * 1024
     max_file_bytes: int = 256 * 1024 * 1024
     """Of one file that an Attempt uploads."""
+    max_auth_state_bytes: int = 16 * 1024 * 1024
+    """Of one session's state, as JSON."""
+    save_auth_state: bool = True
+    """Keep what a Run's browser ends with in its session, when the Run ends well and cookies changed."""
     slots: int | None = None
     """Attempts one Worker carries out at once; None decides from cores and memory."""
     retry_delay: timedelta = timedelta(seconds=1)
@@ -73,6 +79,11 @@ class Settings:
     webhook_allow_private: bool = False
     log_format: str = "console"
     """`console` or `json`."""
+
+    @property
+    def secret_file(self) -> Path:
+        """Where the keys are kept that seal, unless they are set."""
+        return self.data_dir / "secret.key"
 
     @property
     def connection_file(self) -> Path:
@@ -241,6 +252,7 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "database_url": str,
     "blobs": str,
     "secret_key": str,
+    "old_secret_key": str,
     "url": _url,
     "chromium": str,
     "chromium_shell": str,
@@ -252,6 +264,8 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "max_log_bytes": _positive,
     "max_trace_bytes": _positive,
     "max_file_bytes": _positive,
+    "max_auth_state_bytes": _positive,
+    "save_auth_state": _boolean,
     "slots": _positive,
     "retry_delay": _seconds,
     "cancel_grace": _seconds,

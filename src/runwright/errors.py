@@ -7,6 +7,7 @@ RunwrightError
 │   ├── NotFound            404
 │   ├── MethodNotAllowed    405
 │   ├── Conflict            409
+│   ├── SessionInUse        409, another operation of that auth session is under way
 │   ├── TooLarge            413
 │   ├── UnsupportedMediaType 415
 │   ├── ValidationError     400, with a list of paths and reasons
@@ -124,6 +125,13 @@ class Conflict(RequestError):
 
     status = 409
     code = "conflict"
+
+
+class SessionInUse(Conflict):
+    """Another operation of the auth session is under way: wait until it is over."""
+
+    code = "auth-session-already-in-use"
+    retryable = True
 
 
 class TooLarge(RequestError):

@@ -119,14 +119,24 @@ async def _platform(settings: Settings) -> AsyncGenerator[Platform]:
         await database.migrate(pool)
         async with pool.acquire() as connection:
             await engine.install(connection)
-        secret = settings.secret_key or vault.read_or_make_key(settings.data_dir / "secret.key")
         yield Platform(
             settings=settings,
             database=pool,
             blobs=blobs.open_store(settings.blobs, settings.data_dir / "blobs"),
             signals=await stack.enter_async_context(signals.listen(url)),
-            vault=vault.Vault(secret),
+            vault=_vault(settings),
         )
+
+
+def _vault(settings: Settings) -> vault.Vault:
+    if settings.secret_key is not None:
+        older = () if settings.old_secret_key is None else (settings.old_secret_key,)
+        return vault.Vault(settings.secret_key, *older)
+
+    def read_again() -> list[str]:
+        return vault.read_or_make_keys(settings.secret_file)
+
+    return vault.Vault(*read_again(), read_again=read_again)
 
 
 def _bind(settings: Settings) -> socket.socket:

@@ -88,7 +88,10 @@ class Start:
     run_id: str
     attempt: int
     api: str
+    """Of kind `check` and `create` the file, as `auth-sessions/check`."""
     parameters: dict[str, Any]
+    kind: str = "api"
+    """`api`, `check` or `create`."""
     save_trace: bool = True
     save_har: bool = False
     """Record the Attempt's network."""
@@ -102,6 +105,11 @@ class Start:
     job_id: str | None = None
     job_run_id: str | None = None
     auth_session_id: str | None = None
+    auth_state: dict[str, Any] | None = None
+    """What the browser begins with: `cookies`, `origins`, `sessionStorage`."""
+    parent_run_id: str | None = None
+    secrets: tuple[str, ...] = ()
+    """What a trace must not show."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,6 +200,8 @@ class Ended:
     was_cancelled: bool = False
     """The author's task ended by the Worker's `Cancel`."""
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
+    auth_state: dict[str, Any] | None = None
+    """What the browser ended with: always of kind `create`, else where it is not what it began with."""
     timings: dict[str, float] = field(default_factory=dict[str, float])
     """Milliseconds: `prepare` (from `Start` to the author's code), `author`, `encode`."""
 

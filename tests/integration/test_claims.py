@@ -12,9 +12,10 @@ import pytest
 from runwright.adapters import engine
 from runwright.control import attempts, deployments, runs
 from runwright.control.platform import Platform
+from runwright.domain.failures import Failure
 from runwright.domain.ids import WorkerId
 from runwright.domain.projects import Project
-from runwright.domain.runs import AttemptStatus, Failure, Outcome, Run, RunRequest, RunStatus
+from runwright.domain.runs import AttemptStatus, Outcome, Run, RunRequest, RunStatus
 from runwright.errors import Category, Conflict, FailureCode
 from runwright.storage import runs as rows
 
@@ -29,7 +30,7 @@ async def _start(
 ) -> Run:
     request = RunRequest(api="a", parameters={}, maximum_attempts=attempts_)
     return await runs.start(
-        platform, project, request, idempotency_key=key, request_sha256=bytes([attempts_])
+        platform, project, request, idempotency_key=key, request_text=str(attempts_)
     )
 
 

@@ -30,9 +30,9 @@ def test_what_is_sealed_opens_for_its_record_alone() -> None:
 def test_the_key_file_is_private_and_kept(tmp_path: Path) -> None:
     file = tmp_path / "secret.key"
 
-    first = vault.read_or_make_key(file)
+    first = vault.read_or_make_keys(file)
 
-    assert vault.read_or_make_key(file) == first
+    assert vault.read_or_make_keys(file) == first
     assert file.stat().st_mode & 0o777 == 0o600
 
 

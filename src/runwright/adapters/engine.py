@@ -55,6 +55,8 @@ class Entry:
     priority: int = 0
     """Higher goes first, over all queues; equals go in order of arrival."""
     delay: timedelta | None = None
+    key: str | None = None
+    """What must be unique instead of the id: for an entry made while the one before may still be there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,14 +82,16 @@ async def install(connection: Any) -> None:
         await connection.execute("SELECT pg_advisory_unlock($1)", _INSTALL_LOCK)
 
 
-async def enqueue(connection: Any, entry: Entry) -> None:
-    """Add the entry in the connection's transaction, unless one of that id is there already."""
+async def enqueue(connection: Any, *entries: Entry) -> None:
+    """Add the entries in the connection's transaction, save those that are there already."""
+    if not entries:
+        return
     await Queries(AsyncpgDriver(connection)).enqueue(
-        [entry.queue],
-        [entry.id.encode()],
-        [entry.priority],
-        [entry.delay],
-        [entry.id],
+        [entry.queue for entry in entries],
+        [entry.id.encode() for entry in entries],
+        [entry.priority for entry in entries],
+        [entry.delay for entry in entries],
+        [entry.key or entry.id for entry in entries],
         on_conflict="skip",
     )
 
@@ -95,8 +99,9 @@ async def enqueue(connection: Any, entry: Entry) -> None:
 async def without_entry(connection: Any, ids: Sequence[str]) -> list[str]:
     """Return those of the ids that have no waiting or running entry."""
     rows = await connection.fetch(
-        "SELECT wanted.id FROM unnest($1::text[]) AS wanted (id) WHERE NOT EXISTS ("
-        " SELECT FROM pgqueuer WHERE dedupe_key = wanted.id AND status IN ('queued', 'picked'))",
+        "SELECT wanted.id FROM unnest($1::text[]) AS wanted (id)"
+        " LEFT JOIN pgqueuer ON payload = convert_to(wanted.id, 'UTF8')"
+        " AND status IN ('queued', 'picked') WHERE pgqueuer.id IS NULL",
         list(ids),
     )
     return [row["id"] for row in rows]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -19,22 +22,41 @@ _KEY_ID_BYTES = 4
 _NONCE_BYTES = 12
 
 
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What is derived from one secret."""
+
+    id: bytes
+    cipher: AESGCM
+    signing: bytes
+
+
 class Vault:
-    """Seals and opens values with one key.
+    """Seals with one key, and opens with that and the ones before it.
 
     A sealed value is version (1 byte), key id (4), nonce (12), ciphertext and tag.
     """
 
-    def __init__(self, secret: str) -> None:
-        key = hashlib.sha256(b"runwright-vault:" + secret.encode()).digest()
-        self._signing_key = hashlib.sha256(b"runwright-sign:" + key).digest()
-        self._cipher = AESGCM(key)
-        self._key_id = hashlib.sha256(b"runwright-key-id:" + key).digest()[:_KEY_ID_BYTES]
+    def __init__(
+        self, current: str, *older: str, read_again: Callable[[], Sequence[str]] | None = None
+    ) -> None:
+        """Take the secrets; `read_again` gives them as they are when another process has rotated them."""
+        self._keys = [_derive(secret) for secret in (current, *older)]
+        self._read_again = read_again
+
+    @property
+    def key_id(self) -> bytes:
+        """Return the id of the key that seals: what sealed values have at bytes 1 to 5."""
+        return self._keys[0].id
+
+    def rotate(self, secret: str) -> None:
+        """Seal with a new key from now on; the ones before still open."""
+        self._keys.insert(0, _derive(secret))
 
     def seal(self, value: bytes, *, record: str) -> bytes:
         """Seal a value so that it opens only as part of that record."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return _VERSION + self._key_id + nonce + self._cipher.encrypt(nonce, value, record.encode())
+        key, nonce = self._keys[0], os.urandom(_NONCE_BYTES)
+        return _VERSION + key.id + nonce + key.cipher.encrypt(nonce, value, record.encode())
 
     def open(self, sealed: bytes, *, record: str) -> bytes:
         """Return the value that was sealed for that record.
@@ -43,33 +65,75 @@ class Vault:
             ConfigError: it was sealed with another key, for another record, or altered since.
         """
         key_id, rest = sealed[1 : 1 + _KEY_ID_BYTES], sealed[1 + _KEY_ID_BYTES :]
-        if key_id != self._key_id:
+        key = self._key(key_id)
+        if key is None:
             raise ConfigError(
                 "a secret in the database was sealed with another key: "
                 "start with the `RUNWRIGHT_SECRET_KEY` (or key file) that it was sealed with"
             )
         try:
-            return self._cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], record.encode())
+            return key.cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], record.encode())
         except InvalidTag as error:
             raise ConfigError(f"a sealed secret was altered or moved: {record}") from error
 
     def sign(self, text: str) -> str:
         """Return a signature (HMAC-SHA256, URL-safe) that nobody else can make."""
-        made = hmac.digest(self._signing_key, text.encode("utf-8", "surrogatepass"), "sha256")
-        return base64.urlsafe_b64encode(made).decode().rstrip("=")
+        return _signature(self._keys[0], text)
 
     def is_signed(self, text: str, signature: str) -> bool:
         """Return whether the signature is ours for that text."""
-        return hmac.compare_digest(self.sign(text).encode(), signature.encode("utf-8", "replace"))
+        given = signature.encode("utf-8", "replace")
+        found = [hmac.compare_digest(_signature(key, text).encode(), given) for key in self._keys]
+        return any(found)
+
+    def _key(self, key_id: bytes) -> _Key | None:
+        found = next((key for key in self._keys if key.id == key_id), None)
+        if found is None and self._read_again is not None:
+            self._keys = [_derive(secret) for secret in self._read_again()]
+            found = next((key for key in self._keys if key.id == key_id), None)
+        return found
 
 
-def read_or_make_key(file: Path) -> str:
-    """Return the key in the file (mode 0600), making one of 256 random bits the first time."""
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return file.read_text().strip()
+def read_or_make_keys(file: Path) -> list[str]:
+    """Return the secrets in the file (mode 0600), a line each, the one that seals first.
+
+    The first time one is made.
+    """
+    with contextlib.suppress(FileExistsError):
+        _write(file, [new_secret()], os.O_EXCL)
+    return [line.strip() for line in file.read_text().splitlines() if line.strip()]
+
+
+def add_key(file: Path, secret: str) -> None:
+    """Put a secret before those in the file, of which only the last one stays; all or nothing."""
+    known = read_or_make_keys(file)
+    temporary = file.with_name(f"{file.name}.{os.getpid()}")
+    _write(temporary, [secret, known[0]], os.O_TRUNC)
+    temporary.replace(file)
+
+
+def new_secret() -> str:
+    """Return a secret of 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+def _write(file: Path, lines: Sequence[str], how: int) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | how, 0o600)
     with os.fdopen(descriptor, "w") as out:
-        key = secrets.token_urlsafe(32)
-        out.write(key + "\n")
-    return key
+        out.write("".join(f"{line}\n" for line in lines))
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _derive(secret: str) -> _Key:
+    key = hashlib.sha256(b"runwright-vault:" + secret.encode()).digest()
+    return _Key(
+        id=hashlib.sha256(b"runwright-key-id:" + key).digest()[:_KEY_ID_BYTES],
+        cipher=AESGCM(key),
+        signing=hashlib.sha256(b"runwright-sign:" + key).digest(),
+    )
+
+
+def _signature(key: _Key, text: str) -> str:
+    made = hmac.digest(key.signing, text.encode("utf-8", "surrogatepass"), "sha256")
+    return base64.urlsafe_b64encode(made).decode().rstrip("=")

@@ -7,24 +7,27 @@ changes nothing any more.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from runwright.adapters import engine, signals
-from runwright.control import runs
+from runwright.control import auth_sessions, queues, runs
 from runwright.control.platform import Platform
-from runwright.domain import runs as domain
-from runwright.domain.ids import DeploymentId, ProjectId, RunId, WorkerId, WorkspaceId
+from runwright.domain import failures, runs as domain
+from runwright.domain.auth_sessions import AuthState
+from runwright.domain.failures import Failure
+from runwright.domain.ids import DeploymentId, ProjectId, RunId, WorkerId, WorkspaceId, new_run_id
 from runwright.domain.runs import (
     AttemptStatus,
     Canceled,
     Completed,
     Failed,
-    Failure,
     LogLine,
     Outcome,
     Retry,
     RunFile,
+    RunKind,
     RunPlan,
     RunStatus,
 )
@@ -35,9 +38,15 @@ _SWEEP_LIMIT = 10_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """The right to carry out one Attempt, as long as the fence holds."""
+    """The right to carry out one Attempt, as long as the fence holds.
+
+    Of an operation: to carry it out. Of a Run with a session: to see to the session first;
+    `begin` then gives the claim of the Attempt.
+    """
 
     run_id: RunId
+    kind: RunKind
+    parent_id: RunId | None
     workspace_id: WorkspaceId
     project_id: ProjectId
     deployment_id: DeploymentId
@@ -48,6 +57,14 @@ class Claim:
     """Of the project's variables, when this was claimed."""
     earlier: tuple[Failure, ...]
     """Failures of the Attempts before this one, in order."""
+    waited_for: str | None = None
+    """The operation that the Run was parked behind."""
+    auth_state: AuthState | None = None
+    """What its browser begins with."""
+    generation: int = 0
+    """Of the session, where the state is from."""
+    secrets: tuple[str, ...] = ()
+    """What no log line and no failure may show."""
 
 
 async def claim(platform: Platform, run_id: str, worker_id: WorkerId) -> Claim | None:
@@ -61,16 +78,61 @@ async def claim(platform: Platform, run_id: str, worker_id: WorkerId) -> Claim |
         return _claim(platform, first, earlier=())
     async with platform.database.acquire() as connection, database.transaction(connection):
         row = await rows.lock(connection, run_id)
-        if row is None or row.run.status.is_terminal:
+        if row is None:
             return None
-        await rows.lose_attempts(connection, run_id, domain.lost_worker(row.run.attempt))
-        earlier = _failures(await rows.attempts(connection, run_id))
-        ending = _ending_without_attempt(platform, row, earlier)
-        if ending is not None:
-            await rows.finish(connection, run_id, row.fence, ending)
+        lost = failures.lost_worker(row.run.attempt)
+        if row.session is not None:
+            await rows.lose_parts(connection, run_id, lost)
+        if row.run.status.is_terminal:
             return None
-        claimed = await rows.claim_next(connection, run_id, worker_id)
-        return None if claimed is None else _claim(platform, claimed, earlier=earlier)
+        await rows.lose_attempts(connection, run_id, lost)
+        return await _claim_again(platform, connection, row, worker_id)
+
+
+async def begin(platform: Platform, claim: Claim) -> Claim | None:
+    """Begin an Attempt of a claimed Run whose session is good; None when the claim is lost."""
+    number = await rows.begin_attempt(platform.database, claim.run_id, claim.fence)
+    return None if number is None else replace(claim, attempt=number)
+
+
+async def begin_part(
+    platform: Platform, claim: Claim, kind: RunKind, plan: RunPlan
+) -> Claim | None:
+    """Begin a check or create for a claimed Run, with its first Attempt; None when the claim is lost."""
+    part_id = new_run_id()
+    is_held = await rows.begin_part(
+        platform.database,
+        part_id,
+        (claim.run_id, claim.fence),
+        kind,
+        save_trace=plan.save_trace,
+        request_timeout=plan.request_timeout,
+        maximum_attempts=plan.maximum_attempts,
+    )
+    if not is_held:
+        return None
+    return replace(
+        claim,
+        run_id=part_id,
+        parent_id=claim.run_id,
+        kind=kind,
+        fence=1,
+        attempt=1,
+        plan=plan,
+        earlier=(),
+    )
+
+
+async def again(
+    platform: Platform, claim: Claim, worker_id: WorkerId, failure: Failure
+) -> Claim | None:
+    """Begin the next Attempt of a check or create; None when the claim is lost."""
+    row = await rows.claim_next(platform.database, claim.run_id, worker_id)
+    if row is None:
+        return None
+    return replace(
+        claim, fence=row.fence, attempt=row.run.attempt, earlier=(*claim.earlier, failure)
+    )
 
 
 async def end(platform: Platform, claim: Claim, outcome: Outcome) -> timedelta | None:
@@ -143,7 +205,7 @@ async def requeue_lost(platform: Platform) -> list[RunId]:
         lost = await engine.without_entry(connection, list(unfinished))
         for run_id in lost:
             project_id, turn = unfinished[RunId(run_id)]
-            await engine.enqueue(connection, runs.entry(project_id, run_id, turn))
+            await engine.enqueue(connection, queues.entry(project_id, run_id, turn))
         return [RunId(run_id) for run_id in lost]
 
 
@@ -152,18 +214,45 @@ async def limits(platform: Platform) -> dict[ProjectId, int]:
     return await project_rows.limits(platform.database)
 
 
+async def _claim_again(
+    platform: Platform, connection: Any, row: rows.RunRow, worker_id: WorkerId
+) -> Claim | None:
+    run_id = row.run.id
+    earlier = _failures(await rows.attempts(connection, run_id))
+    crashes = earlier
+    if row.session is not None:
+        parts = await rows.parts(connection, run_id)
+        crashes += tuple(part.failure for part in parts if part.failure is not None)
+    ending = _ending_without_attempt(platform, row, earlier, crashes)
+    if ending is not None:
+        await rows.finish(connection, run_id, row.fence, ending)
+        if row.run.kind is RunKind.OPERATION:
+            await auth_sessions.after_operation(connection, row, is_completed=False)
+        return None
+    if row.session is None:
+        claimed = await rows.claim_next(connection, run_id, worker_id)
+    else:
+        claimed = await rows.claim_prepared(connection, run_id, worker_id)
+    if claimed is None:
+        return None
+    claim = _claim(platform, claimed, earlier=earlier)
+    return replace(claim, waited_for=row.waits_for)
+
+
 def _claim(platform: Platform, row: rows.RunRow, *, earlier: tuple[Failure, ...]) -> Claim:
     proxy = None
     if row.sealed_proxy is not None:
         proxy = platform.vault.open(row.sealed_proxy, record=f"run:{row.run.id}").decode()
     return Claim(
         run_id=row.run.id,
+        kind=row.run.kind,
+        parent_id=row.run.parent_id,
         workspace_id=row.run.workspace_id,
         project_id=row.run.project_id,
         deployment_id=row.run.deployment_id,
         fence=row.fence,
         attempt=row.run.attempt,
-        plan=row.plan(proxy=proxy),
+        plan=row.plan(proxy=proxy, session=auth_sessions.open_plan(platform, row)),
         variables_version=row.variables_version,
         earlier=earlier,
     )
@@ -178,17 +267,24 @@ def _failures(attempts: tuple[domain.Attempt, ...]) -> tuple[Failure, ...]:
 
 
 def _ending_without_attempt(
-    platform: Platform, row: rows.RunRow, earlier: tuple[Failure, ...]
+    platform: Platform,
+    row: rows.RunRow,
+    earlier: tuple[Failure, ...],
+    crashes: tuple[Failure, ...],
 ) -> rows.Ending | None:
-    """Return how a Run ends that gets no further Attempt, or None when it gets one."""
+    """Return how a Run ends that gets no further Attempt, or None when it gets one.
+
+    `earlier` are the failures of its own Attempts; `crashes` those of its checks and creates too.
+    """
     if row.is_cancel_requested:
         cancellation = runs.cancelled_by_user()
         return rows.Ending(status=RunStatus.CANCELED, cancellation=cancellation)
-    crashes = sum(failure.details.get("crashed") == "worker" for failure in earlier)
-    if earlier and (
-        len(earlier) >= row.run.maximum_attempts or crashes >= platform.settings.max_crashes
-    ):
-        return rows.Ending(status=RunStatus.FAILED, failure=domain.final_failure(earlier))
+    lost = tuple(failure for failure in crashes if failure.details.get("crashed") == "worker")
+    is_hopeless = len(lost) >= platform.settings.max_crashes
+    if earlier and (len(earlier) >= row.run.maximum_attempts or is_hopeless):
+        return rows.Ending(status=RunStatus.FAILED, failure=failures.final_failure(earlier))
+    if is_hopeless:
+        return rows.Ending(status=RunStatus.FAILED, failure=failures.final_failure(lost))
     return None
 
 

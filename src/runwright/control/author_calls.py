@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from runwright.control import attempts
+from runwright.control import attempts, auth_sessions
 from runwright.control.attempts import Claim
 from runwright.control.platform import Platform
+from runwright.domain.auth_sessions import SessionType
 from runwright.domain.ids import ProjectId, RunId
 from runwright.domain.runs import RunFile
 from runwright.errors import Forbidden, NotFound, Problem, Unauthorized, ValidationError
@@ -65,6 +66,30 @@ async def get_entry(platform: Platform, author: Author, store: str, key: str) ->
 async def put_entry(platform: Platform, author: Author, store: str, key: str, value: Any) -> None:
     """Keep a JSON value under a key of one of the project's stores."""
     await entries.put(platform.database, author.project_id, store, _checked(key), json.dumps(value))
+
+
+async def session_parameters(platform: Platform, author: Author, session_id: str) -> dict[str, Any]:
+    """Return the parameters of the session that the calling Attempt runs with.
+
+    Raises:
+        NotFound: it runs with another or none, or with one whose parameters are not kept.
+    """
+    row = await run_rows.get(platform.database, author.run_id)
+    if row is None or row.run.auth_session_id != session_id:
+        raise NotFound(f"Run `{author.run_id}` has no auth session `{session_id[:64]}`.")
+    operation = (
+        row
+        if row.run.parent_id is None
+        else await run_rows.get(platform.database, row.run.parent_id)
+    )
+    opened = await auth_sessions.open_session(platform, author.project_id, session_id)
+    if opened is None or opened.session.type is not SessionType.CREDENTIALS:
+        kind = "a removed" if opened is None else f"a {opened.session.type.value}"
+        raise NotFound(f"`{session_id}` is {kind} session, whose parameters are not kept.")
+    plan = None if operation is None else auth_sessions.open_plan(platform, operation)
+    if plan is not None and plan.parameters is not None:
+        return plan.parameters
+    return opened.parameters or {}
 
 
 def new_upload(author: Author) -> str:

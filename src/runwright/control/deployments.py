@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from runwright.adapters import bundles, engine, signals
+from runwright.control.auth_sessions import declare
 from runwright.control.platform import Platform
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
 from runwright.domain.projects import (
@@ -114,13 +117,21 @@ async def fail(platform: Platform, deployment_id: UUID, error: str) -> None:
     await rows.fail_deployment(platform.database, deployment_id, error.replace("\0", "�"))
 
 
-async def finish(platform: Platform, deployment: Deployment, manifest: Manifest) -> None:
-    """Make a built Deployment ready and current, in one transaction."""
+async def finish(
+    platform: Platform,
+    deployment: Deployment,
+    manifest: Manifest,
+    auth_sessions: Mapping[str, dict[str, Any]],
+) -> None:
+    """Make a built Deployment ready and current, with the sessions it declares, in one transaction."""
     limit = manifest.settings.max_concurrent_runs or 0
     async with platform.database.acquire() as connection, database.transaction(connection):
         if not await rows.finish_deployment(connection, deployment.id, manifest):
             return
-        await rows.make_current(connection, deployment.project_id, deployment.id, limit)
+        if await rows.make_current(connection, deployment.project_id, deployment.id, limit):
+            current = await rows.get(connection, deployment.project_id)
+            for line in await declare(platform, connection, current, auth_sessions):
+                await rows.report_deployment(connection, deployment.id, line)
         if not manifest.settings.is_api_access_enabled:
             canceled = await run_rows.cancel_pending_of_project(
                 connection, deployment.project_id, _api_access_disabled()

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,10 +14,12 @@ import asyncpg
 import jsonschema_rs
 
 from runwright.adapters import engine, signals
+from runwright.control import auth_sessions, queues
 from runwright.control.platform import Platform
 from runwright.domain import runs as domain
+from runwright.domain.auth_sessions import SessionPlan
 from runwright.domain.ids import ProjectId, RunId, WorkspaceId, new_run_id
-from runwright.domain.projects import Deployment, Manifest, Project
+from runwright.domain.projects import Deployment, Manifest, Project, ProjectSettings
 from runwright.domain.runs import (
     Cancellation,
     LogLine,
@@ -24,15 +27,15 @@ from runwright.domain.runs import (
     RunDetail,
     RunFile,
     RunFilter,
+    RunKind,
     RunPlan,
     RunRequest,
     RunStatus,
 )
 from runwright.errors import CancelReason, Conflict, Forbidden, NotFound, Problem, ValidationError
-from runwright.storage import database, runs as rows
+from runwright.storage import auth_sessions as session_rows, database, runs as rows
 
 _LOOK_SECONDS = 2.0
-_MAX_PRIORITY = 2_000_000_000
 _MAX_SCHEMA_PROBLEMS = 20
 _EVENT_LINES = 500
 
@@ -43,7 +46,7 @@ async def start(
     request: RunRequest,
     *,
     idempotency_key: str | None,
-    request_sha256: bytes,
+    request_text: str,
 ) -> Run:
     """Accept a Run: its row and its queue entry are committed together before this returns.
 
@@ -54,8 +57,8 @@ async def start(
         Conflict: the idempotency key was used with another request within 24 hours.
     """
     deployment, manifest = _deployed(project)
-    plan = _plan(request, manifest)
     run_id = new_run_id()
+    plan = _plan(request, manifest, run_id)
     new = rows.NewRun(
         id=run_id,
         workspace_id=project.workspace_id,
@@ -64,17 +67,19 @@ async def start(
         plan=plan,
         sealed_proxy=_seal_proxy(platform, run_id, plan.proxy),
         idempotency_key=idempotency_key,
-        request_sha256=request_sha256 if idempotency_key else None,
+        # Keyed, because the request may hold a password that others could guess by its hash.
+        request_sha256=platform.vault.sign(request_text).encode() if idempotency_key else None,
+        sealed_session=auth_sessions.seal_plan(platform, run_id, plan.session),
     )
     if idempotency_key is None:
         return await _insert(platform, new)
-    if (earlier := await _earlier(platform, new)) is not None:
+    if (earlier := await _earlier(platform, new, request_text)) is not None:
         return earlier
     try:
         return await _insert(platform, new)
     except asyncpg.UniqueViolationError:
         # The same key at the same moment: the other one won.
-        if (earlier := await _earlier(platform, new)) is None:
+        if (earlier := await _earlier(platform, new, request_text)) is None:
             raise
         return earlier
 
@@ -107,13 +112,23 @@ async def cancel(platform: Platform, project_id: ProjectId, run_id: str) -> Run:
     """Cancel a Run: at once when it waits, through its Worker when it is started.
 
     A Run that has ended stays as it is.
+
+    Raises:
+        Conflict: it is a check or create, which is canceled with what it is a part of.
     """
-    await get(platform, project_id, run_id)
+    row = await _row(platform, project_id, run_id)
+    if row.run.parent_id is not None:
+        raise Conflict(f"This is a part of run `{row.run.parent_id}`: cancel that one.")
     async with platform.database.acquire() as connection, database.transaction(connection):
         if await rows.cancel_pending(connection, run_id, cancelled_by_user()):
+            await _release(connection, row)
             await signals.send(connection, f"run:{run_id}")
         elif await rows.request_cancel(connection, run_id):
             await signals.send(connection, "interrupted")
+            if row.waits_for is not None:
+                # Nobody holds it: let a Worker look, which ends it.
+                again = queues.entry_after_waiting(project_id, run_id, row.turn, row.fence)
+                await engine.enqueue(connection, again)
     return await get(platform, project_id, run_id)
 
 
@@ -137,6 +152,7 @@ async def detail(
         plan=row.plan(proxy=None),
         attempts=await rows.attempts(platform.database, run_id),
         files=await rows.files(platform.database, run_id),
+        parts=await rows.parts(platform.database, run_id),
     )
 
 
@@ -218,32 +234,41 @@ def cancelled_by_user() -> Cancellation:
     )
 
 
-def entry(
-    project_id: ProjectId, run_id: str, turn: int, delay: timedelta | None = None
-) -> engine.Entry:
-    """Return the queue entry of a Run: an earlier turn goes first."""
-    priority = -min(turn, _MAX_PRIORITY)
-    return engine.Entry(queue=queue_name(project_id), id=run_id, priority=priority, delay=delay)
-
-
-def queue_name(project_id: ProjectId) -> str:
-    """Return the name of a project's queue."""
-    return f"run:{project_id}"
-
-
 async def _insert(platform: Platform, new: rows.NewRun) -> Run:
     async with platform.database.acquire() as connection, database.transaction(connection):
         row = await rows.insert(connection, new)
-        await engine.enqueue(connection, entry(new.project_id, new.id, row.turn))
+        await _check_session(connection, new)
+        await engine.enqueue(connection, queues.entry(new.project_id, new.id, row.turn))
     return row.run
 
 
-async def _earlier(platform: Platform, new: rows.NewRun) -> Run | None:
+async def _check_session(connection: Any, new: rows.NewRun) -> None:
+    plan = new.plan.session
+    if plan is None:
+        return
+    if plan.parameters is not None:
+        await auth_sessions.make_runtime(connection, new.project_id, new.id, plan)
+    elif await session_rows.get(connection, new.project_id, plan.id) is None:
+        message = f"names no auth session of this project: {plan.id!r:.150}"
+        raise ValidationError([Problem(path="authSession.id", message=message)])
+
+
+async def _release(connection: Any, row: rows.RunRow) -> None:
+    """Let go what a Run held or waited for that was just canceled before any Worker ended it."""
+    if row.run.kind is RunKind.OPERATION:
+        await auth_sessions.after_operation(connection, row, is_completed=False)
+    elif row.run.auth_session_id == row.run.id:
+        # Its session was for it alone, and so is what makes it.
+        await auth_sessions.cancel_operation(connection, row.run.project_id, row.run.id)
+
+
+async def _earlier(platform: Platform, new: rows.NewRun, request_text: str) -> Run | None:
     assert new.idempotency_key is not None
     found = await rows.find_idempotent(platform.database, new.project_id, new.idempotency_key)
     if found is None:
         return None
-    if found.request_sha256 != new.request_sha256:
+    known = (found.request_sha256 or b"").decode("utf-8", "replace")
+    if not platform.vault.is_signed(request_text, known):
         raise Conflict(
             f"The idempotency key `{new.idempotency_key}` was used with another request: "
             "send the same request again, or use a new key."
@@ -268,13 +293,10 @@ def _deployed(project: Project) -> tuple[Deployment, Manifest]:
     return project.current, project.current.manifest
 
 
-def _plan(request: RunRequest, manifest: Manifest) -> RunPlan:
+def _plan(request: RunRequest, manifest: Manifest, run_id: RunId) -> RunPlan:
     settings = manifest.settings
     if not settings.is_api_access_enabled:
         raise Forbidden("This project takes runs from jobs alone: its API access is disabled.")
-    if settings.has_auth_sessions:
-        message = "is needed by this project, and not available in this version of Runwright"
-        raise ValidationError([Problem(path="authSession", message=message)])
     api = manifest.api(request.api)
     if api is None:
         known = ", ".join(f"`{each.name}`" for each in manifest.apis[:10])
@@ -298,6 +320,31 @@ def _plan(request: RunRequest, manifest: Manifest) -> RunPlan:
         or settings.default_request_timeout
         or domain.DEFAULT_REQUEST_TIMEOUT,
         maximum_attempts=request.maximum_attempts or settings.default_maximum_attempts or 1,
+        session=_session_plan(request.session, settings, run_id),
+    )
+
+
+def _session_plan(
+    asked: SessionPlan | None, settings: ProjectSettings, run_id: RunId
+) -> SessionPlan | None:
+    if not settings.has_auth_sessions:
+        if asked is not None:
+            message = "is given, and this project has no auth sessions: leave it out"
+            raise ValidationError([Problem(path="authSession", message=message)])
+        return None
+    if asked is None:
+        message = "is missing: every run of this project needs an auth session"
+        raise ValidationError([Problem(path="authSession", message=message)])
+    if asked.parameters is not None and not settings.can_create_sessions:
+        message = "is given, and this project has no `auth-sessions/create.py` to sign in with it"
+        raise ValidationError([Problem(path="authSession.runtimeInput", message=message)])
+    every = asked.check_every
+    return replace(
+        asked,
+        # Without a name a session is this Run's alone, and has its id.
+        id=asked.id or run_id,
+        check_every=timedelta(seconds=settings.session_check_every) if every is None else every,
+        save_trace=settings.save_session_traces if asked.save_trace is None else asked.save_trace,
     )
 
 

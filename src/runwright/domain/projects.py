@@ -80,6 +80,16 @@ class ProjectSettings:
     browser: BrowserKind = BrowserKind.SHELL
     isolation: Isolation = Isolation.MODULE
     has_auth_sessions: bool = False
+    can_create_sessions: bool = False
+    """Whether there is an `auth-sessions/create.py`."""
+    save_session_traces: bool = False
+    """Of checks and creates, which show passwords."""
+    session_check_every: float = 0.0
+    """Seconds: a check that passed less than this ago is not repeated."""
+    session_start_url: str | None = None
+    """Where a person signs in, who records a session."""
+    session_finish_url: str | None = None
+    """Where the person is once signed in."""
     default_proxy: str | None = None
     default_maximum_attempts: int | None = None
     default_request_timeout: timedelta | None = None

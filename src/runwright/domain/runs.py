@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from runwright.domain.auth_sessions import AuthState, SessionPlan
+from runwright.domain.failures import Failure, final_failure
 from runwright.domain.ids import DeploymentId, ProjectId, RunId, WorkspaceId
-from runwright.errors import CancelReason, Category, FailureCode
+from runwright.errors import CancelReason
 
 
 class RunStatus(StrEnum):
@@ -26,6 +28,19 @@ class RunStatus(StrEnum):
         return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED)
 
 
+class RunKind(StrEnum):
+    """What a Run carries out."""
+
+    API = "api"
+    """An Api, as a caller asked for: the only kind that lists show."""
+    OPERATION = "operation"
+    """The making, mending or checking of an AuthSession: a sequence of the two below."""
+    CHECK = "check"
+    """The author's `auth-sessions/check`, for the Run that is its parent."""
+    CREATE = "create"
+    """The author's `auth-sessions/create`, for the operation that is its parent."""
+
+
 class AttemptStatus(StrEnum):
     """`started → completed | failed | canceled`."""
 
@@ -33,17 +48,6 @@ class AttemptStatus(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELED = "canceled"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Failure:
-    """What went wrong, as a value."""
-
-    code: FailureCode
-    category: Category
-    message: str
-    retryable: bool
-    details: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +65,8 @@ class RunRequest:
     """Of one Attempt; None: the project's default, else 600 s."""
     maximum_attempts: int | None = None
     """Tries in all; None: the project's default, else 1."""
+    session: SessionPlan | None = None
+    """The AuthSession it runs with; without an id, one for this Run alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +80,7 @@ class RunPlan:
     save_har: bool
     request_timeout: timedelta
     maximum_attempts: int
+    session: SessionPlan | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +109,12 @@ class Run:
     workspace_id: WorkspaceId
     project_id: ProjectId
     deployment_id: DeploymentId
+    kind: RunKind
+    parent_id: RunId | None
+    """Whose part a check or create is."""
+    auth_session_id: str | None
     api: str
+    """The Api, or for the other kinds `auth-sessions/` and what is done."""
     status: RunStatus
     attempt: int
     """Attempts begun so far."""
@@ -170,6 +182,8 @@ class RunDetail:
     plan: RunPlan
     attempts: tuple[Attempt, ...]
     files: tuple[RunFile, ...]
+    parts: tuple[Run, ...]
+    """Its checks and creates, in order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,6 +211,8 @@ class Outcome:
     author_started_at: datetime | None = None
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
     """Labels that the author's code gave the Run, kept whatever the outcome."""
+    auth_state: AuthState | None = None
+    """The state that the browser ended with, where it is new."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -254,39 +270,3 @@ def after(
     if outcome.failure.retryable and len(failures) < maximum_attempts:
         return Retry(failure=outcome.failure, delay=retry_delay)
     return Failed(failure=final_failure(failures))
-
-
-def final_failure(failures: tuple[Failure, ...]) -> Failure:
-    """Sum up the failures of all Attempts of a Run in one.
-
-    One Attempt: its own. Several: the last one's with `details.attempts`, under its own code if
-    all share it, otherwise under `all-attempts-failed`.
-    """
-    last = failures[-1]
-    if len(failures) == 1:
-        return last
-    attempts = [
-        {"attempt": number, "code": failure.code.value, "message": failure.message}
-        for number, failure in enumerate(failures, start=1)
-    ]
-    is_same = all(failure.code is last.code for failure in failures)
-    return Failure(
-        code=last.code if is_same else FailureCode.ALL_ATTEMPTS_FAILED,
-        category=last.category if is_same else Category.EXECUTION,
-        message=last.message
-        if is_same
-        else f"All {len(failures)} attempts failed, not all for the same reason; the last: {last.message}",
-        retryable=False,
-        details={**last.details, "attempts": attempts},
-    )
-
-
-def lost_worker(number: int) -> Failure:
-    """Return the failure of an Attempt whose Worker died in the middle of it."""
-    return Failure(
-        code=FailureCode.PROCESS_CRASHED,
-        category=Category.EXECUTION,
-        message=f"The worker process died while it carried out attempt {number}.",
-        retryable=True,
-        details={"crashed": "worker"},
-    )

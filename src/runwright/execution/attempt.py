@@ -7,10 +7,11 @@ the whole tree of processes is killed, whatever it is doing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ from runwright.config import Settings
 from runwright.control import attempts
 from runwright.control.attempts import Claim
 from runwright.control.platform import Platform
+from runwright.domain.failures import Failure
 from runwright.domain.runs import (
     ExtendedPayload,
-    Failure,
     Outcome,
     RunFile,
 )
@@ -31,6 +32,7 @@ from runwright.errors import Category, FailureCode
 from runwright.execution.author_environment import AuthorEnvironment
 from runwright.execution.log_writer import LogWriter
 from runwright.execution.runner_process import Exited, RawLine, RunnerProcess
+from runwright.redaction import Redactor
 
 log = telemetry.logger(__name__)
 
@@ -53,12 +55,21 @@ class Hold:
     claim: Claim
     interruption: Interruption | None = None
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
+    parts: list[Hold] = field(default_factory=list["Hold"])
+    """The check or create that is carried out for it just now."""
 
     def interrupt(self, interruption: Interruption) -> None:
         """Stop the Attempt; the first reason stays."""
         if self.interruption is None:
             self.interruption = interruption
             self.interrupted.set()
+            for part in self.parts:
+                part.interrupt(interruption)
+
+    async def pause(self, delay: timedelta) -> None:
+        """Wait, but no longer than to an interruption."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.interrupted.wait(), delay.total_seconds())
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -84,7 +95,8 @@ class Attempt:
         self._claim = hold.claim
         self._environment = environment
         self._course = Course()
-        self._log = LogWriter(platform, hold.claim)
+        self._redactor = Redactor(hold.claim.secrets)
+        self._log = LogWriter(platform, hold.claim, self._redactor)
 
     async def carry_out(self, runner: RunnerProcess) -> Outcome:
         """Run the author's code and return how it went; an interrupted one too."""
@@ -105,6 +117,7 @@ class Attempt:
         return protocol.Start(
             run_id=claim.run_id,
             attempt=claim.attempt,
+            kind=claim.kind.value,
             api=claim.plan.api,
             parameters=claim.plan.parameters,
             save_trace=claim.plan.save_trace,
@@ -112,6 +125,10 @@ class Attempt:
             environment=await self._environment.of_attempt(claim),
             token=self._environment.token(claim),
             proxy=None if claim.plan.proxy is None else _proxy(claim.plan.proxy),
+            auth_session_id=None if claim.plan.session is None else claim.plan.session.id,
+            auth_state=claim.auth_state,
+            parent_run_id=claim.parent_id,
+            secrets=claim.secrets,
         )
 
     async def recover(self, runner: RunnerProcess) -> bool:
@@ -206,7 +223,7 @@ class Attempt:
         if self._course.stop_reason == "timeout":
             return self._failed(self._timed_out())
         if ended.failure is not None:
-            return self._failed(_failure(ended.failure))
+            return self._failed(_failure(ended.failure, self._redactor))
         if ended.result is None:
             asked = self._course.stop_reason is not None
             return self._failed(_interrupted() if asked else _ended_itself())
@@ -221,6 +238,7 @@ class Attempt:
             extended_payloads=payloads,
             author_started_at=self._course.author_started_at,
             attributes=self._course.attributes,
+            auth_state=ended.auth_state,
         )
 
     def _crashed(self, exited: Exited) -> Outcome:
@@ -342,13 +360,13 @@ def _proxy(url: str) -> protocol.Proxy:
     )
 
 
-def _failure(failed: protocol.Failed) -> Failure:
+def _failure(failed: protocol.Failed, redactor: Redactor) -> Failure:
     return Failure(
         code=FailureCode(failed.code),
         category=Category(failed.category),
-        message=failed.message,
+        message=redactor.text(failed.message),
         retryable=failed.retryable,
-        details=failed.details,
+        details=redactor.value(failed.details),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from runwright import config, telemetry
@@ -35,7 +36,7 @@ class DeployFlow:
         if deployment is None:
             return None
         try:
-            manifest = await self._build(deployment)
+            manifest, declared = await self._build(deployment)
         except AuthorError as error:
             await deployments.fail(self._platform, deployment_id, error.message)
         except (RunwrightError, RunnerFailure) as error:
@@ -51,10 +52,12 @@ class DeployFlow:
             reason = f"The platform failed: {type(error).__name__}: {error}"
             await deployments.fail(self._platform, deployment_id, reason)
         else:
-            await deployments.finish(self._platform, deployment, manifest)
+            await deployments.finish(self._platform, deployment, manifest, declared)
         return None
 
-    async def _build(self, deployment: Deployment) -> Manifest:
+    async def _build(self, deployment: Deployment) -> tuple[Manifest, dict[str, dict[str, Any]]]:
+        """Return the manifest, and the parameters of the sessions that the project declares."""
+
         async def report(line: str) -> None:
             await deployments.report(self._platform, deployment.id, line)
 
@@ -87,4 +90,4 @@ class DeployFlow:
         await report("Starting a warm runner")
         ready = await installed.from_manifest(self._platform, deployment, manifest)
         await self._pool.wait_warm(ready)
-        return manifest
+        return manifest, found.auth_sessions

@@ -97,6 +97,7 @@ class Launcher:
                 max_attempts=self._settings.runner_max_attempts,
                 is_isolated=settings.isolation is Isolation.PROCESS,
                 environment=variables,
+                trace_ahead=not settings.has_auth_sessions,
                 apis=deployment.apis,
             )
         )

@@ -10,6 +10,7 @@ from runwright.control import attempts
 from runwright.control.attempts import Claim
 from runwright.control.platform import Platform
 from runwright.domain.runs import LogLine
+from runwright.redaction import Redactor
 from runwright.storage import database
 
 log = telemetry.logger(__name__)
@@ -22,9 +23,10 @@ _LINE_OVERHEAD_BYTES = 64
 class LogWriter:
     """Takes lines as they come and keeps up to `max_log_bytes` of them, then a marker."""
 
-    def __init__(self, platform: Platform, claim: Claim) -> None:
+    def __init__(self, platform: Platform, claim: Claim, redactor: Redactor) -> None:
         self._platform = platform
         self._claim = claim
+        self._redactor = redactor
         self._lines: list[LogLine] = []
         self._bytes_left = platform.settings.max_log_bytes
         self._flushing: asyncio.Task[None] | None = None
@@ -36,7 +38,7 @@ class LogWriter:
             return
         if len(text) > _MAX_LINE_LENGTH:
             text = text[:_MAX_LINE_LENGTH] + f"… ({len(text) - _MAX_LINE_LENGTH} characters cut)"
-        clean = text.replace("\0", "�").encode("utf-8", "replace").decode()
+        clean = self._redactor.text(text).replace("\0", "�").encode("utf-8", "replace").decode()
         self._bytes_left -= len(clean) + _LINE_OVERHEAD_BYTES
         self._append(at, stream, level, clean)
         if self._bytes_left <= 0:
@@ -45,7 +47,7 @@ class LogWriter:
 
     def add_own(self, text: str) -> None:
         """Add a line of the platform's own, which no bound cuts."""
-        self._append(datetime.now(UTC), "platform", "warning", text)
+        self._append(datetime.now(UTC), "platform", "warning", self._redactor.text(text))
 
     async def flush(self) -> None:
         """Write what is there; lines that cannot be written stay for the next time."""

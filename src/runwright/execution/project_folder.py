@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from runwright.domain.auth_sessions import is_session_id
 from runwright.domain.projects import BrowserKind, Isolation, ProjectSettings, Requirements
 from runwright.errors import AuthorError
 
@@ -17,6 +18,8 @@ _OURS = ("intuned-runtime", "runwright")
 """Served by the platform itself, so never installed."""
 _SNAKE = re.compile(r"(?<!^)(?=[A-Z])")
 _REQUIREMENT_NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+_CREATE, _CHECK = "auth-sessions/create.py", "auth-sessions/check.py"
+_DECLARED = "intuned-resources/auth-sessions"
 _MAX_SAMPLES = 500
 _MAX_SAMPLE_BYTES = 64 * 1024
 _WIDTHS = (200, 3840)
@@ -31,6 +34,8 @@ class ProjectFolder:
     requirements: Requirements
     samples: dict[str, dict[str, Any]]
     """Sample parameters by Api and case."""
+    auth_sessions: dict[str, dict[str, Any]]
+    """Parameters of the sessions that it declares, by id; secret."""
 
 
 def read(root: Path) -> ProjectFolder:
@@ -50,11 +55,45 @@ def read(root: Path) -> ProjectFolder:
         settings = _settings(table, kind="native", source="pyproject.toml [tool.runwright]")
     if not (root / "api").is_dir():
         raise AuthorError("The project has no folder `api`: each file in it becomes one API.")
+    settings = replace(settings, can_create_sessions=(root / _CREATE).is_file())
+    if settings.has_auth_sessions and not (root / _CHECK).is_file():
+        raise AuthorError(
+            f"Auth sessions are enabled and there is no `{_CHECK}`: write an "
+            "`async def check(page)` that returns whether the browser is signed in."
+        )
+    declared = _auth_sessions(root)
+    if declared and not (settings.has_auth_sessions and settings.can_create_sessions):
+        raise AuthorError(
+            f"`{_DECLARED}` declares auth sessions: enable them in the settings and write `{_CREATE}`."
+        )
     return ProjectFolder(
         settings=settings,
         requirements=_requirements(root, pyproject),
         samples=_samples(root),
+        auth_sessions=declared,
     )
+
+
+def _auth_sessions(root: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for file in sorted((root / _DECLARED).rglob("*.auth-session.json*")):
+        session_id, _, ending = file.name.partition(".auth-session.")
+        if ending not in ("json", "jsonc"):
+            continue
+        if not is_session_id(session_id):
+            raise AuthorError(
+                f"`{file.relative_to(root)}`: an id has 1 to 128 letters, digits, `-` or `_`."
+            )
+        parameters = _jsonc(file).get("parameters", {})
+        if session_id in found or not isinstance(parameters, dict):
+            reason = (
+                "declares a session twice"
+                if session_id in found
+                else "`parameters` must be an object"
+            )
+            raise AuthorError(f"`{file.relative_to(root)}`: {reason}.")
+        found[session_id] = parameters
+    return found
 
 
 def _toml(file: Path) -> dict[str, Any]:
@@ -116,6 +155,10 @@ def _settings(body: dict[str, Any], *, kind: str, source: str) -> ProjectSetting
         browser=BrowserKind.CHROMIUM if headful else browser,
         isolation=reader.choice("isolation", Isolation, Isolation.MODULE),
         has_auth_sessions=reader.boolean("auth_sessions.enabled", default=False),
+        save_session_traces=reader.boolean("auth_sessions.save_traces", default=False),
+        session_check_every=float(reader.whole("auth_sessions.check_every", low=0) or 0),
+        session_start_url=reader.text("auth_sessions.start_url"),
+        session_finish_url=reader.text("auth_sessions.finish_url"),
         default_proxy=reader.text("defaults.proxy"),
         default_maximum_attempts=reader.whole("defaults.retry.maximum_attempts", low=1),
         default_request_timeout=None if timeout is None else timedelta(seconds=timeout),

@@ -1,56 +1,39 @@
-"""Carries out a Run that the queue says to look at: claim, one Attempt, what follows."""
+"""Carries out a Run that the queue says to look at: claim, session, one Attempt, what follows."""
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
-from typing import TypeVar
 
 from runwright import telemetry
-from runwright.control import attempts, runs
+from runwright.control import attempts, runs, session_work
 from runwright.control.attempts import Claim
 from runwright.control.platform import Platform
-from runwright.domain.ids import DeploymentId, WorkerId
-from runwright.domain.runs import Failure, Outcome
-from runwright.errors import Category, FailureCode, RunwrightError
-from runwright.execution import installed
-from runwright.execution.attempt import Attempt, Hold, Interruption
-from runwright.execution.author_environment import AuthorEnvironment
-from runwright.execution.installed import Installed
-from runwright.execution.pool import Pool, RunnerFailure
-from runwright.storage import database
+from runwright.domain.ids import WorkerId
+from runwright.domain.runs import Outcome, RunKind
+from runwright.errors import TooLarge
+from runwright.execution.attempt import Hold, Interruption
+from runwright.execution.auth_flow import AuthFlow, Parked, Refused
+from runwright.execution.carrier import Carrier, patiently
+from runwright.execution.session_steps import Interrupted, SessionSteps
 
 log = telemetry.logger(__name__)
-
-_Value = TypeVar("_Value")
-_PATIENCE_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0)
-_INSTALLED_KEPT = 200
 
 
 class RunFlow:
     """The flow of every Run on one Worker, and the Attempts it holds now."""
 
-    def __init__(
-        self,
-        platform: Platform,
-        worker_id: WorkerId,
-        pool: Pool,
-        environment: AuthorEnvironment,
-    ) -> None:
+    def __init__(self, platform: Platform, worker_id: WorkerId, carrier: Carrier) -> None:
         self._platform = platform
         self._worker_id = worker_id
-        self._pool = pool
-        self._environment = environment
-        self._installed: dict[DeploymentId, Installed] = {}
+        self._carrier = carrier
+        self._sessions = AuthFlow(platform, SessionSteps(platform, worker_id, carrier))
         self.held: dict[str, Hold] = {}
         """By run id: what this Worker carries out now."""
         self.is_draining = False
 
     async def look(self, run_id: str) -> timedelta | None:
-        """Carry out the next Attempt of the Run, if it has one; return when to look again."""
+        """Carry out the next Attempt of the Run, or its operation; return when to look again."""
         if self.is_draining:
             return timedelta(0)
         claim = await attempts.claim(self._platform, run_id, self._worker_id)
@@ -59,8 +42,7 @@ class RunFlow:
         hold = Hold(claim=claim)
         self.held[run_id] = hold
         try:
-            outcome = await self._attempt(hold)
-            return await self._conclude(hold, outcome)
+            return await self._carry_out(hold)
         finally:
             if self.held.get(run_id) is hold:
                 del self.held[run_id]
@@ -81,76 +63,63 @@ class RunFlow:
         for hold in self.held.values():
             hold.interrupt(Interruption.DRAINING)
 
-    async def install(self, deployment_id: DeploymentId) -> Installed:
-        """Return the Deployment as it lies on this machine, fetching it the first time."""
-        known = self._installed.get(deployment_id)
-        if known is None:
-            known = await installed.install(self._platform, deployment_id)
-            while len(self._installed) >= _INSTALLED_KEPT:
-                self._installed.pop(next(iter(self._installed)))
-            self._installed[deployment_id] = known
-        return known
-
-    @property
-    def folders(self) -> list[Path]:
-        """Return the folders that Runs on this Worker may still be started from."""
-        return [path for each in self._installed.values() for path in (each.root, each.python)]
-
-    async def _attempt(self, hold: Hold) -> Outcome:
-        claim = hold.claim
-        attempt = Attempt(self._platform, hold, self._environment)
+    async def _carry_out(self, hold: Hold) -> timedelta | None:
         try:
-            deployment = await self.install(claim.deployment_id)
-            leasing = self._pool.lease(deployment, attempt.recover)
-            async with leasing as runner:
-                return await attempt.carry_out(runner)
-        except (RunnerFailure, RunwrightError) as error:
-            return Outcome(failure=_no_runner(str(error)))
-        except Exception as error:
-            if database.is_connection_lost(error):
-                raise
-            log.exception(
-                "attempt failed in the platform", event_name="attempt_failed", run_id=claim.run_id
-            )
-            return Outcome(failure=_no_runner(f"{type(error).__name__}: {error}"))
+            if hold.claim.kind is RunKind.OPERATION:
+                await self._sessions.operate(hold)
+                return None
+            if hold.claim.plan.session is None:
+                outcome = await self._carrier.carry_out(hold)
+            else:
+                outcome = await self._signed_in(hold)
+        except Interrupted:
+            outcome = Outcome()
+        return None if outcome is None else await self._conclude(hold, outcome)
+
+    async def _signed_in(self, hold: Hold) -> Outcome | None:
+        """Carry out a Run once its session is good; None when it is no longer this Worker's."""
+        prepared = await self._sessions.prepare(hold)
+        if isinstance(prepared, Parked):
+            return None
+        if isinstance(prepared, Refused):
+            return Outcome(cancellation=prepared.cancellation)
+        begun = await attempts.begin(self._platform, prepared.claim)
+        if begun is None:
+            return None
+        hold.claim = begun
+        return await self._carrier.carry_out(hold)
 
     async def _conclude(self, hold: Hold, outcome: Outcome) -> timedelta | None:
         claim = hold.claim
-        is_unfinished = outcome.result is None
+        is_unfinished = outcome.result is None and outcome.cancellation is None
         if hold.interruption is Interruption.LOST:
             return None
         if hold.interruption is Interruption.DRAINING and is_unfinished:
-            is_ours = await _patiently(lambda: attempts.give_back(self._platform, claim))
+            is_ours = await patiently(lambda: attempts.give_back(self._platform, claim))
             return timedelta(0) if is_ours else None
         if hold.interruption is Interruption.CANCELED and is_unfinished:
             outcome = dataclasses.replace(
                 outcome, failure=None, cancellation=runs.cancelled_by_user()
             )
-        again = await _patiently(lambda: attempts.end(self._platform, claim, outcome))
+        await self._save_state(claim, outcome)
+        again = await patiently(lambda: attempts.end(self._platform, claim, outcome))
         _log_end(claim, outcome, again)
         return again
 
-
-async def _patiently(write: Callable[[], Awaitable[_Value]]) -> _Value:
-    """Write what must not be lost, however long the database is away; the fence makes that safe."""
-    tries = 0
-    while True:
+    async def _save_state(self, claim: Claim, outcome: Outcome) -> None:
+        """Keep what the browser ended with, before anyone hears that the Run has ended."""
+        state = outcome.auth_state
+        if state is None or outcome.result is None or not self._platform.settings.save_auth_state:
+            return
         try:
-            return await write()
-        except Exception as error:
-            if not database.is_connection_lost(error):
-                raise
-            await asyncio.sleep(_PATIENCE_SECONDS[min(tries, len(_PATIENCE_SECONDS) - 1)])
-            tries += 1
-
-
-def _no_runner(reason: str) -> Failure:
-    return Failure(
-        code=FailureCode.INTERNAL_SERVER_ERROR,
-        category=Category.INFRASTRUCTURE,
-        message=f"No runner could be made ready for this attempt: {reason}",
-        retryable=True,
-    )
+            await patiently(lambda: session_work.save(self._platform, claim, state))
+        except TooLarge as error:
+            log.warning(
+                "auth state not saved",
+                event_name="auth_state_too_large",
+                run_id=claim.run_id,
+                error=error.message,
+            )
 
 
 def _log_end(claim: Claim, outcome: Outcome, again: timedelta | None) -> None:

@@ -30,7 +30,7 @@ log = telemetry.logger(__name__)
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LIBC: ctypes.CDLL | None = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-_AUTHOR_SIDE = ("__init__.py", "protocol.py", "sdk", "runner", "compat")
+_AUTHOR_SIDE = ("__init__.py", "protocol.py", "redaction.py", "sdk", "runner", "compat")
 _KILL_ROUNDS = 50
 _KILL_PAUSE_SECONDS = 0.02
 _EVENTS_KEPT = 10_000

@@ -15,11 +15,12 @@ import psutil
 from runwright import telemetry
 from runwright.adapters import engine, signals
 from runwright.config import Settings
-from runwright.control import attempts, deployments, runs
+from runwright.control import attempts, deployments, queues
 from runwright.control.platform import Platform
 from runwright.domain.ids import WorkerId
 from runwright.execution import launcher, runner_process, tidy
 from runwright.execution.author_environment import AuthorEnvironment
+from runwright.execution.carrier import Carrier
 from runwright.execution.deploy_flow import DeployFlow
 from runwright.execution.installed import Installed
 from runwright.execution.launcher import Launcher
@@ -51,7 +52,8 @@ class Worker:
         self._platform = platform
         self.slots = slots(platform.settings)
         self._pool = Pool(capacity=self.slots + _SPARE_RUNNERS, launch=starter.launch)
-        self._runs = RunFlow(platform, self.id, self._pool, environment)
+        self._carrier = Carrier(platform, self._pool, environment)
+        self._runs = RunFlow(platform, self.id, self._carrier)
         self._deploys = DeployFlow(platform, self._pool, starter)
         self._consumer = engine.Consumer(
             platform.database,
@@ -94,7 +96,7 @@ class Worker:
     async def _queues(self) -> list[engine.Queue]:
         limits = await attempts.limits(self._platform)
         found = [
-            engine.Queue(name=runs.queue_name(project_id), limit=limit, handler=self._runs.look)
+            engine.Queue(name=queues.queue_name(project_id), limit=limit, handler=self._runs.look)
             for project_id, limit in limits.items()
         ]
         deploy = engine.Queue(name=deployments.QUEUE, limit=0, handler=self._deploys.look)
@@ -115,7 +117,7 @@ class Worker:
             self._pool.cool(gone)
         for deployment in current:
             if deployment.id not in self._pool.warm_deployments:
-                self._pool.warm(await self._runs.install(deployment.id))
+                self._pool.warm(await self._carrier.install(deployment.id))
 
     async def _sweep(self) -> None:
         lost_runs = await attempts.requeue_lost(self._platform)
@@ -134,7 +136,7 @@ class Worker:
         await asyncio.to_thread(
             tidy.sweep,
             settings.data_dir,
-            kept=self._runs.folders,
+            kept=self._carrier.folders,
             unused_for=settings.unused_retention,
             now=time.time(),
         )

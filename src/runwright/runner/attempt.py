@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import time
 import uuid
@@ -11,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Error as PlaywrightError, Route
+from playwright.async_api import BrowserContext, Error as PlaywrightError, Route
 
-from runwright import protocol
-from runwright.runner import hook, loader, results, schema
+from runwright import protocol, redaction
+from runwright.redaction import Redactor
+from runwright.runner import auth_state, hook, loader, results, schema, traces
 from runwright.runner.browser import Chromium, Opened, start_tracing
 from runwright.runner.loader import EntryError, Project
 from runwright.sdk import context as sdk_context
@@ -22,6 +24,7 @@ from runwright.sdk.context import AttemptContext, NonRetryableError, RunInfo
 from runwright.sdk.deferred import is_deferred
 
 _DOWNLOAD_SECONDS = 60
+_STATE_SECONDS = 20
 _MAX_ATTRIBUTE_LENGTH = 1000
 
 Send = Callable[[protocol.Message], None]
@@ -33,6 +36,10 @@ class _Quit(Exception):
     def __init__(self, cause: BaseException) -> None:
         super().__init__(str(cause))
         self.cause = cause
+
+
+class _Unrestorable(Exception):
+    """The browser does not take the session's state."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +62,8 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
             job_id=start.job_id,
             job_run_id=start.job_run_id,
             auth_session_id=start.auth_session_id,
+            parent_run_id=start.parent_run_id,
+            auth_session=None if start.auth_session_id is None else {"id": start.auth_session_id},
             proxy=None if start.proxy is None else start.proxy.server,
         ),
         extend_timeout=lambda: stage.send(protocol.ExtendTimeout()),
@@ -62,8 +71,8 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
         files_directory=stage.setup.files_directory,
     )
     try:
-        function = stage.project.entry(start.api)
-        parameters = schema.convert(function, start.parameters)
+        function = stage.project.entry(start.api, start.kind)
+        parameters = None if start.kind == "check" else schema.convert(function, start.parameters)
     except EntryError as error:
         stage.send(protocol.Started(at=time.time()))
         return protocol.Ended(failure=_entry_failure(str(error)))
@@ -78,20 +87,23 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
     over = time.perf_counter()
     stage.flush_output()
     await _hand_over_downloads(stage, opened)
-    return protocol.Ended(
-        result=ended.result,
+    if ended.result is not None:
+        ended = await _with_state(start, call, ended)
+    return dataclasses.replace(
+        ended,
         extended_payloads=tuple(context.payloads) if ended.result is not None else (),
-        failure=ended.failure,
-        was_cancelled=ended.was_cancelled,
         attributes=dict(context.attributes),
         timings={"prepare": (begun - received) * 1000, "author": (over - begun) * 1000},
     )
 
 
-async def hand_over_recordings(stage: Stage, start: protocol.Start, opened: Opened) -> None:
+async def hand_over_recordings(
+    stage: Stage, start: protocol.Start, opened: Opened, ended: protocol.Ended
+) -> None:
     """Report the trace and the recorded network, as far as they were wanted; then end the hook's part."""
     if opened.is_tracing and start.save_trace:
-        await _save_trace(stage, opened)
+        secrets = (*start.secrets, *redaction.secrets_of_state(ended.auth_state))
+        await _save_trace(stage, opened, secrets)
     await hook.clean_up(opened, stage.send)
     if opened.har is not None:
         # The recording is written when the context is closed.
@@ -100,10 +112,12 @@ async def hand_over_recordings(stage: Stage, start: protocol.Start, opened: Open
             stage.send(protocol.File(kind="har", name="network.har.zip", path=opened.har))
 
 
-async def _save_trace(stage: Stage, opened: Opened) -> None:
+async def _save_trace(stage: Stage, opened: Opened, secrets: tuple[str, ...]) -> None:
     path = Path(stage.setup.files_directory) / f"{uuid.uuid4().hex}.zip"
     try:
         await opened.context.tracing.stop(path=str(path))
+        if secrets:
+            await asyncio.to_thread(traces.redact, path, Redactor(secrets))
     except Exception as error:  # noqa: BLE001 - the browser may be gone; the Run has its outcome
         text = f"the trace could not be saved: {type(error).__name__}: {error}"
         stage.send(protocol.Log(at=time.time(), stream="platform", level="warning", text=text))
@@ -119,16 +133,24 @@ class _Call:
         self._start = start
         self._opened = opened
         self._preparing: asyncio.Task[None] | None = None
+        self.visited = auth_state.Visited()
 
     async def author(self, function: Callable[..., Any], parameters: Any) -> Any:
         try:
             if is_deferred(function):
                 return await function(parameters, ensure_browser=self._ensure_browser)
             await self._prepare()
+            if self._start.kind == "check":
+                return await function(self._opened.page)
             return await function(self._opened.page, parameters)
         except (SystemExit, KeyboardInterrupt) as error:
             # asyncio lets these two end the whole loop.
             raise _Quit(error) from None
+
+    @property
+    def context(self) -> BrowserContext:
+        """Return the context that the author's code has used."""
+        return self._opened.context
 
     async def _ensure_browser(self) -> tuple[Any, Any]:
         if self._preparing is None:
@@ -137,24 +159,66 @@ class _Call:
         return self._opened.context, self._opened.page
 
     async def _prepare(self) -> None:
-        """Let the hook, if there is one, replace context and page; then trace what is used."""
+        """Let the hook, if there is one, replace context and page; sign in; then trace what is used."""
         stage, start, opened = self._stage, self._start, self._opened
         if hook.exists(stage.project):
             await hook.call(stage.project, opened, start, await stage.chromium.cdp_url())
-            if start.save_trace and not opened.is_tracing:
-                await start_tracing(opened.context)
-                opened.is_tracing = True
+        if start.auth_state is not None:
+            await self._sign_in(start.auth_state)
+        if start.save_trace and not opened.is_tracing:
+            await start_tracing(opened.context)
+            opened.is_tracing = True
+        if start.kind != "api":
+            self.visited.watch(opened.context)
         if start.replay_har is not None:
             # Asked last to first: the recording, then what tells of what it has not.
             await opened.context.route("**/*", self._refuse)
             await opened.context.route_from_har(start.replay_har, not_found="fallback")
 
-    async def _refuse(self, route: Route) -> None:
-        text = f"not in the recording: {route.request.method} {route.request.url}"
+    async def _sign_in(self, state: auth_state.AuthState) -> None:
+        opened = self._opened
+        try:
+            await auth_state.restore(opened.context, opened.page, state, self.warn)
+        except PlaywrightError as error:
+            raise _Unrestorable(str(error)) from error
+
+    def warn(self, text: str) -> None:
+        """Tell something in the Attempt's log."""
         self._stage.send(
             protocol.Log(at=time.time(), stream="platform", level="warning", text=text)
         )
+
+    async def _refuse(self, route: Route) -> None:
+        self.warn(f"not in the recording: {route.request.method} {route.request.url}")
         await route.abort()
+
+
+async def _with_state(start: protocol.Start, call: _Call, ended: protocol.Ended) -> protocol.Ended:
+    """Add the state that the browser has ended with, where it is wanted and new."""
+    context, before = call.context, start.auth_state
+    is_create = start.kind == "create"
+    if before is None and not is_create:
+        return ended
+    try:
+        async with asyncio.timeout(_STATE_SECONDS):
+            if before is not None and not await _is_wanted(start, context, before):
+                return ended
+            state = await auth_state.capture(context, call.visited, before, is_final=is_create)
+    except (PlaywrightError, TimeoutError) as error:
+        text = f"the browser's state could not be taken: {type(error).__name__}: {error}"
+        if is_create:
+            return protocol.Ended(failure=_unexpected(text))
+        call.warn(text)
+        return ended
+    return dataclasses.replace(ended, auth_state=state)
+
+
+async def _is_wanted(
+    start: protocol.Start, context: BrowserContext, before: auth_state.AuthState
+) -> bool:
+    # A check may renew what is not a cookie, and the Run that follows must have it.
+    is_storage_asked = start.kind == "check" and auth_state.has_storage(before)
+    return is_storage_asked or await auth_state.is_changed(context, before)
 
 
 async def _carry(stage: Stage, author: Callable[[], Awaitable[Any]]) -> protocol.Ended:
@@ -218,6 +282,12 @@ def _entry_failure(message: str) -> protocol.Failed:
     )
 
 
+def _unexpected(message: str) -> protocol.Failed:
+    return protocol.Failed(
+        code="script-unexpected-error", category="infrastructure", message=message
+    )
+
+
 async def _dead_part(stage: Stage, calling: asyncio.Future[Any]) -> str | None:
     """Return whether it was the death of browser or driver that the author's code failed of."""
     if calling.cancelled() or not isinstance(calling.exception(), PlaywrightError):
@@ -235,6 +305,8 @@ def _died(part: str) -> protocol.Failed:
 
 
 def _raised(error: BaseException, root: Path) -> protocol.Failed:
+    if isinstance(error, _Unrestorable):
+        return _unexpected(f"The auth session's state could not be put into the browser: {error}")
     attributes = {
         name: str(value)[:_MAX_ATTRIBUTE_LENGTH]
         for name, value in getattr(error, "__dict__", {}).items()

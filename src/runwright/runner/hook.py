@@ -33,9 +33,8 @@ async def call(project: Project, opened: Opened, start: protocol.Start, cdp_url:
     )
     if function is None:
         raise EntryError(f"`{FILE}` has no `async def setup_context`.")
-    given = await function(
-        api_name=f"api/{start.api}", api_parameters=start.parameters, cdp_url=cdp_url
-    )
+    name = f"api/{start.api}" if start.kind == "api" else start.api
+    given = await function(api_name=name, api_parameters=start.parameters, cdp_url=cdp_url)
     context, page, cleanup = _parts(given)
     opened.cleanup = cleanup
     if context is None:

@@ -51,21 +51,25 @@ class Project:
             # `api/x.py` hides the folder `api/x` from the import system, not from us.
             return _load_file(module_name, file)
 
-    def entry(self, api: str) -> Callable[..., Any]:
-        """Return the entry function of an Api.
+    def entry(self, name: str, kind: str = "api") -> Callable[..., Any]:
+        """Return the entry function of an Api, or of `auth-sessions/check` and `auth-sessions/create`.
 
         Raises:
             EntryError: its file has none, or one that is not an `async def`.
         """
-        if not (self.root / "api" / f"{api}.py").is_file():
-            raise EntryError(f"There is no file `api/{api}.py` in the project.")
-        return entry_of(self.load("api", api), f"api/{api}.py")
+        folder, file = ("api", name) if kind == "api" else ("auth-sessions", kind)
+        if not (self.root / folder / f"{file}.py").is_file():
+            raise EntryError(f"There is no file `{folder}/{file}.py` in the project.")
+        return entry_of(self.load(folder, file), f"{folder}/{file}.py")
 
     def import_all(self, apis: tuple[str, ...]) -> None:
-        """Import Apis ahead of need; one that fails says so when it is started."""
-        for api in apis:
+        """Import Apis and the session's functions ahead of need; one that fails says so when it is started."""
+        sessions = [name for name in ("check", "create") if self._has_session_file(name)]
+        for folder, name in [("api", api) for api in apis] + [
+            ("auth-sessions", each) for each in sessions
+        ]:
             try:
-                self.load("api", api)
+                self.load(folder, name)
             except BaseException:  # noqa: BLE001, S112 - deploying imported it; starting tells
                 continue
 
@@ -92,14 +96,25 @@ class Project:
             except BaseException as error:  # noqa: BLE001 - SystemExit of a module too is its author's
                 return [], f"Importing `{file}` failed:\n{author_traceback(error, self.root)}"
         for file in _OTHER_FILES:
-            if not (self.root / file).is_file():
-                continue
-            try:
-                folder, name = file.removesuffix(".py").split("/")
-                self.load(folder, name)
-            except BaseException as error:  # noqa: BLE001
-                return [], f"Importing `{file}` failed:\n{author_traceback(error, self.root)}"
+            if (self.root / file).is_file() and (error := self._inspect_other(file)) is not None:
+                return [], error
         return found, None
+
+    def _inspect_other(self, file: str) -> str | None:
+        """Import a file that is no Api; return what is wrong with it."""
+        folder, name = file.removesuffix(".py").split("/")
+        try:
+            module = self.load(folder, name)
+            if folder == "auth-sessions":
+                entry_of(module, file)
+        except EntryError as error:
+            return str(error)
+        except BaseException as error:  # noqa: BLE001 - SystemExit of a module too is its author's
+            return f"Importing `{file}` failed:\n{author_traceback(error, self.root)}"
+        return None
+
+    def _has_session_file(self, name: str) -> bool:
+        return (self.root / "auth-sessions" / f"{name}.py").is_file()
 
     def _is_own(self, module: Any) -> bool:
         file = getattr(module, "__file__", None)
@@ -139,7 +154,13 @@ def entry_of(module: ModuleType, file: str) -> Callable[..., Any]:
         if not inspect.iscoroutinefunction(inspect.unwrap(function)):
             raise EntryError(f"`{name}` in `{file}` must be an `async def`.")
         return function
-    raise EntryError(f"`{file}` has no `async def automation(page, params)`.")
+    expected = {
+        "auth-sessions/create.py": "create(page, params)",
+        "auth-sessions/check.py": "check(page)",
+    }
+    raise EntryError(
+        f"`{file}` has no `async def {expected.get(file, 'automation(page, params)')}`."
+    )
 
 
 def author_traceback(error: BaseException, root: Path) -> str:

@@ -118,7 +118,7 @@ class _Runner:
             before = self._take_environment(start, before)
             opened = await self._fit(chromium, opened, start)
             ended = await self._carry_out(stage, start, opened)
-            await attempt.hand_over_recordings(stage, start, opened)
+            await attempt.hand_over_recordings(stage, start, opened, ended)
             reasons = await self._reasons_to_retire(chromium, ended, ours, before)
             if reasons:
                 self._channel.send(protocol.Retiring(reasons=tuple(reasons)))
@@ -150,7 +150,7 @@ class _Runner:
         ended = await self._end(self._running)
         self._running = None
         self._attempts += 1
-        self._trace_next = start.save_trace and not self._has_hook
+        self._trace_next = start.save_trace and not self._has_hook and start.auth_session_id is None
         for name in start.token:
             os.environ.pop(name, None)
         executor.shutdown(wait=False, cancel_futures=True)
@@ -186,7 +186,8 @@ class _Runner:
 
     async def _fit(self, chromium: Chromium, opened: Opened, start: protocol.Start) -> Opened:
         """Return the context opened ahead if it fits the Attempt, else one that does."""
-        is_traced_now = start.save_trace and not self._has_hook
+        # With a session tracing begins once the state is there, which it must not show.
+        is_traced_now = start.save_trace and not self._has_hook and start.auth_state is None
         if start.proxy is not None or start.save_har:
             await opened.context.close()
             har = f"{self._setup.files_directory}/{uuid.uuid4().hex}.har.zip"

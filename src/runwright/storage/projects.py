@@ -32,6 +32,11 @@ async def find(connection: Any, workspace_id: WorkspaceId, name: str) -> Project
     return None if row is None else _project(row)
 
 
+async def get(connection: Any, project_id: ProjectId) -> Project:
+    """Return a project that exists, with its current Deployment."""
+    return _project(await connection.fetchrow(_SQL["by_id"], project_id))
+
+
 async def list_all(connection: Any, workspace_id: WorkspaceId) -> list[Project]:
     """Return all projects of a workspace, by name."""
     return [_project(row) for row in await connection.fetch(_SQL["list"], workspace_id)]

@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from runwright.domain.auth_sessions import SessionOperation, SessionPlan
+from runwright.domain.failures import Failure
 from runwright.domain.ids import DeploymentId, ProjectId, RunId, WorkerId, WorkspaceId
 from runwright.domain.runs import (
     Attempt,
     AttemptStatus,
     Cancellation,
     ExtendedPayload,
-    Failure,
     LogLine,
     Run,
     RunFile,
     RunFilter,
+    RunKind,
     RunPlan,
     RunStatus,
 )
@@ -45,9 +47,13 @@ class RunRow:
     save_har: bool
     variables_version: int
     """Of the project, when the row was claimed; 0 in every other row."""
+    session: SessionPlan | None
+    """Without what is secret of it, which is in `sealed_session`."""
+    sealed_session: bytes | None
+    waits_for: str | None
 
-    def plan(self, *, proxy: str | None) -> RunPlan:
-        """Return what the Run was accepted with; `proxy` is the opened one."""
+    def plan(self, *, proxy: str | None, session: SessionPlan | None = None) -> RunPlan:
+        """Return what the Run was accepted with; `proxy` and `session` are the opened ones."""
         return RunPlan(
             api=self.run.api,
             parameters=json.loads(self.parameters),
@@ -56,6 +62,7 @@ class RunRow:
             save_har=self.save_har,
             request_timeout=self.request_timeout,
             maximum_attempts=self.run.maximum_attempts,
+            session=session or self.session,
         )
 
 
@@ -69,8 +76,10 @@ class NewRun:
     deployment_id: DeploymentId
     plan: RunPlan
     sealed_proxy: bytes | None
-    idempotency_key: str | None
-    request_sha256: bytes | None
+    idempotency_key: str | None = None
+    request_sha256: bytes | None = None
+    kind: RunKind = RunKind.API
+    sealed_session: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +114,10 @@ async def insert(connection: Any, new: NewRun) -> RunRow:
         new.idempotency_key,
         new.request_sha256,
         new.plan.save_har,
+        new.kind.value,
+        None if new.plan.session is None else new.plan.session.id,
+        _session_text(new.plan.session),
+        new.sealed_session,
     )
     return _run_row(row)
 
@@ -139,6 +152,71 @@ async def claim_first(connection: Any, run_id: str, worker_id: WorkerId) -> RunR
 async def claim_next(connection: Any, run_id: str, worker_id: WorkerId) -> RunRow | None:
     """Begin another Attempt of a locked Run."""
     row = await connection.fetchrow(_SQL["claim_next"], run_id, worker_id)
+    return None if row is None else _run_row(row)
+
+
+async def claim_prepared(connection: Any, run_id: str, worker_id: WorkerId) -> RunRow | None:
+    """Take a locked operation, or Run whose session comes first; no Attempt begins."""
+    row = await connection.fetchrow(_SQL["claim_prepared"], run_id, worker_id)
+    return None if row is None else _run_row(row)
+
+
+async def begin_attempt(connection: Any, run_id: str, fence: int) -> int | None:
+    """Begin an Attempt under the fence; return its number, or None when the fence has moved on."""
+    return await connection.fetchval(_SQL["begin_attempt"], run_id, fence)
+
+
+async def begin_part(  # noqa: PLR0913 - the columns of a row
+    connection: Any,
+    part_id: RunId,
+    parent: tuple[str, int],
+    kind: RunKind,
+    *,
+    save_trace: bool,
+    request_timeout: timedelta,
+    maximum_attempts: int,
+) -> bool:
+    """Begin a check or create of the Run with that id and fence; return whether the fence held."""
+    row = await connection.fetchrow(
+        _SQL["begin_part"],
+        part_id,
+        *parent,
+        kind.value,
+        save_trace,
+        request_timeout,
+        maximum_attempts,
+    )
+    return row is not None
+
+
+async def parts(connection: Any, run_id: str) -> tuple[Run, ...]:
+    """Return the checks and creates of a Run, in order."""
+    return tuple(_run_row(row).run for row in await connection.fetch(_SQL["parts"], run_id))
+
+
+async def lose_parts(connection: Any, run_id: str, failure: Failure) -> None:
+    """End the checks and creates of a locked Run whose Worker is gone."""
+    await connection.execute(_SQL["lose_parts"], run_id, _failure_text(failure))
+
+
+async def park(connection: Any, run_id: str, fence: int, operation_id: str) -> bool:
+    """Let a claimed Run wait for an operation; return whether the fence still held."""
+    return await connection.fetchrow(_SQL["park"], run_id, fence, operation_id) is not None
+
+
+async def waiting(connection: Any, operation_id: str) -> list[tuple[RunId, ProjectId, int, int]]:
+    """Return id, project, turn and fence of the Runs that wait for an operation."""
+    rows = await connection.fetch(_SQL["waiting"], operation_id)
+    return [
+        (RunId(row["id"]), ProjectId(row["project_id"]), row["turn"], row["fence"]) for row in rows
+    ]
+
+
+async def active_operation(
+    connection: Any, project_id: ProjectId, session_id: str
+) -> RunRow | None:
+    """Return the operation that a session is held by; it cannot end before the transaction does."""
+    row = await connection.fetchrow(_SQL["active_operation"], project_id, session_id)
     return None if row is None else _run_row(row)
 
 
@@ -184,7 +262,7 @@ async def retry(connection: Any, run_id: str, fence: int, ending: Ending) -> boo
 
 
 async def give_back(connection: Any, run_id: str, fence: int) -> bool:
-    """Undo a claim, so that the interrupted Attempt does not count."""
+    """Undo a claim, so that an interrupted Attempt does not count."""
     return await connection.fetchrow(_SQL["give_back"], run_id, fence) is not None
 
 
@@ -303,6 +381,9 @@ def _run_row(row: Any) -> RunRow:
         workspace_id=WorkspaceId(row["workspace_id"]),
         project_id=ProjectId(row["project_id"]),
         deployment_id=DeploymentId(row["deployment_id"]),
+        kind=RunKind(row["kind"]),
+        parent_id=row["parent_id"],
+        auth_session_id=row["auth_session_id"],
         api=row["api"],
         status=RunStatus(row["status"]),
         attempt=row["attempt"],
@@ -328,6 +409,9 @@ def _run_row(row: Any) -> RunRow:
         is_cancel_requested=row["cancel_requested_at"] is not None,
         save_har=row["save_har"],
         variables_version=row.get("variables_version", 0),
+        session=_session(row["session_plan"]),
+        sealed_session=row["sealed_session"],
+        waits_for=row["waits_for"],
     )
 
 
@@ -352,6 +436,38 @@ def _file(row: Any) -> RunFile:
         blob=row["blob"],
         created_at=row["created_at"],
     )
+
+
+def _session_text(plan: SessionPlan | None) -> str | None:
+    """Return a plan as JSON text, less what is secret of it."""
+    if plan is None:
+        return None
+    return json.dumps(
+        {
+            "id": plan.id,
+            "operation": plan.operation,
+            "auto_recreate": plan.auto_recreate,
+            "check_attempts": plan.check_attempts,
+            "create_attempts": plan.create_attempts,
+            "request_timeout": plan.request_timeout.total_seconds(),
+            "save_trace": plan.save_trace,
+            "check_every": None if plan.check_every is None else plan.check_every.total_seconds(),
+            "is_check_due": plan.is_check_due,
+        }
+    )
+
+
+def _session(text: str | None) -> SessionPlan | None:
+    if text is None:
+        return None
+    body = json.loads(text)
+    every, operation = body["check_every"], body["operation"]
+    body |= {
+        "operation": None if operation is None else SessionOperation(operation),
+        "request_timeout": timedelta(seconds=body["request_timeout"]),
+        "check_every": None if every is None else timedelta(seconds=every),
+    }
+    return SessionPlan(**body)
 
 
 def _attributes_text(attributes: dict[str, Any]) -> str:

@@ -32,6 +32,12 @@ class EntryAnswer(TypedDict):
     value: dict[str, Any] | None
 
 
+class ParametersAnswer(TypedDict):
+    """What the Run's session was made from."""
+
+    parameters: dict[str, Any]
+
+
 class UploadAnswer(TypedDict):
     """Where to put a file, and where it can be read afterwards."""
 
@@ -103,10 +109,12 @@ async def put_cached(request: Request, author: Calling, key: str) -> Response:
     return await _put(request, author, "cache", key)
 
 
-@routes.get(f"{_BASE}/auth-session/{{session_id}}/parameters")
-async def session_parameters(author: Calling, session_id: str) -> Response:
+@routes.get(f"{_BASE}/auth-session/{{session_id}}/parameters", response_model=ParametersAnswer)
+async def session_parameters(request: Request, author: Calling, session_id: str) -> Response:
     """Return the parameters of the Run's session."""
-    raise NotFound(f"Run `{author.run_id}` has no auth session `{session_id[:64]}`.")
+    found = await author_calls.session_parameters(request.app.state.platform, author, session_id)
+    body: ParametersAnswer = {"parameters": found}
+    return bodies.answer(body)
 
 
 @routes.get(f"{_BASE}/files/uploadSignedUrls", response_model=UploadAnswer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -64,7 +63,7 @@ async def start(
         await caller.project(project_name),
         asked,
         idempotency_key=_checked_key(idempotency_key),
-        request_sha256=hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest(),
+        request_text=json.dumps(value, sort_keys=True),
     )
     return bodies.answer(wire.started(run), request.scope["route"].status_code)
 

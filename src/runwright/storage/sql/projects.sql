@@ -9,6 +9,13 @@ SELECT projects.id AS own_id, projects.workspace_id AS own_workspace_id, project
 FROM projects LEFT JOIN deployments ON deployments.id = projects.current_deployment_id
 WHERE projects.workspace_id = $1 AND projects.name = $2;
 
+-- by_id --
+-- A project, with its current Deployment.
+SELECT projects.id AS own_id, projects.workspace_id AS own_workspace_id, projects.name, projects.created_at AS project_created_at,
+    deployments.*
+FROM projects LEFT JOIN deployments ON deployments.id = projects.current_deployment_id
+WHERE projects.id = $1;
+
 -- list --
 -- All projects of a workspace with their current Deployments, by name.
 SELECT projects.id AS own_id, projects.workspace_id AS own_workspace_id, projects.name, projects.created_at AS project_created_at,
@@ -56,7 +63,7 @@ RETURNING *;
 -- Tells who deploys how it goes.
 WITH reported AS (
     UPDATE deployments SET progress = progress || $2::text
-    WHERE id = $1 AND status = 'building'
+    WHERE id = $1 AND status IN ('building', 'ready')
     RETURNING id
 )
 SELECT pg_notify('runwright', 'deployment:' || id) FROM reported;

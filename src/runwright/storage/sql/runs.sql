@@ -7,9 +7,10 @@ WITH head AS (
 )
 INSERT INTO runs (
     id, workspace_id, project_id, deployment_id, api, parameters, sealed_proxy, save_trace,
-    request_timeout, maximum_attempts, idempotency_key, request_sha256, save_har, turn
+    request_timeout, maximum_attempts, idempotency_key, request_sha256, save_har, kind,
+    auth_session_id, session_plan, sealed_session, turn
 )
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
     greatest(coalesce(head.turn, 0), coalesce(own.turn + 1, 0))
 FROM head, own
 RETURNING *;
@@ -33,12 +34,13 @@ SELECT * FROM runs WHERE id = $1;
 SELECT * FROM runs WHERE id = $1 FOR UPDATE;
 
 -- claim_first --
--- Begins the first Attempt of a waiting Run: the usual case, in one statement.
+-- Begins the first Attempt of a waiting Run without a session: the usual case, in one statement.
 WITH claimed AS (
     UPDATE runs
     SET status = 'started', attempt = 1, fence = fence + 1, worker_id = $2,
         started_at = clock_timestamp()
     WHERE id = $1 AND status = 'pending' AND cancel_requested_at IS NULL
+        AND kind = 'api' AND auth_session_id IS NULL
     RETURNING *
 ), begun AS (
     INSERT INTO attempts (run_id, number, fence, worker_id)
@@ -60,6 +62,84 @@ WITH claimed AS (
 )
 SELECT claimed.*, projects.variables_version
 FROM claimed JOIN projects ON projects.id = claimed.project_id;
+
+-- claim_prepared --
+-- Takes a locked Run whose session comes first, or an operation: an Attempt begins later, or none does.
+WITH claimed AS (
+    UPDATE runs
+    SET fence = fence + 1, worker_id = $2, waits_for = NULL,
+        status = CASE WHEN kind = 'operation' THEN 'started' ELSE status END,
+        started_at = CASE WHEN kind = 'operation' THEN coalesce(started_at, clock_timestamp())
+            ELSE started_at END
+    WHERE id = $1 AND status IN ('pending', 'started')
+    RETURNING *
+)
+SELECT claimed.*, projects.variables_version
+FROM claimed JOIN projects ON projects.id = claimed.project_id;
+
+-- begin_attempt --
+-- Begins an Attempt of a Run whose session is good, under its fence.
+WITH begun AS (
+    UPDATE runs
+    SET status = 'started', attempt = attempt + 1,
+        started_at = coalesce(started_at, clock_timestamp())
+    WHERE id = $1 AND fence = $2 AND status IN ('pending', 'started')
+    RETURNING *
+)
+INSERT INTO attempts (run_id, number, fence, worker_id)
+SELECT id, attempt, fence, worker_id FROM begun
+RETURNING number;
+
+-- begin_part --
+-- Begins a check or create for a claimed Run, under that Run's fence.
+WITH begun AS (
+    INSERT INTO runs (
+        id, workspace_id, project_id, deployment_id, kind, parent_id, auth_session_id, api,
+        parameters, save_trace, request_timeout, maximum_attempts, status, attempt, fence,
+        worker_id, turn, started_at
+    )
+    SELECT $1, workspace_id, project_id, deployment_id, $4, id, auth_session_id,
+        'auth-sessions/' || $4, '{}', $5, $6, $7, 'started', 1, 1, worker_id, 0, clock_timestamp()
+    FROM runs
+    WHERE id = $2 AND fence = $3 AND status IN ('pending', 'started')
+    RETURNING *
+)
+INSERT INTO attempts (run_id, number, fence, worker_id)
+SELECT id, attempt, fence, worker_id FROM begun
+RETURNING run_id;
+
+-- parts --
+-- The checks and creates of a Run, in order.
+SELECT * FROM runs WHERE parent_id = $1 ORDER BY created_at, id;
+
+-- lose_parts --
+-- Ends the checks and creates of a locked Run whose Worker is gone.
+WITH lost AS (
+    UPDATE runs SET status = 'failed', failure = $2, ended_at = clock_timestamp(), worker_id = NULL
+    WHERE parent_id = $1 AND status = 'started'
+    RETURNING id
+)
+UPDATE attempts SET status = 'failed', ended_at = clock_timestamp(), failure = $2
+FROM lost WHERE run_id = lost.id AND status = 'started';
+
+-- park --
+-- Lets a claimed Run wait for an operation, under its fence.
+UPDATE runs SET waits_for = $3, worker_id = NULL
+WHERE id = $1 AND fence = $2 AND status IN ('pending', 'started')
+RETURNING id;
+
+-- waiting --
+-- The Runs that wait for an operation.
+SELECT id, project_id, turn, fence FROM runs
+WHERE waits_for = $1 AND status IN ('pending', 'started')
+ORDER BY turn, created_at;
+
+-- active_operation --
+-- The operation that a session is held by, itself held until the transaction ends.
+SELECT * FROM runs
+WHERE project_id = $1 AND auth_session_id = $2 AND kind = 'operation'
+    AND status IN ('pending', 'started')
+FOR SHARE;
 
 -- lose_attempts --
 -- Ends the Attempts of a locked Run whose Worker is gone.
@@ -84,9 +164,12 @@ RETURNING number;
 WITH ended AS (
     UPDATE runs
     SET status = $3, result = $4, extended_payloads = $5, failure = $6, cancellation = $7,
-        attributes = attributes || $10::jsonb, ended_at = clock_timestamp(), worker_id = NULL
-    WHERE id = $1 AND fence = $2 AND status = 'started'
+        attributes = attributes || $10::jsonb, ended_at = clock_timestamp(), worker_id = NULL,
+        sealed_session = NULL
+    WHERE id = $1 AND fence = $2 AND status IN ('pending', 'started')
     RETURNING id
+), forgotten AS (
+    DELETE FROM auth_sessions USING ended WHERE only_for = ended.id
 ), ended_attempt AS (
     UPDATE attempts
     SET status = $3, failure = $8, author_started_at = $9, ended_at = clock_timestamp()
@@ -112,19 +195,31 @@ SELECT id FROM waiting;
 -- give_back --
 -- Undoes a claim: the Attempt was interrupted by us and does not count.
 WITH returned AS (
-    UPDATE runs SET attempt = attempt - 1, worker_id = NULL
-    WHERE id = $1 AND fence = $2 AND status = 'started'
+    UPDATE runs
+    SET worker_id = NULL, attempt = attempt - (
+        SELECT count(*) FROM attempts
+        WHERE run_id = $1 AND attempts.fence = $2 AND attempts.status = 'started'
+    )
+    WHERE id = $1 AND fence = $2 AND status IN ('pending', 'started')
     RETURNING id
+), undone AS (
+    DELETE FROM attempts USING returned
+    WHERE run_id = returned.id AND fence = $2 AND status = 'started'
 )
-DELETE FROM attempts USING returned
-WHERE run_id = returned.id AND fence = $2 AND status = 'started'
-RETURNING number;
+SELECT id FROM returned;
 
 -- cancel_pending --
 -- Cancels a Run that no Worker has begun.
-UPDATE runs SET status = 'canceled', cancellation = $2, ended_at = clock_timestamp()
-WHERE id = $1 AND status = 'pending'
-RETURNING id;
+WITH canceled AS (
+    UPDATE runs
+    SET status = 'canceled', cancellation = $2, ended_at = clock_timestamp(), sealed_session = NULL,
+        worker_id = NULL
+    WHERE id = $1 AND status = 'pending'
+    RETURNING id
+), forgotten AS (
+    DELETE FROM auth_sessions USING canceled WHERE only_for = canceled.id
+)
+SELECT id FROM canceled;
 
 -- request_cancel --
 -- Asks the Worker that carries out the Run to cancel it.
@@ -134,28 +229,41 @@ RETURNING id;
 
 -- cancel_pending_of_project --
 -- Cancels every Run of a project that no Worker has begun.
-UPDATE runs SET status = 'canceled', cancellation = $2, ended_at = clock_timestamp()
-WHERE project_id = $1 AND status = 'pending'
-RETURNING id;
+WITH canceled AS (
+    UPDATE runs
+    SET status = 'canceled', cancellation = $2, ended_at = clock_timestamp(), sealed_session = NULL,
+        worker_id = NULL
+    WHERE project_id = $1 AND status = 'pending' AND kind = 'api'
+    RETURNING id
+), forgotten AS (
+    DELETE FROM auth_sessions USING canceled WHERE only_for = canceled.id
+)
+SELECT id FROM canceled;
 
 -- interrupted --
 -- Of the given Runs and fences: those that were asked to cancel, or are no longer under that fence.
-SELECT held.id, (runs.fence <> held.fence OR runs.status <> 'started') AS is_lost
+SELECT held.id, runs.fence <> held.fence OR runs.status NOT IN ('pending', 'started') AS is_lost
 FROM unnest($1::text[], $2::integer[]) AS held (id, fence)
 JOIN runs ON runs.id = held.id
-WHERE runs.cancel_requested_at IS NOT NULL OR runs.fence <> held.fence OR runs.status <> 'started';
+WHERE runs.cancel_requested_at IS NOT NULL
+    OR runs.fence <> held.fence OR runs.status NOT IN ('pending', 'started');
 
 -- unfinished --
--- Runs that are not terminal and were not touched just now, oldest first.
+-- Runs that are not terminal, not a part, wait for no operation, and did not come just now; oldest first.
 SELECT id, project_id, turn FROM runs
 WHERE status IN ('pending', 'started') AND created_at < clock_timestamp() - interval '3 seconds'
+    AND parent_id IS NULL
+    AND NOT EXISTS (
+        SELECT FROM runs AS operation
+        WHERE operation.id = runs.waits_for AND operation.status IN ('pending', 'started')
+    )
 ORDER BY created_at
 LIMIT $1;
 
 -- page --
 -- Runs of a project, newest first, from a cursor on.
 SELECT * FROM runs
-WHERE project_id = $1
+WHERE project_id = $1 AND kind = 'api'
     AND ($2::text IS NULL OR api = $2)
     AND ($3::text IS NULL OR status = $3)
     AND ($4::timestamptz IS NULL OR created_at >= $4)

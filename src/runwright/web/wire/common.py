@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
-from typing import Any, NotRequired, TypeVar
+from datetime import datetime, timedelta
+from typing import Annotated, Any, NotRequired, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, ValidationError as InvalidBody
+from pydantic import BaseModel, ConfigDict, Field, ValidationError as InvalidBody, field_validator
 from typing_extensions import TypedDict
 
+from runwright.domain.auth_sessions import DEFAULT_ATTEMPTS, DEFAULT_TIMEOUT
 from runwright.errors import Category, Problem, ValidationError
 
 _Parsed = TypeVar("_Parsed", bound=BaseModel)
+
+MAX_TIMEOUT_SECONDS = 86_400
+MAX_ATTEMPTS = 100
+_PROXY_SCHEMES = ("http", "https", "socks5")
 
 
 class Body(BaseModel):
     """A request's body: fields it does not know are ignored, null means absent."""
 
     model_config = ConfigDict(strict=True, extra="ignore", populate_by_name=True)
+
+
+class SessionAttempts(Body):
+    """How often and how long a session is checked and made."""
+
+    proxy: str | None = None
+    check_attempts: Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)] | None = Field(
+        default=None, alias="checkAttempts"
+    )
+    create_attempts: Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)] | None = Field(
+        default=None, alias="createAttempts"
+    )
+    request_timeout: Annotated[int, Field(ge=1, le=MAX_TIMEOUT_SECONDS)] | None = Field(
+        default=None, alias="requestTimeout"
+    )
+    save_trace: bool | None = Field(default=None, alias="saveTrace")
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_proxy(cls, value: str | None) -> str | None:
+        return checked_proxy(value)
 
 
 class ErrorDetail(TypedDict):
@@ -74,6 +101,34 @@ def parse(kind: type[_Parsed], value: Any) -> _Parsed:
             for each in invalid.errors(include_url=False, include_input=False)
         ]
         raise ValidationError(problems) from invalid
+
+
+def checked_proxy(value: str | None) -> str | None:
+    """Return a proxy's URL as it was given.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in _PROXY_SCHEMES or not parts.hostname or (parts.port or 1) < 1:
+        raise ValueError(
+            "must be a URL such as `http://user:pass@host:port` (http, https or socks5)"
+        )
+    return value
+
+
+def plan_fields(body: SessionAttempts) -> dict[str, Any]:
+    """Return the fields of a `SessionPlan` that a body gives."""
+    timeout = body.request_timeout
+    return {
+        "proxy": body.proxy,
+        "check_attempts": body.check_attempts or DEFAULT_ATTEMPTS,
+        "create_attempts": body.create_attempts or DEFAULT_ATTEMPTS,
+        "request_timeout": DEFAULT_TIMEOUT if timeout is None else timedelta(seconds=timeout),
+        "save_trace": body.save_trace,
+    }
 
 
 def time_text(at: datetime) -> str:

@@ -6,35 +6,59 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, NotRequired
-from urllib.parse import urlsplit
 
-from pydantic import AwareDatetime, BaseModel, Field, field_validator
+from pydantic import AwareDatetime, BaseModel, Field, field_validator, model_validator
 from typing_extensions import TypedDict
 
 from runwright.domain import runs as domain
+from runwright.domain.auth_sessions import SessionPlan, is_session_id
+from runwright.domain.failures import Failure
 from runwright.domain.runs import (
     CLIENT_DEFAULT_ATTEMPTS,
     AttemptStatus,
-    Failure,
     Run,
     RunFilter,
     RunRequest,
     RunStatus,
 )
 from runwright.errors import CancelReason, Category, FailureCode, Problem, ValidationError
-from runwright.web.wire.common import Body, parse, read_json, time_text, time_text_or_none
-
-_MAX_TIMEOUT_SECONDS = 86_400
-_MAX_ATTEMPTS = 100
-_PROXY_SCHEMES = ("http", "https", "socks5")
+from runwright.web.wire.common import (
+    MAX_ATTEMPTS,
+    MAX_TIMEOUT_SECONDS,
+    Body,
+    SessionAttempts,
+    checked_proxy,
+    parse,
+    plan_fields,
+    read_json,
+    time_text,
+    time_text_or_none,
+)
 
 
 class RetryBody(Body):
     """How often to try."""
 
-    maximum_attempts: Annotated[int, Field(ge=1, le=_MAX_ATTEMPTS)] | None = Field(
+    maximum_attempts: Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)] | None = Field(
         default=None, alias="maximumAttempts"
     )
+
+
+class SessionBody(SessionAttempts):
+    """Which AuthSession a Run runs with: one that is there, or one made from `runtimeInput`."""
+
+    id: str | None = None
+    runtime_input: dict[str, Any] | None = Field(default=None, alias="runtimeInput")
+    auto_recreate: bool | None = Field(default=None, alias="autoRecreate")
+    check_every: Annotated[int, Field(ge=0)] | None = Field(default=None, alias="checkEvery")
+
+    @model_validator(mode="after")
+    def _is_one_or_the_other(self) -> SessionBody:
+        if self.id is None and self.runtime_input is None:
+            raise ValueError("must have an `id`, or a `runtimeInput` to make one from")
+        if self.runtime_input is not None and self.auto_recreate is False:
+            raise ValueError("with `runtimeInput`, `autoRecreate` cannot be false")
+        return self
 
 
 class StartBody(Body):
@@ -45,26 +69,19 @@ class StartBody(Body):
     proxy: str | None = None
     save_trace: bool | None = Field(default=None, alias="saveTrace")
     save_har: bool | None = Field(default=None, alias="saveHar")
-    request_timeout: Annotated[int, Field(ge=1, le=_MAX_TIMEOUT_SECONDS)] | None = Field(
+    request_timeout: Annotated[int, Field(ge=1, le=MAX_TIMEOUT_SECONDS)] | None = Field(
         default=None, alias="requestTimeout"
     )
     retry: RetryBody | None = None
-    auth_session: dict[str, Any] | None = Field(default=None, alias="authSession")
+    auth_session: SessionBody | None = Field(default=None, alias="authSession")
     sink: dict[str, Any] | None = None
 
     @field_validator("proxy")
     @classmethod
     def _is_proxy(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in _PROXY_SCHEMES or not parts.hostname or (parts.port or 1) < 1:
-            raise ValueError(
-                "must be a URL such as `http://user:pass@host:port` (http, https or socks5)"
-            )
-        return value
+        return checked_proxy(value)
 
-    @field_validator("auth_session", "sink")
+    @field_validator("sink")
     @classmethod
     def _is_absent(cls, value: dict[str, Any] | None) -> None:
         if value is not None:
@@ -178,7 +195,36 @@ class FileBody(TypedDict):
     """Path on this server that is enough by itself, for a day."""
 
 
-class DetailAnswer(RunLine, Ending):
+class SessionUse(TypedDict):
+    """The session that a Run runs with."""
+
+    id: str
+    autoRecreate: bool
+    checkAttempts: int
+    createAttempts: int
+    checkEvery: float
+
+
+class Session(TypedDict):
+    """What a Run tells of its session, if it has one."""
+
+    authSession: NotRequired[SessionUse]
+
+
+class PartBody(TypedDict):
+    """A check or create, carried out for a Run or an operation."""
+
+    runId: str
+    kind: str
+    """`check` or `create`."""
+    status: RunStatus
+    attempt: int
+    startedAt: str | None
+    endedAt: str | None
+    error: NotRequired[FailureBody]
+
+
+class DetailAnswer(RunLine, Ending, Session):
     """Everything about a Run."""
 
     project: str
@@ -189,6 +235,8 @@ class DetailAnswer(RunLine, Ending):
     requestTimeout: int
     maximumAttempts: int
     attempts: list[AttemptBody]
+    parts: list[PartBody]
+    """The checks and creates of its session, each a Run by itself."""
     files: list[FileBody]
     result: NotRequired[Any]
     extendedPayloads: NotRequired[list[ExtendedPayload]]
@@ -224,6 +272,20 @@ def parse_start(value: Any) -> RunRequest:
         maximum_attempts=None
         if body.retry is None
         else body.retry.maximum_attempts or CLIENT_DEFAULT_ATTEMPTS,
+        session=None if body.auth_session is None else _session(body.auth_session),
+    )
+
+
+def _session(body: SessionBody) -> SessionPlan:
+    if body.id is not None and not is_session_id(body.id):
+        message = "must be 1 to 128 letters, digits, `-` or `_`, and not be `create`"
+        raise ValidationError([Problem(path="authSession.id", message=message)])
+    return SessionPlan(
+        id=body.id or "",
+        auto_recreate=body.auto_recreate is not False,
+        check_every=None if body.check_every is None else timedelta(seconds=body.check_every),
+        parameters=body.runtime_input,
+        **plan_fields(body),
     )
 
 
@@ -260,7 +322,7 @@ def started(run: Run) -> StartAnswer:
 
 def result_text(run: Run) -> str:
     """Return the result of a Run as text; the result itself is put in as it is stored."""
-    body: ResultAnswer = {"runId": run.id, "status": run.status, **_ending(run)}
+    body: ResultAnswer = {"runId": run.id, "status": run.status, **ending(run)}
     return _with_result(run, body)
 
 
@@ -295,7 +357,9 @@ def detail_text(
         "saveHar": plan.save_har,
         "requestTimeout": int(plan.request_timeout.total_seconds()),
         "maximumAttempts": plan.maximum_attempts,
-        **_ending(run),
+        **ending(run),
+        **_session_use(plan),
+        "parts": [_part(each) for each in detail.parts],
         "attempts": [_attempt(each) for each in detail.attempts],
         "files": [_file(each, f"{base}/run/{run.id}/files", sign(each)) for each in detail.files],
     }
@@ -328,7 +392,36 @@ def _extended(payload: domain.ExtendedPayload) -> ExtendedPayload:
     return body
 
 
-def _failure(failure: Failure) -> FailureBody:
+def _session_use(plan: domain.RunPlan) -> Session:
+    session = plan.session
+    if session is None:
+        return {}
+    use: SessionUse = {
+        "id": session.id,
+        "autoRecreate": session.auto_recreate,
+        "checkAttempts": session.check_attempts,
+        "createAttempts": session.create_attempts,
+        "checkEvery": (session.check_every or timedelta(0)).total_seconds(),
+    }
+    return {"authSession": use}
+
+
+def _part(run: Run) -> PartBody:
+    body: PartBody = {
+        "runId": run.id,
+        "kind": run.kind.value,
+        "status": run.status,
+        "attempt": run.attempt,
+        "startedAt": time_text_or_none(run.started_at),
+        "endedAt": time_text_or_none(run.ended_at),
+    }
+    if run.failure is not None:
+        body["error"] = failure_body(run.failure)
+    return body
+
+
+def failure_body(failure: Failure) -> FailureBody:
+    """Return what went wrong with a Run or an Attempt."""
     body: FailureBody = {
         "message": failure.message,
         "code": failure.code,
@@ -340,9 +433,10 @@ def _failure(failure: Failure) -> FailureBody:
     return body
 
 
-def _ending(run: Run) -> Ending:
+def ending(run: Run) -> Ending:
+    """Return how a Run or operation has ended that did not complete."""
     if run.failure is not None:
-        return {"message": run.failure.message, "error": _failure(run.failure)}
+        return {"message": run.failure.message, "error": failure_body(run.failure)}
     if run.cancellation is None:
         return {}
     reason: ReasonBody = {
@@ -363,7 +457,7 @@ def _attempt(attempt: domain.Attempt) -> AttemptBody:
         "endedAt": time_text_or_none(attempt.ended_at),
     }
     if attempt.failure is not None:
-        body["error"] = _failure(attempt.failure)
+        body["error"] = failure_body(attempt.failure)
     return body
 
 

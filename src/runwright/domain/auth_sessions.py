@@ -1,0 +1,194 @@
+"""AuthSessions: their states, what a Run or operation wants of one, and what is to be done. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum, auto
+from typing import Any
+
+from runwright.domain.failures import Failure
+from runwright.domain.ids import ProjectId
+from runwright.errors import Category, FailureCode
+
+AuthState = dict[str, Any]
+"""A browser's signed-in state, opened: `cookies` and `origins` as Playwright writes them, and
+`sessionStorage`, a list of `{"origin": str, "items": {name: value}}`."""
+
+DEFAULT_ATTEMPTS = 3
+DEFAULT_TIMEOUT = timedelta(seconds=600)
+_FRESH = timedelta(seconds=30)
+_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_RESERVED_ID = "create"
+"""`auth-sessions/create` is an address of its own."""
+
+
+class SessionType(StrEnum):
+    """What a session is made from."""
+
+    CREDENTIALS = "CREDENTIALS"
+    """Parameters that are kept, so that `create` can be repeated."""
+    RECORDER = "RECORDER"
+    """A state that a person brought; it can be checked and not be made again."""
+    RUNTIME = "RUNTIME"
+    """Input that came with a Run and is not kept."""
+
+
+class SessionStatus(StrEnum):
+    """Where a session stands."""
+
+    PENDING = "PENDING"
+    """Its first create has not ended."""
+    READY = "READY"
+    EXPIRED = "EXPIRED"
+    """A check has failed and nothing has repaired it."""
+
+
+class SessionSource(StrEnum):
+    """Who declared a session."""
+
+    API = "API"
+    CODE = "CODE"
+    """A file under `intuned-resources/auth-sessions`."""
+
+
+class SessionOperation(StrEnum):
+    """What changes a session; at most one at a time does."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    VALIDATE = "validate"
+    REPAIR = "repair"
+    """As a Run asks for it whose check failed; all Runs of the session wait for the same one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionPlan:
+    """What a Run or an operation wants of a session; never changes."""
+
+    id: str
+    operation: SessionOperation | None = None
+    """None: a Run that uses it."""
+    auto_recreate: bool = True
+    """May `create` be called when the check fails."""
+    check_attempts: int = DEFAULT_ATTEMPTS
+    create_attempts: int = DEFAULT_ATTEMPTS
+    request_timeout: timedelta = DEFAULT_TIMEOUT
+    """Of one Attempt of a check or create."""
+    save_trace: bool | None = None
+    """Of checks and creates; None: what the project says, else no: they show passwords."""
+    check_every: timedelta | None = None
+    """A check that passed less than this ago is not repeated; None: what the project says, else 0."""
+    is_check_due: bool = True
+    """False: a check has just failed, so that an operation begins with `create`."""
+    proxy: str | None = None
+    """Secret. None: the session's own."""
+    parameters: dict[str, Any] | None = None
+    """Secret. New parameters of a create or update, or the `runtimeInput` of a Run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuthSession:
+    """A named signed-in browser state of a Project, without what is secret of it."""
+
+    project_id: ProjectId
+    id: str
+    type: SessionType
+    status: SessionStatus
+    source: SessionSource
+    created_at: datetime
+    updated_at: datetime
+    checked_at: datetime | None
+    """When a check last passed."""
+
+
+class Step(StrEnum):
+    """What a Run does next about its session."""
+
+    USE = auto()
+    CHECK = auto()
+    MEND = auto()
+    """Wait for the operation that is under way, or begin one."""
+
+
+def next_step(
+    session: AuthSession,
+    plan: SessionPlan,
+    *,
+    has_same_input: bool,
+    is_retry: bool,
+    was_mended: bool,
+    now: datetime,
+) -> Step:
+    """Decide what a Run does about its session before its next Attempt.
+
+    `has_same_input` is false for a RUNTIME session that was made from another input;
+    `is_retry` tells that an Attempt has failed, of which the sign-in may be the cause;
+    `was_mended` that the operation the Run waited for has ended well.
+    """
+    if session.status is SessionStatus.PENDING or not has_same_input:
+        return Step.MEND
+    if session.status is SessionStatus.EXPIRED:
+        can_recreate = plan.auto_recreate and session.type is not SessionType.RECORDER
+        return Step.MEND if can_recreate else Step.CHECK
+    age = timedelta.max if session.checked_at is None else now - session.checked_at
+    if was_mended and age < _FRESH:
+        return Step.USE
+    is_due = is_retry or age >= (plan.check_every or timedelta(0))
+    return Step.CHECK if is_due else Step.USE
+
+
+def can_recreate(session: AuthSession, plan: SessionPlan) -> bool:
+    """Return whether `create` may be called for the session, by who has the plan."""
+    if session.type is SessionType.RUNTIME and plan.parameters is None:
+        return False
+    return plan.auto_recreate and session.type is not SessionType.RECORDER
+
+
+def is_session_id(text: str) -> bool:
+    """Return whether the text can be a session's id: it stands in URLs and file names as it is."""
+    return _ID.fullmatch(text) is not None and text != _RESERVED_ID
+
+
+def not_signed_in(answer: str) -> Failure:
+    """Return the failure of one check that answered something other than true (JSON text)."""
+    said = "False" if answer == "false" else f"{answer[:100]}, which is not True"
+    return Failure(
+        code=FailureCode.AUTH_CHECK_FAILED,
+        category=Category.AUTH,
+        message=f"`check` returned {said}: the browser is not signed in.",
+        retryable=True,
+    )
+
+
+def check_failed(failures: Sequence[Failure]) -> Failure:
+    """Return why a session is not good: every check failed, and nothing may or can mend it."""
+    return _summed(FailureCode.CHECK_ATTEMPTS_FAILED, "check", failures)
+
+
+def create_failed(failures: Sequence[Failure]) -> Failure:
+    """Return why a session was not made: every create failed."""
+    return _summed(FailureCode.CREATE_ATTEMPTS_FAILED, "create", failures)
+
+
+def post_create_check_failed(failures: Sequence[Failure]) -> Failure:
+    """Return why a session was not made: `create` went through, and every check after it failed."""
+    return _summed(FailureCode.POST_CREATE_CHECK_ATTEMPTS_FAILED, "check after create", failures)
+
+
+def _summed(code: FailureCode, what: str, failures: Sequence[Failure]) -> Failure:
+    last = failures[-1]
+    attempts = [
+        {"attempt": number, "code": each.code.value, "message": each.message}
+        for number, each in enumerate(failures, start=1)
+    ]
+    count = "The" if len(failures) == 1 else f"Each of {len(failures)} attempts of the"
+    return Failure(
+        code=code,
+        category=Category.AUTH,
+        message=f"{count} {what} failed; the last: {last.message}",
+        retryable=False,
+        details={**last.details, "attempts": attempts},
+    )

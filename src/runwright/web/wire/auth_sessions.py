@@ -1,0 +1,195 @@
+"""Bodies about AuthSessions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from runwright.domain.auth_sessions import (
+    AuthSession,
+    AuthState,
+    SessionOperation,
+    SessionPlan,
+    SessionSource,
+    SessionStatus,
+    SessionType,
+)
+from runwright.domain.runs import Run, RunStatus
+from runwright.web.wire.common import (
+    Body,
+    SessionAttempts,
+    parse,
+    plan_fields,
+    time_text,
+    time_text_or_none,
+)
+from runwright.web.wire.runs import FailureBody, ReasonBody, ending
+
+
+class CreateBody(SessionAttempts):
+    """What makes a session."""
+
+    id: str | None = None
+    parameters: dict[str, Any]
+
+
+class UpdateBody(SessionAttempts):
+    """What changes a session."""
+
+    parameters: dict[str, Any]
+
+
+class ValidateBody(SessionAttempts):
+    """How a session is checked."""
+
+    auto_recreate: bool | None = Field(default=None, alias="autoRecreate")
+
+
+class CookieBody(Body):
+    """A cookie as Playwright writes it; more fields are kept as they are."""
+
+    name: str
+    value: str
+    domain: str
+    path: str = "/"
+    expires: float = -1
+    http_only: bool = Field(default=False, alias="httpOnly")
+    secure: bool = False
+    same_site: Literal["Strict", "Lax", "None"] = Field(default="Lax", alias="sameSite")
+
+
+class ItemBody(Body):
+    """An item of an origin's localStorage."""
+
+    name: str
+    value: str
+
+
+class OriginBody(Body):
+    """What a browser has stored for an origin."""
+
+    origin: str
+    local_storage: list[ItemBody] = Field(default=[], alias="localStorage")
+    indexed_db: list[dict[str, Any]] = Field(default=[], alias="indexedDB")
+
+
+class TabStorageBody(Body):
+    """What a tab has stored for an origin."""
+
+    origin: str
+    items: dict[str, str]
+
+
+class StateBody(Body):
+    """A browser's state: Playwright's storage state, with sessionStorage."""
+
+    cookies: list[CookieBody] = Field(default=[])
+    origins: list[OriginBody] = Field(default=[])
+    session_storage: list[TabStorageBody] = Field(default=[], alias="sessionStorage")
+
+
+class UploadBody(Body):
+    """A session from a state that was brought."""
+
+    id: str | None = None
+    state: Annotated[StateBody, Field(alias="storageState")]
+    proxy: str | None = None
+
+
+class SessionAnswer(TypedDict):
+    """A session, without what is secret of it."""
+
+    id: str
+    type: SessionType
+    status: SessionStatus
+    source: SessionSource
+    createdAt: str
+    updatedAt: str
+    checkedAt: str | None
+    """When a check last passed."""
+
+
+class StartedAnswer(TypedDict):
+    """An operation was accepted."""
+
+    status: Literal["started", "pending"]
+    operationId: str
+
+
+class OperationAnswer(TypedDict):
+    """How an operation stands."""
+
+    status: Literal["pending", "in_progress", "done", "failed", "canceled"]
+    runId: NotRequired[str]
+    """While in progress: the check or create that is carried out, or the operation itself."""
+    authSessionId: NotRequired[str]
+    message: NotRequired[str]
+    error: NotRequired[FailureBody]
+    reason: NotRequired[ReasonBody]
+
+
+def parse_create(value: Any, new_id: str) -> SessionPlan:
+    """Return what a create asks for; `new_id` is for one that does not say."""
+    body = parse(CreateBody, value)
+    return SessionPlan(
+        id=new_id if body.id is None else body.id,
+        operation=SessionOperation.CREATE,
+        parameters=body.parameters,
+        **plan_fields(body),
+    )
+
+
+def parse_update(value: Any, session_id: str) -> SessionPlan:
+    """Return what an update asks for."""
+    body = parse(UpdateBody, value)
+    return SessionPlan(
+        id=session_id,
+        operation=SessionOperation.UPDATE,
+        parameters=body.parameters,
+        **plan_fields(body),
+    )
+
+
+def parse_validate(value: Any, session_id: str) -> SessionPlan:
+    """Return what a validation asks for."""
+    body = parse(ValidateBody, value)
+    return SessionPlan(
+        id=session_id,
+        operation=SessionOperation.VALIDATE,
+        auto_recreate=body.auto_recreate is not False,
+        **plan_fields(body),
+    )
+
+
+def parse_upload(value: Any, new_id: str) -> tuple[str, AuthState, str | None]:
+    """Return id, state and proxy of a session that is brought."""
+    body = parse(UploadBody, value)
+    state = body.state.model_dump(by_alias=True)
+    return new_id if body.id is None else body.id, state, body.proxy
+
+
+def session(session: AuthSession) -> SessionAnswer:
+    """Return a session."""
+    return {
+        "id": session.id,
+        "type": session.type,
+        "status": session.status,
+        "source": session.source,
+        "createdAt": time_text(session.created_at),
+        "updatedAt": time_text(session.updated_at),
+        "checkedAt": time_text_or_none(session.checked_at),
+    }
+
+
+def operation(run: Run, part_id: str | None) -> OperationAnswer:
+    """Return how an operation stands; `part_id` is the check or create that it came to."""
+    if run.status is RunStatus.PENDING:
+        return {"status": "pending"}
+    if run.status is RunStatus.STARTED:
+        return {"status": "in_progress", "runId": part_id or run.id}
+    if run.status is RunStatus.COMPLETED:
+        return {"status": "done", "authSessionId": run.auth_session_id or ""}
+    status = "failed" if run.status is RunStatus.FAILED else "canceled"
+    return {"status": status, **ending(run)}
