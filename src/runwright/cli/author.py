@@ -13,9 +13,12 @@ import typer
 from runwright import config
 from runwright.cli import output, templates
 from runwright.cli.runs import read_parameters
+from runwright.domain.auth_sessions import is_session_id
+from runwright.errors import ConfigError
 
 Folder = Annotated[Path, typer.Option("--folder", help="The project's folder.")]
 _LOOK_SECONDS = 0.3
+_SESSION_FILES = ("auth-sessions/create", "auth-sessions/check")
 
 
 def init(
@@ -46,14 +49,21 @@ def dev(
     headed: Annotated[bool, typer.Option("--headed", help="Show the browser.")] = False,
     trace: Annotated[bool, typer.Option("--trace", help="Record a trace and open it.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Run again at every save.")] = False,
+    auth_session: Annotated[
+        str | None, typer.Option(help="A local session: made by `auth-sessions/create`, then used.")
+    ] = None,
 ) -> None:
-    """Run one API on this machine, on the same runner as in production."""
+    """Run one API, `auth-sessions/create` or `auth-sessions/check` here, on the same runner as in production."""
     root = folder.absolute()
     while True:
         before = _stamp(root)
         parameters = read_parameters(params) if params is not None else _sample(root, api)
         is_done = asyncio.run(
-            _run(root, {"api": api, "parameters": parameters, "trace": trace}, is_headed=headed)
+            _run(
+                root,
+                {"api": api, "parameters": parameters, "trace": trace, "session": auth_session},
+                is_headed=headed,
+            )
         )
         if not watch:
             if not is_done:
@@ -117,10 +127,14 @@ async def _run(root: Path, asked: dict[str, Any], *, is_headed: bool) -> bool:
             save_trace=asked["trace"],
             replay_har=asked.get("har"),
             environment=config.read_env_file(root / ".env"),
+            kind=_kind(asked["api"]),
+            auth_session_id=asked.get("session"),
+            auth_state=_local_state(root, asked),
         )
         found = await project.carry_out(start, output.say, root / ".runwright" / "files")
     for file in found.files:
         output.say(f"— kept {file}")
+    _keep_state(root, asked, found.ended.auth_state)
     failure = found.ended.failure
     if failure is not None or found.ended.result is None:
         message = "it was canceled" if failure is None else failure.message
@@ -148,6 +162,50 @@ async def _report(line: str) -> None:
 
 def _settings(root: Path) -> config.Settings:
     return config.read(data_dir=root / ".runwright" / "local")
+
+
+def _kind(api: str) -> str:
+    return api.removeprefix("auth-sessions/") if api in _SESSION_FILES else "api"
+
+
+def _local_state(root: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the state of the local session, which `create` begins without.
+
+    Raises:
+        ConfigError: there is no such session here.
+    """
+    import json
+
+    if asked.get("session") is None or asked["api"] == _SESSION_FILES[0]:
+        return None
+    file = _state_file(root, asked["session"])
+    if not file.is_file():
+        raise ConfigError(
+            f"There is no local session `{asked['session']}`: make it with "
+            f"`runwright dev {_SESSION_FILES[0]} --auth-session {asked['session']} --params …`"
+        )
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def _keep_state(root: Path, asked: dict[str, Any], state: dict[str, Any] | None) -> None:
+    """Keep what the browser ended with for the next time, readable by its owner alone."""
+    import json
+    import os
+
+    if state is None or asked.get("session") is None:
+        return
+    file = _state_file(root, asked["session"])
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        json.dump(state, out, indent=2)
+    output.say(f"— kept the session in {file}")
+
+
+def _state_file(root: Path, session_id: str) -> Path:
+    if not is_session_id(session_id):
+        raise ConfigError("The name of a session has letters, digits, `-` and `_` alone.")
+    return root / "auth-sessions-instances" / session_id / "state.json"
 
 
 def _sample(root: Path, api: str) -> dict[str, Any]:

@@ -9,7 +9,10 @@ import typer
 from runwright.cli import output
 from runwright.cli.client import connect
 
-app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+app = typer.Typer(
+    help="Make, list and revoke API keys; rotate the key that secrets are sealed with.",
+    no_args_is_help=True,
+)
 
 
 @app.command()
@@ -44,6 +47,13 @@ def list_keys(as_json: output.AsJson = False) -> None:
             for key in found
         ],
     )
+
+
+@app.command("rotate-secret")
+def rotate_secret() -> None:
+    """Seal every secret of the installation with a new key; nothing stops meanwhile."""
+    found = connect().json("POST", "/keys/rotate-secret")["resealed"]
+    print(f"sealed {found} secrets with a new key")
 
 
 @app.command()

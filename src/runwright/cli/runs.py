@@ -24,13 +24,16 @@ def run(
     params: Annotated[
         str, typer.Option(help="Parameters: JSON, @FILE, or - for standard input.")
     ] = "{}",
+    auth_session: Annotated[str | None, typer.Option(help="The auth session to run with.")] = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Print the Run's id and do not wait.")
     ] = False,
 ) -> None:
     """Start a Run, follow its log, and print its result as JSON."""
     client = connect()
-    body = {"api": api, "parameters": read_parameters(params)}
+    body: dict[str, Any] = {"api": api, "parameters": read_parameters(params)}
+    if auth_session is not None:
+        body["authSession"] = {"id": auth_session}
     run_id = client.json("POST", f"/projects/{project}/run/start", json=body)["runId"]
     if detach:
         print(run_id)

@@ -68,6 +68,11 @@ class DeployFlow:
                 "`headful` needs a display and there is neither one nor Xvfb here: the browser runs "
                 "in its new headless mode"
             )
+        if found.lacks_check:
+            await report(
+                "Auth sessions are enabled and there is no `auth-sessions/check.py`: without its "
+                "`async def check(page)` no session is ever good, and no run can begin"
+            )
         for setting in found.settings.unsupported:
             await report(f"The setting `{setting}` has no meaning here and is ignored")
         requirements = await environments.locked(root, found.requirements)

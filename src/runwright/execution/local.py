@@ -55,7 +55,9 @@ class LocalProject:
 
     async def carry_out(self, start: protocol.Start, say: Say, kept: Path) -> LocalRun:
         """Carry out one Attempt, saying its log; its files are put into `kept`."""
-        runner = await self._launcher.launch(replace(self._installed, apis=(start.api,)))
+        runner = await self._launcher.launch(
+            replace(self._installed, apis=(start.api,) if start.kind == "api" else ())
+        )
         files: list[Path] = []
         try:
             await runner.send(start)

@@ -36,6 +36,8 @@ class ProjectFolder:
     """Sample parameters by Api and case."""
     auth_sessions: dict[str, dict[str, Any]]
     """Parameters of the sessions that it declares, by id; secret."""
+    lacks_check: bool
+    """Auth sessions are enabled and nothing can say whether one is good."""
 
 
 def read(root: Path) -> ProjectFolder:
@@ -56,11 +58,6 @@ def read(root: Path) -> ProjectFolder:
     if not (root / "api").is_dir():
         raise AuthorError("The project has no folder `api`: each file in it becomes one API.")
     settings = replace(settings, can_create_sessions=(root / _CREATE).is_file())
-    if settings.has_auth_sessions and not (root / _CHECK).is_file():
-        raise AuthorError(
-            f"Auth sessions are enabled and there is no `{_CHECK}`: write an "
-            "`async def check(page)` that returns whether the browser is signed in."
-        )
     declared = _auth_sessions(root)
     if declared and not (settings.has_auth_sessions and settings.can_create_sessions):
         raise AuthorError(
@@ -71,6 +68,7 @@ def read(root: Path) -> ProjectFolder:
         requirements=_requirements(root, pyproject),
         samples=_samples(root),
         auth_sessions=declared,
+        lacks_check=settings.has_auth_sessions and not (root / _CHECK).is_file(),
     )
 
 

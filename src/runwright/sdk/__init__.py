@@ -8,6 +8,7 @@ from runwright.sdk.context import NonRetryableError, RunInfo
 from runwright.sdk.deferred import EnsureBrowserFunction, deferred_browser
 from runwright.sdk.files import save_file
 from runwright.sdk.markdown import to_markdown
+from runwright.sdk.one_time_codes import one_time_code
 from runwright.sdk.pages import click_until_gone, go_to, scroll_to_end, settle
 from runwright.sdk.payloads import extend_payload, extend_timeout
 from runwright.sdk.platform import (
@@ -32,6 +33,7 @@ __all__ = [
     "get_ai_gateway_config",
     "get_auth_session_parameters",
     "go_to",
+    "one_time_code",
     "persistent_store",
     "run_info",
     "save_file",

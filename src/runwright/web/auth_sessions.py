@@ -15,12 +15,10 @@ from runwright.web.callers import Caller, Reader, Starter
 from runwright.web.runs import PROJECT, Wait
 from runwright.web.wire import auth_sessions as wire
 
-_SESSIONS = f"{PROJECT}/auth-sessions"
-
 routes = APIRouter()
 
 
-@routes.get(_SESSIONS, response_model=list[wire.SessionAnswer])
+@routes.get(f"{PROJECT}/auth-sessions", response_model=list[wire.SessionAnswer])
 async def list_sessions(caller: Reader, project_name: str) -> Response:
     """List the sessions of a project, by id."""
     project = await caller.project(project_name)
@@ -29,7 +27,7 @@ async def list_sessions(caller: Reader, project_name: str) -> Response:
 
 
 @routes.post(
-    _SESSIONS,
+    f"{PROJECT}/auth-sessions",
     status_code=201,
     response_model=wire.SessionAnswer,
     openapi_extra=bodies.documented(bodies.JSON, wire.UploadBody.model_json_schema(by_alias=True)),
@@ -43,7 +41,7 @@ async def upload(request: Request, caller: Starter, project_name: str) -> Respon
 
 
 @routes.post(
-    f"{_SESSIONS}/create",
+    f"{PROJECT}/auth-sessions/create",
     status_code=201,
     response_model=wire.StartedAnswer,
     openapi_extra=bodies.documented(bodies.JSON, wire.CreateBody.model_json_schema(by_alias=True)),
@@ -56,7 +54,9 @@ async def create(request: Request, caller: Starter, project_name: str) -> Respon
     return _started(made.id, "started")
 
 
-@routes.get(f"{_SESSIONS}/create/{{operation_id}}/result", response_model=wire.OperationAnswer)
+@routes.get(
+    f"{PROJECT}/auth-sessions/create/{{operation_id}}/result", response_model=wire.OperationAnswer
+)
 async def create_result(
     caller: Reader, project_name: str, operation_id: str, wait: Wait = 0
 ) -> Response:
@@ -64,7 +64,7 @@ async def create_result(
     return await _result(caller, project_name, operation_id, (SessionOperation.CREATE, None), wait)
 
 
-@routes.get(f"{_SESSIONS}/{{session_id}}", response_model=wire.SessionAnswer)
+@routes.get(f"{PROJECT}/auth-sessions/{{session_id}}", response_model=wire.SessionAnswer)
 async def show(caller: Reader, project_name: str, session_id: str) -> Response:
     """Tell how a session stands."""
     project = await caller.project(project_name)
@@ -73,7 +73,7 @@ async def show(caller: Reader, project_name: str, session_id: str) -> Response:
     )
 
 
-@routes.delete(f"{_SESSIONS}/{{session_id}}", status_code=204)
+@routes.delete(f"{PROJECT}/auth-sessions/{{session_id}}", status_code=204)
 async def delete(caller: Starter, project_name: str, session_id: str) -> Response:
     """Forget a session; what is under way for it is canceled."""
     project = await caller.project(project_name)
@@ -82,7 +82,7 @@ async def delete(caller: Starter, project_name: str, session_id: str) -> Respons
 
 
 @routes.post(
-    f"{_SESSIONS}/{{session_id}}/update",
+    f"{PROJECT}/auth-sessions/{{session_id}}/update",
     status_code=201,
     response_model=wire.StartedAnswer,
     openapi_extra=bodies.documented(bodies.JSON, wire.UpdateBody.model_json_schema(by_alias=True)),
@@ -96,7 +96,7 @@ async def update(request: Request, caller: Starter, project_name: str, session_i
 
 
 @routes.get(
-    f"{_SESSIONS}/{{session_id}}/update/{{operation_id}}/result",
+    f"{PROJECT}/auth-sessions/{{session_id}}/update/{{operation_id}}/result",
     response_model=wire.OperationAnswer,
 )
 async def update_result(
@@ -108,7 +108,7 @@ async def update_result(
 
 
 @routes.post(
-    f"{_SESSIONS}/{{session_id}}/validate/start",
+    f"{PROJECT}/auth-sessions/{{session_id}}/validate/start",
     status_code=201,
     response_model=wire.StartedAnswer,
     openapi_extra=bodies.documented(
@@ -126,7 +126,7 @@ async def validate(
 
 
 @routes.get(
-    f"{_SESSIONS}/{{session_id}}/validate/{{operation_id}}/result",
+    f"{PROJECT}/auth-sessions/{{session_id}}/validate/{{operation_id}}/result",
     response_model=wire.OperationAnswer,
 )
 async def validate_result(

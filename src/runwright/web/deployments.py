@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from runwright.control import deployments, keys, projects
+from runwright.control import deployments, keys, projects, secrets
 from runwright.errors import UnsupportedMediaType
 from runwright.web import bodies, project_document
 from runwright.web.callers import Admin, Deployer, Reader
@@ -121,6 +121,13 @@ async def create_key(request: Request, caller: Admin) -> Response:
     name, scopes = wire.parse_key(await bodies.read_json(request))
     key, secret = await keys.create(caller.platform, caller.workspace_id, name=name, scopes=scopes)
     return bodies.answer(wire.new_key(key, secret), 201)
+
+
+@routes.post("/{workspace_id}/keys/rotate-secret", response_model=wire.RotationAnswer)
+async def rotate_secret(caller: Admin) -> Response:
+    """Seal every secret of the installation with a new key, while everything goes on."""
+    body: wire.RotationAnswer = {"resealed": await secrets.rotate(caller.platform)}
+    return bodies.answer(body)
 
 
 @routes.delete("/{workspace_id}/keys/{key_id}", status_code=204)

@@ -127,6 +127,13 @@ class NewKeyAnswer(Key):
     key: str
 
 
+class RotationAnswer(TypedDict):
+    """Secrets were sealed anew."""
+
+    resealed: int
+    """How many values."""
+
+
 def parse_key(value: Any) -> tuple[str, frozenset[Scope]]:
     """Return the name and scopes of a key to make.
 

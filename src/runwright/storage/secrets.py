@@ -1,0 +1,81 @@
+"""Every column that holds something sealed, for when all of it is sealed anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SealedColumn:
+    """One column of sealed values, and the record that each value is bound to."""
+
+    table: str
+    column: str
+    keys: tuple[str, ...]
+    """The table's primary key."""
+    record: str
+    """The record's name, with a place for each key."""
+
+    def record_of(self, key: tuple[str, ...]) -> str:
+        """Return the record that the value of that row is bound to."""
+        return self.record.format(*key)
+
+
+COLUMNS = (
+    SealedColumn(
+        table="variables",
+        column="sealed_value",
+        keys=("owner_id", "name"),
+        record="variable:{0}:{1}",
+    ),
+    SealedColumn(table="runs", column="sealed_proxy", keys=("id",), record="run:{0}"),
+    SealedColumn(table="runs", column="sealed_session", keys=("id",), record="run-session:{0}"),
+    *(
+        SealedColumn(
+            table="auth_sessions",
+            column=f"sealed_{part}",
+            keys=("project_id", "id"),
+            record="auth-session:{0}/{1}:" + part,
+        )
+        for part in ("parameters", "state", "proxy")
+    ),
+)
+
+
+async def sealed_otherwise(
+    connection: Any, column: SealedColumn, key_id: bytes
+) -> list[tuple[str, ...]]:
+    """Return the keys of rows whose value was sealed with another key than that of the id."""
+    keys = ", ".join(f"{key}::text" for key in column.keys)
+    rows = await connection.fetch(
+        f"SELECT {keys} FROM {column.table} WHERE substring({column.column} FROM 2 FOR 4) <> $1",
+        key_id,
+    )
+    return [tuple(row.values()) for row in rows]
+
+
+async def get(connection: Any, column: SealedColumn, key: tuple[str, ...]) -> bytes | None:
+    """Return the sealed value of one row."""
+    return await connection.fetchval(
+        f"SELECT {column.column} FROM {column.table} WHERE {_where(column)}", *key
+    )
+
+
+async def replace(
+    connection: Any, column: SealedColumn, key: tuple[str, ...], old: bytes, new: bytes
+) -> bool:
+    """Put another sealed value into a row unless it has changed meanwhile; return whether it had not."""
+    number = len(key)
+    row = await connection.fetchrow(
+        f"UPDATE {column.table} SET {column.column} = ${number + 1}"
+        f" WHERE {_where(column)} AND {column.column} = ${number + 2} RETURNING 1",
+        *key,
+        new,
+        old,
+    )
+    return row is not None
+
+
+def _where(column: SealedColumn) -> str:
+    return " AND ".join(f"{key}::text = ${number}" for number, key in enumerate(column.keys, 1))
