@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.cookies
 import http.server
 import secrets
@@ -30,6 +31,8 @@ class Site:
     """Every value it ever gave."""
     visits: list[str] = field(default_factory=list[str])
     """Who came to `/home`: `signed in` or `signed out`."""
+    tries: int = 0
+    """How often the form was sent."""
     signs_nobody_in: bool = False
     """The form goes through and the cookie is no good."""
     opens: threading.Event = field(default_factory=threading.Event)
@@ -60,45 +63,7 @@ def serving() -> Generator[Site]:
     """Serve the site until the block ends."""
     site = Site(url="")
     site.opens.set()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            cookie = http.cookies.SimpleCookie(self.headers.get("cookie", "")).get("sid")
-            is_signed_in = cookie is not None and cookie.value in site.signed_in
-            if self.path != "/home":
-                self._answer(_FORM)
-                return
-            site.visits.append("signed in" if is_signed_in else "signed out")
-            fresh = None
-            if is_signed_in and site.rolls:
-                assert cookie is not None
-                site.signed_in.discard(cookie.value)
-                fresh = site.sign_in()
-            self._answer(
-                f"<!doctype html><h1>{'Welcome' if is_signed_in else 'Go away'}</h1>", fresh
-            )
-
-        def do_POST(self) -> None:
-            length = int(self.headers.get("content-length", 0))
-            form = parse_qs(self.rfile.read(length).decode())
-            site.opens.wait(60)
-            if form.get("user") == [USER] and form.get("password") == [PASSWORD]:
-                self._answer("<!doctype html><h1>Signed in</h1>", site.sign_in())
-            else:
-                self._answer("<!doctype html><h1>Wrong</h1>")
-
-        def _answer(self, body: str, cookie: str | None = None) -> None:
-            self.send_response(200)
-            self.send_header("content-type", "text/html; charset=utf-8")
-            if cookie is not None:
-                self.send_header("set-cookie", f"sid={cookie}; Path=/; HttpOnly; Max-Age=86400")
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its own name
-            """Say nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(site))
     site.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -109,6 +74,52 @@ def serving() -> Generator[Site]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def _handler(site: Site) -> type[http.server.BaseHTTPRequestHandler]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self._answer(*(_home(site, self.headers) if self.path == "/home" else (_FORM, None)))
+
+        def do_POST(self) -> None:
+            length = int(self.headers.get("content-length", 0))
+            self._answer(*_sign_in(site, parse_qs(self.rfile.read(length).decode())))
+
+        def _answer(self, body: str, cookie: str | None) -> None:
+            # Who asked may be gone by now, killed in the middle.
+            with contextlib.suppress(ConnectionError):
+                self.send_response(200)
+                self.send_header("content-type", "text/html; charset=utf-8")
+                if cookie is not None:
+                    self.send_header("set-cookie", f"sid={cookie}; Path=/; HttpOnly; Max-Age=86400")
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its own name
+            """Say nothing."""
+
+    return Handler
+
+
+def _home(site: Site, headers: Any) -> tuple[str, str | None]:
+    cookie = http.cookies.SimpleCookie(headers.get("cookie", "")).get("sid")
+    value = "" if cookie is None else cookie.value
+    if value not in site.signed_in:
+        site.visits.append("signed out")
+        return "<!doctype html><h1>Go away</h1>", None
+    site.visits.append("signed in")
+    if not site.rolls:
+        return "<!doctype html><h1>Welcome</h1>", None
+    site.signed_in.discard(value)
+    return "<!doctype html><h1>Welcome</h1>", site.sign_in()
+
+
+def _sign_in(site: Site, form: dict[str, list[str]]) -> tuple[str, str | None]:
+    site.tries += 1
+    site.opens.wait(60)
+    if form.get("user") == [USER] and form.get("password") == [PASSWORD]:
+        return "<!doctype html><h1>Signed in</h1>", site.sign_in()
+    return "<!doctype html><h1>Wrong</h1>", None
 
 
 def project(site: Site, **more: str) -> dict[str, str]:

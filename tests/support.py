@@ -116,6 +116,40 @@ class RunwrightServer:
         """Carry out a Run and return its result."""
         return self.result(project, self.start(project, api, parameters, **more))
 
+    def operate(
+        self, project: str, what: str, body: dict[str, Any], *, within: float = 60
+    ) -> dict[str, Any]:
+        """Carry out an operation on an auth session (`create`, `ID/update`, `ID/validate`)."""
+        operation_id = self.begin(project, what, body)
+        return self.operation(project, what, operation_id, within=within)
+
+    def begin(self, project: str, what: str, body: dict[str, Any]) -> str:
+        """Begin an operation on an auth session and return its id."""
+        path = f"/projects/{project}/auth-sessions/{what}"
+        with self.client() as client:
+            answer = client.post(f"{path}/start" if what.endswith("validate") else path, json=body)
+            assert answer.status_code == 201, answer.text
+            return answer.json()["operationId"]
+
+    def operation(
+        self, project: str, what: str, operation_id: str, *, within: float = 60
+    ) -> dict[str, Any]:
+        """Return the result of an operation once it is over."""
+        path = f"/projects/{project}/auth-sessions/{what}/{operation_id}/result"
+        deadline = time.monotonic() + within
+        with self.client() as client:
+            while True:
+                found = client.get(path, params={"wait": 5}).json()
+                if found["status"] in ("done", "failed", "canceled"):
+                    return found
+                assert time.monotonic() < deadline, found
+
+    def sessions(self, project: str) -> dict[str, str]:
+        """Return the auth sessions of a project and how they stand."""
+        with self.client() as client:
+            found = client.get(f"/projects/{project}/auth-sessions").json()
+        return {each["id"]: each["status"] for each in found}
+
     def detail(self, run_id: str) -> dict[str, Any]:
         """Return everything about a Run."""
         with self.client() as client:

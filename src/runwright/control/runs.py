@@ -153,6 +153,7 @@ async def detail(
         attempts=await rows.attempts(platform.database, run_id),
         files=await rows.files(platform.database, run_id),
         parts=await rows.parts(platform.database, run_id),
+        waited_for=row.waits_for,
     )
 
 

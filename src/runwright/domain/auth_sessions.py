@@ -134,7 +134,7 @@ def next_step(
         can_recreate = plan.auto_recreate and session.type is not SessionType.RECORDER
         return Step.MEND if can_recreate else Step.CHECK
     age = timedelta.max if session.checked_at is None else now - session.checked_at
-    if was_mended and age < _FRESH:
+    if was_mended and not is_retry and age < _FRESH:
         return Step.USE
     is_due = is_retry or age >= (plan.check_every or timedelta(0))
     return Step.CHECK if is_due else Step.USE

@@ -184,6 +184,8 @@ class RunDetail:
     files: tuple[RunFile, ...]
     parts: tuple[Run, ...]
     """Its checks and creates, in order."""
+    waited_for: str | None
+    """The operation on its session that it waited for, or does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

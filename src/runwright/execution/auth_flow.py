@@ -118,7 +118,9 @@ class AuthFlow:
         except Interrupted:
             if hold.interruption is not Interruption.CANCELED:
                 raise
-            await self._end(claim, Outcome(cancellation=runs.cancelled_by_user()), None)
+            is_there = await auth_sessions.open_session(self._platform, claim.project_id, plan.id)
+            cancellation = runs.cancelled_by_user() if is_there else _removed(plan.id)
+            await self._end(claim, Outcome(cancellation=cancellation), None)
             return
         except TooLarge as error:
             found, made = _too_large(error), None

@@ -117,7 +117,8 @@ async def _save_trace(stage: Stage, opened: Opened, secrets: tuple[str, ...]) ->
     try:
         await opened.context.tracing.stop(path=str(path))
         if secrets:
-            await asyncio.to_thread(traces.redact, path, Redactor(secrets))
+            # Nothing else is to be done here meanwhile, and the threads of the Attempt have ended.
+            traces.redact(path, Redactor(secrets))
     except Exception as error:  # noqa: BLE001 - the browser may be gone; the Run has its outcome
         text = f"the trace could not be saved: {type(error).__name__}: {error}"
         stage.send(protocol.Log(at=time.time(), stream="platform", level="warning", text=text))

@@ -9,7 +9,7 @@ ALTER TABLE runs
     ADD COLUMN session_plan text,
     -- Sealed, and wiped when the Run ends: a proxy, new parameters, the input of this Run alone.
     ADD COLUMN sealed_session bytea,
-    -- The operation whose end puts this Run back into the queue.
+    -- The operation whose end puts this Run back into the queue, or did.
     ADD COLUMN waits_for text,
     ADD CHECK ((kind IN ('check', 'create')) = (parent_id IS NOT NULL)),
     ADD CHECK ((kind = 'api') OR (auth_session_id IS NOT NULL)),

@@ -67,7 +67,7 @@ FROM claimed JOIN projects ON projects.id = claimed.project_id;
 -- Takes a locked Run whose session comes first, or an operation: an Attempt begins later, or none does.
 WITH claimed AS (
     UPDATE runs
-    SET fence = fence + 1, worker_id = $2, waits_for = NULL,
+    SET fence = fence + 1, worker_id = $2,
         status = CASE WHEN kind = 'operation' THEN 'started' ELSE status END,
         started_at = CASE WHEN kind = 'operation' THEN coalesce(started_at, clock_timestamp())
             ELSE started_at END

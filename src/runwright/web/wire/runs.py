@@ -203,6 +203,8 @@ class SessionUse(TypedDict):
     checkAttempts: int
     createAttempts: int
     checkEvery: float
+    waitedFor: str | None
+    """The operation that made or mended it for this Run: a Run by itself."""
 
 
 class Session(TypedDict):
@@ -358,7 +360,7 @@ def detail_text(
         "requestTimeout": int(plan.request_timeout.total_seconds()),
         "maximumAttempts": plan.maximum_attempts,
         **ending(run),
-        **_session_use(plan),
+        **_session_use(detail),
         "parts": [_part(each) for each in detail.parts],
         "attempts": [_attempt(each) for each in detail.attempts],
         "files": [_file(each, f"{base}/run/{run.id}/files", sign(each)) for each in detail.files],
@@ -392,8 +394,8 @@ def _extended(payload: domain.ExtendedPayload) -> ExtendedPayload:
     return body
 
 
-def _session_use(plan: domain.RunPlan) -> Session:
-    session = plan.session
+def _session_use(detail: domain.RunDetail) -> Session:
+    session = detail.plan.session
     if session is None:
         return {}
     use: SessionUse = {
@@ -402,6 +404,7 @@ def _session_use(plan: domain.RunPlan) -> Session:
         "checkAttempts": session.check_attempts,
         "createAttempts": session.create_attempts,
         "checkEvery": (session.check_every or timedelta(0)).total_seconds(),
+        "waitedFor": detail.waited_for,
     }
     return {"authSession": use}
 
