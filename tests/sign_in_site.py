@@ -40,6 +40,14 @@ class Site:
     rolls: bool = False
     """Every visit gives a new cookie, and the old one is no good any more."""
 
+    def reset(self) -> None:
+        """Be as new."""
+        for seen in (self.signed_in, self.given, self.visits):
+            seen.clear()
+        self.tries = 0
+        self.signs_nobody_in = self.rolls = False
+        self.opens.set()
+
     def sign_everyone_out(self) -> None:
         """Forget who is signed in."""
         self.signed_in.clear()

@@ -15,18 +15,34 @@ from sign_in_site import PASSWORD, Site
 from support import RunwrightServer, eventually, serving
 
 
-@pytest.fixture(name="site")
-def _site() -> Generator[Site]:
+@pytest.fixture(scope="module", name="running_site")
+def _running_site() -> Generator[Site]:
     with sign_in_site.serving() as site:
         yield site
 
 
-@pytest.fixture(name="project")
-def _project(server: RunwrightServer, site: Site, request: pytest.FixtureRequest) -> str:
-    name = f"s{abs(hash(request.node.name)) % 10**9}"
-    deployed = server.deploy(name, sign_in_site.project(site))
+@pytest.fixture(scope="module", name="project")
+def _project(server: RunwrightServer, running_site: Site) -> str:
+    deployed = server.deploy("signed-in", sign_in_site.project(running_site))
     assert deployed["status"] == "ready", deployed["error"]
-    return name
+    return "signed-in"
+
+
+@pytest.fixture(name="site")
+def _site(server: RunwrightServer, running_site: Site, project: str) -> Site:
+    """Return the site as it is when nobody has been there, for a project without sessions."""
+    running_site.reset()
+    with server.client() as client:
+        for session_id in server.sessions(project):
+            client.delete(f"/projects/{project}/auth-sessions/{session_id}")
+    return running_site
+
+
+@pytest.fixture(name="own_project")
+def _own_project(server: RunwrightServer, site: Site, project: str) -> Generator[str]:
+    """Return the project for a test that deploys to it, and put it back as it was."""
+    yield project
+    server.deploy(project, sign_in_site.project(site))
 
 
 @pytest.fixture(name="anna")
@@ -96,7 +112,7 @@ def test_many_runs_on_an_expired_session_cause_one_create_and_hold_nothing(
 def test_a_run_whose_session_cannot_be_mended_is_canceled_with_why(
     server: RunwrightServer,
     site: Site,
-    project: str,
+    own_project: str,
     anna: dict[str, Any],
     asked: dict[str, Any],
     code: str,
@@ -105,19 +121,19 @@ def test_a_run_whose_session_cannot_be_mended_is_canceled_with_why(
     if code == "create-attempts-failed":
         files = sign_in_site.project(site)
         broken = {"auth-sessions/create.py": "async def create(page, params):\n    1 / 0\n"}
-        server.deploy(project, {**files, **broken})
+        server.deploy(own_project, {**files, **broken})
     site.signs_nobody_in = True
 
-    failure = _failure(server.run(project, "home", authSession={**anna, **asked}))
+    failure = _failure(server.run(own_project, "home", authSession={**anna, **asked}))
 
     assert failure["code"] == code
     assert failure["category"] == "auth"
     assert [each["attempt"] for each in failure["details"]["attempts"]] == [1, 2]
-    assert server.sessions(project) == {"anna": "EXPIRED"}
+    assert server.sessions(own_project) == {"anna": "EXPIRED"}
     # What happened to this Run binds no other: once the site works again the session is mended.
     site.signs_nobody_in = False
-    server.deploy(project, sign_in_site.project(site))
-    assert server.run(project, "home", authSession=anna)["result"] == "Welcome"
+    server.deploy(own_project, sign_in_site.project(site))
+    assert server.run(own_project, "home", authSession=anna)["result"] == "Welcome"
 
 
 def test_operations_on_one_session_exclude_one_another(
@@ -316,10 +332,10 @@ def test_what_a_run_ends_with_is_kept_where_the_site_gives_new_cookies(
 
 
 def test_a_check_that_passed_lately_is_not_repeated_where_so_asked(
-    server: RunwrightServer, site: Site, project: str, anna: dict[str, Any]
+    server: RunwrightServer, site: Site, own_project: str, anna: dict[str, Any]
 ) -> None:
     before = len(site.visits)
-    server.run(project, "home", authSession={**anna, "checkEvery": 600})
+    server.run(own_project, "home", authSession={**anna, "checkEvery": 600})
     without_check = len(site.visits) - before
     site.sign_everyone_out()
     # A failure may be the sign-in's: the next Attempt is checked whatever was asked.
@@ -328,9 +344,9 @@ def test_a_check_that_passed_lately_is_not_repeated_where_so_asked(
         f"    await page.goto('{site.url}/home')\n"
         "    assert await page.inner_text('h1') == 'Welcome'\n    return 'in'\n"
     )
-    server.deploy(project, sign_in_site.project(site, **{"api/home.py": strict}))
+    server.deploy(own_project, sign_in_site.project(site, **{"api/home.py": strict}))
     found = server.run(
-        project, "home", authSession={**anna, "checkEvery": 600}, retry={"maximumAttempts": 2}
+        own_project, "home", authSession={**anna, "checkEvery": 600}, retry={"maximumAttempts": 2}
     )
 
     assert without_check == 1
@@ -338,30 +354,30 @@ def test_a_check_that_passed_lately_is_not_repeated_where_so_asked(
 
 
 def test_sessions_that_code_declares_are_made_changed_and_removed_by_deploying(
-    server: RunwrightServer, site: Site, project: str
+    server: RunwrightServer, site: Site, own_project: str
 ) -> None:
     def declared(password: str) -> dict[str, str]:
         text = f'// the shop\n{{"parameters": {{"url": "{site.url}", "user": "{sign_in_site.USER}", "password": "{password}",}}}}'
         return {"intuned-resources/auth-sessions/shops/main.auth-session.jsonc": text}
 
-    deployed = server.deploy(project, {**sign_in_site.project(site), **declared(PASSWORD)})
+    deployed = server.deploy(own_project, {**sign_in_site.project(site), **declared(PASSWORD)})
     assert deployed["status"] == "ready", deployed["error"]
-    eventually(lambda: server.sessions(project) == {"main": "READY"})
-    server.deploy(project, {**sign_in_site.project(site), **declared(PASSWORD)})
+    eventually(lambda: server.sessions(own_project) == {"main": "READY"})
+    server.deploy(own_project, {**sign_in_site.project(site), **declared(PASSWORD)})
     assert site.tries == 1
     with server.client() as client:
-        base = f"/projects/{project}/auth-sessions/main"
+        base = f"/projects/{own_project}/auth-sessions/main"
         refused = [
             client.post(f"{base}/update", json={"parameters": {}}).status_code,
             client.delete(base).status_code,
         ]
         assert client.get(base).json()["source"] == "CODE"
-    server.deploy(project, {**sign_in_site.project(site), **declared("another-one")})
+    server.deploy(own_project, {**sign_in_site.project(site), **declared("another-one")})
     eventually(lambda: site.tries > 1)
-    server.deploy(project, sign_in_site.project(site))
+    server.deploy(own_project, sign_in_site.project(site))
 
     assert refused == [409, 409]
-    assert server.sessions(project) == {}
+    assert server.sessions(own_project) == {}
 
 
 def test_the_session_goes_through_its_own_proxy(
