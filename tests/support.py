@@ -157,7 +157,7 @@ class RunwrightServer:
 
 
 @contextmanager
-def serving(data_dir: Path, **settings: str) -> Generator[RunwrightServer]:
+def serving(data_dir: Path, *options: str, **settings: str) -> Generator[RunwrightServer]:
     """Serve on the directory until the block ends."""
     command = [
         sys.executable,
@@ -168,6 +168,7 @@ def serving(data_dir: Path, **settings: str) -> Generator[RunwrightServer]:
         str(data_dir),
         "--port",
         "0",
+        *options,
     ]
     with (data_dir.parent / f"{data_dir.name}.log").open("a") as log:
         process = subprocess.Popen(

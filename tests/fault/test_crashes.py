@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
+import clusters
 import psutil
 import pytest
-from support import RunwrightServer, alive_below, environment, eventually, serving
+from support import RunwrightServer, alive_below, eventually, serving
 
 PROJECT = {
     "api/quick.py": "async def automation(page, params):\n    return params\n",
@@ -119,69 +118,24 @@ def test_without_a_database_a_start_is_a_503_that_can_be_tried_again(tmp_path: P
         assert server.run("p", "quick")["status"] == "completed"
 
 
-@contextmanager
-def _worker(data_dir: Path, url: str) -> Generator[subprocess.Popen[str]]:
-    with (data_dir.parent / f"{data_dir.name}.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "runwright", "worker", "--data-dir", str(data_dir)],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            env=environment(
-                RUNWRIGHT_DATABASE_URL=url,
-                RUNWRIGHT_BLOBS=f"file://{data_dir.parent}/shared",
-                RUNWRIGHT_SECRET_KEY="one for all",
-            ),
-        )
-    assert process.stdout is not None
-    try:
-        assert "is ready" in process.stdout.readline(), log
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        process.wait(timeout=40)
-        process.stdout.close()
-
-
 @pytest.fixture(name="cluster")
 def _cluster(tmp_path: Path) -> Generator[str]:
-    """Run a PostgreSQL that outlives every server and worker of the test."""
-    program = (
-        "import asyncio, pathlib, sys\nfrom runwright.storage import embedded\n"
-        "async def main():\n"
-        "    async with embedded.run(pathlib.Path(sys.argv[1])) as server:\n"
-        "        print(server.url, flush=True)\n        await asyncio.to_thread(sys.stdin.read)\n"
-        "asyncio.run(main())\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path / "pg")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdin is not None
-    yield process.stdout.readline().strip()
-    process.stdin.close()
-    process.wait(timeout=20)
-    process.stdout.close()
+    with clusters.postgresql(tmp_path / "pg") as url:
+        yield url
 
 
 def test_a_killed_worker_is_taken_over_within_ten_seconds(tmp_path: Path, cluster: str) -> None:
-    shared = tmp_path / "shared"
-    shared.mkdir()
     with ExitStack() as stack:
         server = stack.enter_context(
             serving(
                 tmp_path / "serve",
-                RUNWRIGHT_DATABASE_URL=cluster,
-                RUNWRIGHT_BLOBS=f"file://{shared}",
-                RUNWRIGHT_SECRET_KEY="one for all",
                 RUNWRIGHT_SLOTS="1",
+                **clusters.settings(tmp_path, cluster),
             )
         )
-        workers = [stack.enter_context(_worker(tmp_path / name, cluster)) for name in ("a", "b")]
+        workers = [
+            stack.enter_context(clusters.worker(tmp_path / name, cluster)) for name in ("a", "b")
+        ]
         server.deploy("p", PROJECT)
         retry = {"maximumAttempts": 3}
         accepted = [server.start("p", "slow", {"seconds": 3}, retry=retry) for _ in range(6)]
@@ -205,19 +159,13 @@ def test_a_killed_worker_is_taken_over_within_ten_seconds(tmp_path: Path, cluste
 
 
 def test_two_workers_on_one_machine_do_not_touch_each_other(tmp_path: Path, cluster: str) -> None:
-    (tmp_path / "shared").mkdir()
-    more = {
-        "RUNWRIGHT_DATABASE_URL": cluster,
-        "RUNWRIGHT_BLOBS": f"file://{tmp_path}/shared",
-        "RUNWRIGHT_SECRET_KEY": "one for all",
-    }
-    with serving(tmp_path / "data", **more) as server:
+    with serving(tmp_path / "data", **clusters.settings(tmp_path, cluster)) as server:
         server.deploy("p", PROJECT)
         run_id = server.start("p", "slow", {"seconds": 4})
         eventually(lambda: server.detail(run_id)["status"] == "started")
 
         # The same data directory: what it sweeps must not be the first one's.
-        with _worker(tmp_path / "data", cluster):
+        with clusters.worker(tmp_path / "data", cluster):
             found = server.result("p", run_id)
 
         assert found["result"] == "slept"
