@@ -19,6 +19,7 @@ from pathlib import Path
 import bare
 import psutil
 import served
+import sessions
 from playwright.async_api import Browser
 from rich.console import Console
 from rich.table import Table
@@ -60,6 +61,7 @@ async def _measure(server: served.Server, executable: str, url: str, *, rounds: 
                 server, browser, url, rounds=rounds, trace=trace, spacing=_SPACING_SECONDS
             )
             await _latency(server, browser, url, rounds=rounds, trace=trace, spacing=0)
+        console.print(await sessions.measure(server, browser, url, rounds=rounds))
         for trace in (False, True):
             await _throughput(server, browser, url, seconds=rounds / 20, trace=trace)
     held = [size / 2**20 for size in served.runner_bytes(server)]

@@ -85,33 +85,36 @@ def serving(data_dir: Path) -> Generator[Server]:
         process.wait(timeout=60)
 
 
-async def deploy(server: Server) -> None:
-    """Deploy the automation."""
+async def deploy(server: Server, project: str = "bench", **more: str) -> None:
+    """Deploy the automation, with more files by path."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w:gz") as archive:
-        member = tarfile.TarInfo("api/heading.py")
-        member.size = len(_AUTOMATION)
-        archive.addfile(member, io.BytesIO(_AUTOMATION.encode()))
+        for name, text in {"api/heading.py": _AUTOMATION, **more}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
     async with server.client() as client:
         answer = await client.post(
-            "/projects/bench/deployments",
+            f"/projects/{project}/deployments",
             content=raw.getvalue(),
             headers={"content-type": "application/gzip"},
         )
         found = answer.json()["deployment"]
         while found["status"] not in ("ready", "failed"):
-            path = f"/projects/bench/deployments/{found['id']}"
+            path = f"/projects/{project}/deployments/{found['id']}"
             found = (await client.get(path, params={"wait": 10, "seen": 99})).json()["deployment"]
         if found["status"] == "failed":
             sys.exit(found["error"])
 
 
-async def run(client: httpx2.AsyncClient, url: str, *, trace: bool) -> str:
+async def run(
+    client: httpx2.AsyncClient, url: str, *, trace: bool, project: str = "bench", **more: object
+) -> str:
     """Start a Run, wait for its result, and return its id."""
-    body = {"api": "heading", "parameters": {"url": url}, "saveTrace": trace}
-    run_id = (await client.post("/projects/bench/run/start", json=body)).json()["runId"]
+    body = {"api": "heading", "parameters": {"url": url}, "saveTrace": trace, **more}
+    run_id = (await client.post(f"/projects/{project}/run/start", json=body)).json()["runId"]
     while True:
-        path = f"/projects/bench/run/{run_id}/result"
+        path = f"/projects/{project}/run/{run_id}/result"
         found: dict[str, Any] = (await client.get(path, params={"wait": 30})).json()
         if found["status"] == "completed":
             return run_id

@@ -83,7 +83,11 @@ def test_many_runs_on_an_expired_session_cause_one_create_and_hold_nothing(
     site: Site, tmp_path: Path
 ) -> None:
     with serving(tmp_path / "data", RUNWRIGHT_SLOTS="2", RUNWRIGHT_RETRY_DELAY="0.1") as server:
-        server.deploy("p", sign_in_site.project(site))
+        one_at_a_time = (
+            "[tool.runwright.auth_sessions]\nenabled = true\n"
+            "[tool.runwright.replication]\nmax_concurrent_requests = 1\n"
+        )
+        server.deploy("p", sign_in_site.project(site, **{"pyproject.toml": one_at_a_time}))
         server.deploy("other", {"api/a.py": "async def automation(page, params):\n    return 1\n"})
         server.operate("p", "create", {"id": "anna", "parameters": site.parameters})
         site.sign_everyone_out()

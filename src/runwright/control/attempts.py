@@ -31,7 +31,12 @@ from runwright.domain.runs import (
     RunPlan,
     RunStatus,
 )
-from runwright.storage import database, projects as project_rows, runs as rows
+from runwright.storage import (
+    auth_sessions as session_rows,
+    database,
+    projects as project_rows,
+    runs as rows,
+)
 
 _SWEEP_LIMIT = 10_000
 
@@ -77,6 +82,9 @@ async def claim(platform: Platform, run_id: str, worker_id: WorkerId) -> Claim |
     if first is not None:
         return _claim(platform, first, earlier=())
     async with platform.database.acquire() as connection, database.transaction(connection):
+        seen = await rows.get(connection, run_id)
+        if seen is not None and seen.run.auth_session_id is not None:
+            await session_rows.lock(connection, seen.run.project_id, seen.run.auth_session_id)
         row = await rows.lock(connection, run_id)
         if row is None:
             return None

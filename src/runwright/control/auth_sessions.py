@@ -198,6 +198,7 @@ async def delete(platform: Platform, project_id: ProjectId, session_id: str) -> 
             f"The auth session `{session_id}` is declared by the project's code: remove it there and deploy."
         )
     async with platform.database.acquire() as connection, database.transaction(connection):
+        await rows.lock(connection, project_id, session_id)
         await _forget(connection, project_id, session_id)
 
 

@@ -120,6 +120,8 @@ async def cancel(platform: Platform, project_id: ProjectId, run_id: str) -> Run:
     if row.run.parent_id is not None:
         raise Conflict(f"This is a part of run `{row.run.parent_id}`: cancel that one.")
     async with platform.database.acquire() as connection, database.transaction(connection):
+        if row.run.auth_session_id is not None:
+            await session_rows.lock(connection, project_id, row.run.auth_session_id)
         if await rows.cancel_pending(connection, run_id, cancelled_by_user()):
             await _release(connection, row)
             await signals.send(connection, f"run:{run_id}")

@@ -2,6 +2,8 @@
 
 Runs share a session that is READY. What changes one is an operation, of which a session has at most
 one; a Run that needs it is parked behind it, holding neither a Runner nor a place in the queue.
+
+Who locks the row of a session and rows of its Runs locks the session first.
 """
 
 from __future__ import annotations
@@ -117,7 +119,9 @@ async def end_operation(
 
     `made` is what `made_of` gave for a state that a create has made.
     """
+    assert claim.plan.session is not None
     async with platform.database.acquire() as connection, database.transaction(connection):
+        await rows.lock(connection, claim.project_id, claim.plan.session.id)
         row = await run_rows.lock(connection, claim.run_id)
         if row is None or not await run_rows.finish(connection, claim.run_id, claim.fence, ending):
             return
@@ -170,6 +174,11 @@ def refused(failure: Failure) -> Cancellation:
 def session_gone(session_id: str) -> Failure:
     """Return the failure of a Run whose session was removed before it began."""
     return _gone(f"The auth session `{session_id}` was removed before the run began.")
+
+
+def session_unmade(session_id: str) -> Failure:
+    """Return the failure of a Run whose session has no state, because its create has failed."""
+    return _gone(f"The auth session `{session_id}` has no state: its create has failed.")
 
 
 def ended(outcome: Outcome) -> Ending:

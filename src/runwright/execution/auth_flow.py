@@ -152,7 +152,7 @@ class AuthFlow:
     ) -> Signed | Refused | Parked | None:
         claim = hold.claim
         if opened.state is None:
-            failures: tuple[Failure, ...] = (session_work.session_gone(plan.id),)
+            failures: tuple[Failure, ...] = (session_work.session_unmade(plan.id),)
         else:
             checked = await self._steps.check(hold, opened, plan, opened.state)
             if isinstance(checked, Passed):
@@ -174,7 +174,7 @@ class AuthFlow:
             case Mending.CHANGED:
                 return None
             case Mending.IMPOSSIBLE:
-                return _refused(failed or session_work.session_gone(plan.id))
+                return _refused(failed or session_work.session_unmade(plan.id))
 
     async def _operate(
         self, hold: Hold, opened: Opened, plan: SessionPlan
@@ -196,7 +196,7 @@ class AuthFlow:
                 await session_work.expire(self._platform, hold.claim, plan.id, opened.generation)
                 return failed
         elif not is_renewal and not domain.can_recreate(opened.session, plan):
-            return session_work.session_gone(plan.id)
+            return session_work.session_unmade(plan.id)
         made = await self._create(hold, opened, plan)
         if isinstance(made, Failure) and not is_renewal:
             await session_work.expire(self._platform, hold.claim, plan.id, opened.generation)

@@ -144,7 +144,7 @@ async def lock(connection: Any, run_id: str) -> RunRow | None:
 
 
 async def claim_first(connection: Any, run_id: str, worker_id: WorkerId) -> RunRow | None:
-    """Begin the first Attempt of a waiting Run; None when it is not waiting."""
+    """Take a waiting Run for the first time; None when it is not waiting. See the statement."""
     row = await connection.fetchrow(_SQL["claim_first"], run_id, worker_id)
     return None if row is None else _run_row(row)
 

@@ -34,17 +34,22 @@ SELECT * FROM runs WHERE id = $1;
 SELECT * FROM runs WHERE id = $1 FOR UPDATE;
 
 -- claim_first --
--- Begins the first Attempt of a waiting Run without a session: the usual case, in one statement.
+-- Takes a waiting Run for the first time, in one statement. Without a session its first Attempt begins;
+-- one whose session comes first stays as it is, and an operation is started.
 WITH claimed AS (
     UPDATE runs
-    SET status = 'started', attempt = 1, fence = fence + 1, worker_id = $2,
-        started_at = clock_timestamp()
+    SET fence = fence + 1, worker_id = $2,
+        attempt = CASE WHEN auth_session_id IS NULL THEN 1 ELSE 0 END,
+        status = CASE WHEN auth_session_id IS NULL OR kind = 'operation' THEN 'started'
+            ELSE status END,
+        started_at = CASE WHEN auth_session_id IS NULL OR kind = 'operation'
+            THEN clock_timestamp() END
     WHERE id = $1 AND status = 'pending' AND cancel_requested_at IS NULL
-        AND kind = 'api' AND auth_session_id IS NULL
+        AND (auth_session_id IS NULL OR fence = 0)
     RETURNING *
 ), begun AS (
     INSERT INTO attempts (run_id, number, fence, worker_id)
-    SELECT id, attempt, fence, worker_id FROM claimed
+    SELECT id, attempt, fence, worker_id FROM claimed WHERE auth_session_id IS NULL
 )
 SELECT claimed.*, projects.variables_version
 FROM claimed JOIN projects ON projects.id = claimed.project_id;
@@ -64,7 +69,7 @@ SELECT claimed.*, projects.variables_version
 FROM claimed JOIN projects ON projects.id = claimed.project_id;
 
 -- claim_prepared --
--- Takes a locked Run whose session comes first, or an operation: an Attempt begins later, or none does.
+-- Takes a locked Run whose session comes first, or an operation, again.
 WITH claimed AS (
     UPDATE runs
     SET fence = fence + 1, worker_id = $2,
