@@ -8,11 +8,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
+import command_line
 import pages
 import pytest
-from support import RunwrightServer, environment, eventually, serving
+from support import RunwrightServer, eventually, serving
 
 TYPED = {
     "api/shop/search.py": (
@@ -64,25 +64,6 @@ _PAGE = """\
 """
 
 
-def _cli(server: RunwrightServer | None, *words: str, cwd: Path, **more: str) -> Any:
-    known = {}
-    if server is not None:
-        known = {
-            "RUNWRIGHT_SERVER": server.url,
-            "RUNWRIGHT_WORKSPACE_ID": server.workspace_id,
-            "RUNWRIGHT_API_KEY": server.api_key,
-        }
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("runwright")), *words],
-        cwd=cwd,
-        env=environment(**known, **more),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-
-
 def test_wrong_parameters_are_refused_with_path_and_reason(server: RunwrightServer) -> None:
     assert server.deploy("typed", TYPED)["status"] == "ready"
     with server.client() as client:
@@ -115,15 +96,21 @@ def test_variables_reach_the_next_attempt_and_are_never_shown(
     server.deploy("sees", SEES)
     assert server.run("sees", "sees")["result"] == [None, None, None]
 
-    assert _cli(server, "vars", "set", "SHARED", "for-all", cwd=tmp_path).returncode == 0
     assert (
-        _cli(server, "vars", "set", "TOKEN", "t0p", "--project", "sees", cwd=tmp_path).returncode
+        command_line.run(server, "vars", "set", "SHARED", "for-all", cwd=tmp_path).returncode == 0
+    )
+    assert (
+        command_line.run(
+            server, "vars", "set", "TOKEN", "t0p", "--project", "sees", cwd=tmp_path
+        ).returncode
         == 0
     )
     set_ = [server.run("sees", "sees")["result"] for _ in range(3)]
-    listed = _cli(server, "vars", "list", "--project", "sees", "--json", cwd=tmp_path).stdout
-    _cli(server, "vars", "unset", "SHARED", cwd=tmp_path)
-    _cli(server, "vars", "unset", "TOKEN", "--project", "sees", cwd=tmp_path)
+    listed = command_line.run(
+        server, "vars", "list", "--project", "sees", "--json", cwd=tmp_path
+    ).stdout
+    command_line.run(server, "vars", "unset", "SHARED", cwd=tmp_path)
+    command_line.run(server, "vars", "unset", "TOKEN", "--project", "sees", cwd=tmp_path)
     unset = server.run("sees", "sees")["result"]
 
     assert set_ == [["t0p", "t0p", "for-all"]] * 3
@@ -170,15 +157,15 @@ def test_rolling_back_and_comparing(server: RunwrightServer, tmp_path: Path) -> 
     server.deploy("back", two)
     assert server.run("back", "a")["result"] == 2
 
-    rolled = _cli(server, "rollback", "back", cwd=tmp_path)
+    rolled = command_line.run(server, "rollback", "back", cwd=tmp_path)
     result = server.run("back", "a")["result"]
-    compared = _cli(server, "deployments", "diff", "back", "2", cwd=tmp_path).stdout
+    compared = command_line.run(server, "deployments", "diff", "back", "2", cwd=tmp_path).stdout
 
     assert rolled.stdout == "deployment 1 is current\n", rolled.stderr
     assert result == 1
     assert compared.splitlines() == ["+ b", "~ a: another schema", "~ isolation: module → process"]
-    assert _cli(server, "rollback", "back", cwd=tmp_path).returncode == 1
-    assert _cli(server, "rollback", "back", "--to", "2", cwd=tmp_path).returncode == 0
+    assert command_line.run(server, "rollback", "back", cwd=tmp_path).returncode == 1
+    assert command_line.run(server, "rollback", "back", "--to", "2", cwd=tmp_path).returncode == 0
     assert server.run("back", "a")["result"] == 2
 
 
@@ -215,9 +202,9 @@ def test_a_recorded_run_is_replayed_offline(server: RunwrightServer, tmp_path: P
     run_id = found["runId"]
     eventually(lambda: [f for f in server.detail(run_id)["files"] if f["kind"] == "har"])
 
-    same = _cli(server, "replay", run_id, "--folder", str(folder), cwd=tmp_path)
+    same = command_line.run(server, "replay", run_id, "--folder", str(folder), cwd=tmp_path)
     (folder / "api" / "reads.py").write_text(source.replace("'/extra'", "'/other'"))
-    other = _cli(server, "replay", run_id, "--folder", str(folder), cwd=tmp_path)
+    other = command_line.run(server, "replay", run_id, "--folder", str(folder), cwd=tmp_path)
 
     assert found["result"] == ["Then", "more"]
     assert json.loads(same.stdout) == ["Then", "more"], same.stderr
@@ -228,17 +215,17 @@ def test_a_recorded_run_is_replayed_offline(server: RunwrightServer, tmp_path: P
 
 @pytest.mark.parametrize("template", ["scraper", "sign-in", "form", "download"])
 def test_a_new_project_can_be_deployed_at_once(tmp_path: Path, template: str) -> None:
-    made = _cli(None, "init", "fresh", "--template", template, cwd=tmp_path)
-    checked = _cli(None, "check", "fresh", cwd=tmp_path)
+    made = command_line.run(None, "init", "fresh", "--template", template, cwd=tmp_path)
+    checked = command_line.run(None, "check", "fresh", cwd=tmp_path)
 
     assert made.returncode == 0, made.stderr
     assert checked.returncode == 0, checked.stderr
     assert "can be deployed" in checked.stdout
-    assert _cli(None, "init", "fresh", cwd=tmp_path).returncode == 2
+    assert command_line.run(None, "init", "fresh", cwd=tmp_path).returncode == 2
 
 
 def test_an_api_runs_without_a_server(tmp_path: Path) -> None:
-    _cli(None, "init", "fresh", cwd=tmp_path)
+    command_line.run(None, "init", "fresh", cwd=tmp_path)
     (tmp_path / "fresh" / ".env").write_text("# mine\nWHO='some one'\n")
     (tmp_path / "fresh" / "api" / "who.py").write_text(
         "import os\nasync def automation(page, params):\n"
@@ -253,9 +240,11 @@ def test_an_api_runs_without_a_server(tmp_path: Path) -> None:
             "--params",
             json.dumps({"url": f"{address}/"}),
         )
-        items = _cli(None, *words, cwd=tmp_path)
-    who = _cli(None, "dev", "who", "--folder", "fresh", "--params", '{"n": 1}', cwd=tmp_path)
-    broken = _cli(None, "dev", "nowhere", "--folder", "fresh", cwd=tmp_path)
+        items = command_line.run(None, *words, cwd=tmp_path)
+    who = command_line.run(
+        None, "dev", "who", "--folder", "fresh", "--params", '{"n": 1}', cwd=tmp_path
+    )
+    broken = command_line.run(None, "dev", "nowhere", "--folder", "fresh", cwd=tmp_path)
 
     assert json.loads(items.stdout) == ["one", "two"], items.stderr
     assert json.loads(who.stdout) == ["some one", {"n": 1}]
@@ -265,7 +254,7 @@ def test_an_api_runs_without_a_server(tmp_path: Path) -> None:
 
 
 def test_dev_runs_again_at_every_save(tmp_path: Path) -> None:
-    _cli(None, "init", "fresh", cwd=tmp_path)
+    command_line.run(None, "init", "fresh", cwd=tmp_path)
     file = tmp_path / "fresh" / "api" / "n.py"
     file.write_text("async def automation(page, params):\n    return 'first'\n")
     program = str(Path(sys.executable).with_name("runwright"))
@@ -294,7 +283,7 @@ def test_check_says_what_deploy_would(tmp_path: Path) -> None:
     (tmp_path / "p" / "api").mkdir(parents=True)
     (tmp_path / "p" / "api" / "a.py").write_text("import nowhere_at_all\n")
 
-    found = _cli(None, "check", "p", cwd=tmp_path)
+    found = command_line.run(None, "check", "p", cwd=tmp_path)
 
     assert found.returncode == 1
     assert "No module named 'nowhere_at_all'" in found.stderr
@@ -305,7 +294,7 @@ def test_a_bundle_that_is_too_large_is_refused_with_its_size(tmp_path: Path) -> 
     (tmp_path / "p" / "api" / "a.py").write_text("async def automation(page, params):\n    pass\n")
     (tmp_path / "p" / "big.bin").write_bytes(os.urandom(30 * 2**20))
     with serving(tmp_path / "data", RUNWRIGHT_MAX_BUNDLE_BYTES=str(10 * 2**20)) as server:
-        found = _cli(server, "deploy", "p", "--project", "p", cwd=tmp_path)
+        found = command_line.run(server, "deploy", "p", "--project", "p", cwd=tmp_path)
 
         assert found.returncode == 3
         assert "this server takes 10485760" in found.stderr

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pages
 import pytest
+import sign_in_site
 from support import environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,9 +39,18 @@ def test_the_first_project_and_the_calls_work_as_written(tmp_path: Path) -> None
     for program in ("runwright", "python"):
         target = Path(sys.executable).with_name(program)
         (tmp_path / ".venv" / "bin" / program).symlink_to(target)
-    _, first_project, start, result = _blocks("sh")
+    _, first_project, start, result, signed_in = _blocks("sh")
     (client,) = _blocks("python")
-    with pages.serving({"/": "<title>Example Domain</title>"}) as address:
+    with (
+        pages.serving({"/": "<title>Example Domain</title>"}) as address,
+        sign_in_site.serving() as site,
+    ):
+        files = sign_in_site.project(site)
+        for name, text in {**files, "api/orders.py": files["api/home.py"]}.items():
+            (tmp_path / "shop" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "shop" / name).write_text(text)
+        (tmp_path / "anna.json").write_text(json.dumps(site.parameters))
+        signed_in = re.sub(r"--params '.*'", "--params @anna.json", signed_in)
         script = "\n".join(
             [
                 "set -eu",
@@ -50,6 +60,8 @@ def test_the_first_project_and_the_calls_work_as_written(tmp_path: Path) -> None
                 'eval "$(.venv/bin/runwright env)"',
                 f"{result.strip()} > result.json",
                 f"cat > client.py <<'END'\n{client}END\n{sys.executable} client.py > client.txt",
+                ".venv/bin/runwright deploy shop --project shop",
+                f"{{ {signed_in.strip()} ; }} > orders.txt",
             ]
         ).replace("https://example.com", address)
         ran = subprocess.run(
@@ -67,6 +79,7 @@ def test_the_first_project_and_the_calls_work_as_written(tmp_path: Path) -> None
     found = json.loads((tmp_path / "result.json").read_text())
     assert found["result"] == {"title": "Example Domain"}
     assert "Example Domain" in (tmp_path / "client.txt").read_text()
+    assert (tmp_path / "orders.txt").read_text().split() == ["anna", '"Welcome"']
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
