@@ -324,6 +324,63 @@ def test_a_recorded_session_is_used_and_cannot_be_made_again(
     assert site.tries == 0
 
 
+@pytest.mark.parametrize(
+    ("state", "path"),
+    [
+        ({"cookies": [{"name": "a"}]}, "storageState.cookies.0.value"),
+        ({"origins": [{"origin": "file:///etc"}]}, "storageState.origins.0.origin"),
+        (
+            {"sessionStorage": [{"origin": "x", "items": {}}]},
+            "storageState.sessionStorage.0.origin",
+        ),
+        ("text", "storageState"),
+    ],
+)
+def test_a_state_that_is_none_is_refused(
+    server: RunwrightServer, site: Site, project: str, state: Any, path: str
+) -> None:
+    with server.client() as client:
+        answer = client.post(
+            f"/projects/{project}/auth-sessions", json={"id": "x", "storageState": state}
+        )
+
+    assert answer.status_code == 400
+    assert path in [each["path"] for each in answer.json()["details"]]
+    assert server.sessions(project) == {}
+
+
+def test_a_state_that_no_browser_takes_cancels_the_run_with_why(
+    server: RunwrightServer, site: Site, project: str
+) -> None:
+    cookie = {"name": "a", "value": "b", "domain": "not a domain", "path": "nor a path"}
+    with server.client() as client:
+        client.post(
+            f"/projects/{project}/auth-sessions",
+            json={"id": "odd", "storageState": {"cookies": [cookie]}},
+        )
+
+    failure = _failure(server.run(project, "home", authSession={"id": "odd", "checkAttempts": 1}))
+
+    assert failure["code"] == "check-attempts-failed"
+    assert "could not be put into the browser" in failure["message"]
+
+
+def test_a_state_that_is_too_large_is_refused(site: Site, tmp_path: Path) -> None:
+    with serving(tmp_path / "data", RUNWRIGHT_MAX_AUTH_STATE_BYTES="50") as server:
+        server.deploy("p", sign_in_site.project(site))
+        failed = server.operate("p", "create", {"id": "s", "parameters": site.parameters})
+        with server.client() as client:
+            origins = [{"origin": "http://a", "localStorage": [{"name": "n", "value": "v" * 100}]}]
+            uploaded = client.post(
+                "/projects/p/auth-sessions", json={"storageState": {"origins": origins}}
+            )
+
+        assert failed["error"]["code"] == "create-attempts-failed"
+        assert "50 are kept" in failed["message"]
+        assert uploaded.status_code == 413
+        assert server.sessions("p") == {}
+
+
 def test_what_a_run_ends_with_is_kept_where_the_site_gives_new_cookies(
     server: RunwrightServer, site: Site, project: str, anna: dict[str, Any]
 ) -> None:

@@ -111,6 +111,25 @@ def test_all_four_stores_of_all_origins_are_restored_after_a_restart(tmp_path: P
     assert lazy == found[0][:4]
 
 
+def test_an_older_playwright_of_the_project_restores_all_four_stores_too(
+    server: RunwrightServer,
+) -> None:
+    page = {"/": "<!doctype html><title>Stores</title>"}
+    older = (
+        '[project]\nname = "older"\nversion = "1"\ndependencies = ["playwright==1.52.0"]\n'
+        "[tool.runwright.auth_sessions]\nenabled = true\n"
+    )
+    with pages.serving(page) as address:
+        files = _stores_project(f"{address}/", f"{address}/", **{"pyproject.toml": older})
+        deployed = server.deploy("older", files)
+        assert deployed["status"] == "ready", deployed["error"]
+        server.operate("older", "create", {"id": "a", "parameters": {"mark": "m"}})
+        found = server.run("older", "read", authSession={"id": "a"})
+
+    mark = f"m{address[-5]}"
+    assert found["result"][0][:4] == [f"c={mark}", mark, mark, [mark, 86400000, [1, 2, 255]]]
+
+
 def test_a_hook_has_its_context_before_the_state_is_put_in(
     server: RunwrightServer, tmp_path: Path
 ) -> None:

@@ -179,7 +179,7 @@ class _Call:
     async def _sign_in(self, state: auth_state.AuthState) -> None:
         opened = self._opened
         try:
-            await auth_state.restore(opened.context, opened.page, state, self.warn)
+            await auth_state.restore(opened, state, self.warn)
         except PlaywrightError as error:
             raise _Unrestorable(str(error)) from error
 

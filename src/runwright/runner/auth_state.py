@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import BrowserContext, Error, Frame, Page, Route
 
+from runwright.runner.browser import Opened
+
 AuthState = dict[str, Any]
 
 _READ = "() => Object.entries(sessionStorage)"
@@ -56,28 +58,56 @@ class Visited:
         note(page.main_frame)
 
 
-async def restore(context: BrowserContext, page: Page, state: AuthState, warn: Warn) -> None:
+NEEDS_NEW_CONTEXT = not hasattr(BrowserContext, "set_storage_state")
+"""Playwright before 1.59 takes a whole state only when a context is made."""
+
+
+def stored(state: AuthState) -> dict[str, Any]:
+    """Return what of a state Playwright calls a storage state."""
+    return {"cookies": state.get("cookies", []), "origins": state.get("origins", [])}
+
+
+async def restore(opened: Opened, state: AuthState, warn: Warn) -> None:
     """Put a state into a context and the tab the author's code is given.
 
     Raises:
         playwright.async_api.Error: the browser does not take it.
     """
-    stored = {"cookies": state.get("cookies", []), "origins": state.get("origins", [])}
+    context, page = opened.context, opened.page
     local: dict[str, list[Any]] = {}
-    if hasattr(context, "set_storage_state"):
-        await context.set_storage_state(stored)  # type: ignore[arg-type]
-    else:
-        # Playwright before 1.59 takes a whole state only when a context is made.
-        await context.add_cookies(stored["cookies"])
-        local = {each["origin"]: each.get("localStorage", []) for each in stored["origins"]}
-        if any(each.get("indexedDB") for each in stored["origins"]):
-            warn("this project's Playwright cannot restore IndexedDB: update it to 1.59 or later")
+    if not opened.holds_state:
+        local = await _put_storage(context, stored(state), warn)
     session = {each["origin"]: each["items"] for each in state.get("sessionStorage", [])}
     origins = [
         origin for origin in {**session, **local} if session.get(origin) or local.get(origin)
     ]
-    if not origins:
-        return
+    if origins:
+        await _put_items(page, origins, session, local)
+
+
+async def _put_storage(
+    context: BrowserContext, stored: dict[str, Any], warn: Warn
+) -> dict[str, list[Any]]:
+    """Put a storage state into a context; return what of localStorage is left to be put in."""
+    if not NEEDS_NEW_CONTEXT:
+        await context.set_storage_state(stored)  # type: ignore[arg-type]
+        return {}
+    await context.add_cookies(stored["cookies"])
+    if any(each.get("indexedDB") for each in stored["origins"]):
+        warn(
+            "a context of the project's hook gets no IndexedDB from this project's Playwright: "
+            "update it to 1.59 or later"
+        )
+    return {each["origin"]: each.get("localStorage", []) for each in stored["origins"]}
+
+
+async def _put_items(
+    page: Page,
+    origins: list[str],
+    session: dict[str, dict[str, str]],
+    local: dict[str, list[Any]],
+) -> None:
+    """Visit the origins in the tab and put their items in, as if it had been nowhere yet."""
     async with _unplugged(page):
         for origin in origins:
             await page.goto(origin, timeout=_VISIT_MILLISECONDS)
@@ -87,8 +117,7 @@ async def restore(context: BrowserContext, page: Page, state: AuthState, warn: W
             }
             await page.evaluate(_FILL, items)
         await page.goto("about:blank")
-    devtools = await context.new_cdp_session(page)
-    # As if the tab had been nowhere yet.
+    devtools = await page.context.new_cdp_session(page)
     await devtools.send("Page.resetNavigationHistory")  # pyright: ignore[reportUnknownMemberType]
     await devtools.detach()
 

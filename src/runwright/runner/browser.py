@@ -47,6 +47,8 @@ class Opened:
     downloads: list[Download] = field(default_factory=list["Download"])
     har: str | None = None
     """Path that the recording of its network will have once the context is closed."""
+    holds_state: bool = False
+    """The context was made with the session's state."""
     cleanup: Callable[[], Awaitable[None]] | None = None
     """What the project's hook wants done at the end."""
 
@@ -54,6 +56,7 @@ class Opened:
         """Take another context in place of ours, and hear of its downloads."""
         self.context = context
         self.is_tracing = False
+        self.holds_state = False
         self.har = None
         hear_downloads(context, self.downloads)
 
@@ -103,11 +106,17 @@ class Chromium:
             self._user_agent = await self._plain_user_agent()
 
     async def open(
-        self, *, proxy: protocol.Proxy | None, trace: bool, har: str | None = None
+        self,
+        *,
+        proxy: protocol.Proxy | None,
+        trace: bool,
+        har: str | None = None,
+        state: dict[str, Any] | None = None,
     ) -> Opened:
         """Open a fresh context and page, through the proxy if there is one.
 
-        `har` is where a recording of the network is written when the context is closed.
+        `har` is where a recording of the network is written when the context is closed; `state` what
+        Playwright calls a storage state.
         """
         assert self._browser is not None
         options: dict[str, Any] = {"no_viewport": True, "accept_downloads": True}
@@ -127,13 +136,22 @@ class Chromium:
             }
         if har is not None:
             options |= {"record_har_path": har, "record_har_content": "attach"}
+        if state is not None:
+            options["storage_state"] = state
         context = await self._browser.new_context(**options)
         downloads: list[Download] = []
         hear_downloads(context, downloads)
         if trace:
             await start_tracing(context)
         page = await context.new_page()
-        return Opened(context=context, page=page, is_tracing=trace, downloads=downloads, har=har)
+        return Opened(
+            context=context,
+            page=page,
+            is_tracing=trace,
+            downloads=downloads,
+            har=har,
+            holds_state=state is not None,
+        )
 
     async def cdp_url(self) -> str:
         """Return where a hook can reach the browser's own protocol: `ws://…` on loopback."""

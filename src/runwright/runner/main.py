@@ -16,8 +16,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from playwright.async_api import Error
+
 from runwright import compat, protocol
-from runwright.runner import attempt, cleanliness, display, hook, output
+from runwright.runner import attempt, auth_state, cleanliness, display, hook, output
 from runwright.runner.attempt import Stage
 from runwright.runner.browser import Chromium, Opened, start_tracing
 from runwright.runner.channel import Channel
@@ -188,11 +190,18 @@ class _Runner:
         """Return the context opened ahead if it fits the Attempt, else one that does."""
         # With a session tracing begins once the state is there, which it must not show.
         is_traced_now = start.save_trace and not self._has_hook and start.auth_state is None
-        if start.proxy is not None or start.save_har:
+        state = None
+        if auth_state.NEEDS_NEW_CONTEXT and start.auth_state is not None and not self._has_hook:
+            state = auth_state.stored(start.auth_state)
+        if start.proxy is not None or start.save_har or state is not None:
             await opened.context.close()
             har = f"{self._setup.files_directory}/{uuid.uuid4().hex}.har.zip"
-            return await chromium.open(
-                proxy=start.proxy, trace=is_traced_now, har=har if start.save_har else None
+            return await _open_anew(
+                chromium,
+                state,
+                proxy=start.proxy,
+                trace=is_traced_now,
+                har=har if start.save_har else None,
             )
         if is_traced_now and not opened.is_tracing:
             await start_tracing(opened.context)
@@ -249,6 +258,16 @@ class _Runner:
             await opened.context.close()
         self._project.forget()
         return await chromium.open(proxy=None, trace=self._trace_next)
+
+
+async def _open_anew(chromium: Chromium, state: dict[str, Any] | None, **options: Any) -> Opened:
+    try:
+        return await chromium.open(state=state, **options)
+    except Error:
+        if state is None:
+            raise
+        # What is wrong with the state is told by putting it in during the Attempt.
+        return await chromium.open(**options)
 
 
 @cache

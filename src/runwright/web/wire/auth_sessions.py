@@ -67,10 +67,13 @@ class ItemBody(Body):
     value: str
 
 
+Origin = Annotated[str, Field(pattern=r"^https?://[^/?#\s]+$", max_length=2048)]
+
+
 class OriginBody(Body):
     """What a browser has stored for an origin."""
 
-    origin: str
+    origin: Origin
     local_storage: list[ItemBody] = Field(default=[], alias="localStorage")
     indexed_db: list[dict[str, Any]] = Field(default=[], alias="indexedDB")
 
@@ -78,7 +81,7 @@ class OriginBody(Body):
 class TabStorageBody(Body):
     """What a tab has stored for an origin."""
 
-    origin: str
+    origin: Origin
     items: dict[str, str]
 
 
