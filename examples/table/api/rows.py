@@ -44,7 +44,8 @@ async def automation(page: Page, params: Params) -> Rows:
         following = page.get_by_role("link", name="Next page")
         if not await following.count():
             break
-        await following.first.click()
+        async with page.expect_navigation():
+            await following.first.click()
     set_attribute("rows", len(rows))
     return {"pages": number, "rows": rows}
 
@@ -54,8 +55,8 @@ async def filter_by(page: Page, column: str, value: str) -> None:
     line = page.locator("form.filters .filter-row").filter(has=page.locator("input[type=text]"))
     await line.last.locator("select").first.select_option(column)
     await line.last.locator("input[type=text]").fill(value)
-    await page.locator("form.filters input[type=submit]").click()
-    await page.wait_for_load_state()
+    async with page.expect_navigation():
+        await page.locator("form.filters input[type=submit]").click()
 
 
 async def read(page: Page, columns: list[str]) -> list[dict[str, str]]:

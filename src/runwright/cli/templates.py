@@ -48,7 +48,8 @@ async def automation(page: Page, params: Params) -> list[str]:
         following = page.locator(params.following)
         if not await following.count():
             break
-        await following.first.click()
+        async with page.expect_navigation():
+            await following.first.click()
     return found
 '''
 _SIGN_IN = '''\
@@ -75,8 +76,8 @@ async def automation(page: Page, params: Params) -> str:
     await go_to(page, params.url)
     await page.locator("input[type=text], input[type=email]").first.fill(os.environ["SHOP_USER"])
     await page.locator("input[type=password]").fill(os.environ["SHOP_PASSWORD"])
-    await page.locator("button[type=submit], input[type=submit]").first.click()
-    await page.wait_for_load_state()
+    async with page.expect_navigation():
+        await page.locator("button[type=submit], input[type=submit]").first.click()
     if await page.locator("input[type=password]").count():
         raise NonRetryableError("the site does not take this user and password")
     return await page.locator("h1").first.inner_text()
@@ -106,8 +107,8 @@ async def automation(page: Page, params: Params) -> str:
     await go_to(page, params.url)
     for label, value in params.fields.items():
         await page.get_by_label(label).fill(value)
-    await page.get_by_role("button", name=params.button).click()
-    await page.wait_for_load_state()
+    async with page.expect_navigation():
+        await page.get_by_role("button", name=params.button).click()
     return await page.locator("body").inner_text()
 '''
 _DOWNLOAD = '''\

@@ -110,6 +110,7 @@ async def make_current(
     connection: Any, project_id: ProjectId, deployment_id: DeploymentId, limit: int
 ) -> bool:
     """Make the Deployment current; return whether it is, or a newer one already was."""
+    await connection.execute(_SQL["lock"], project_id)
     row = await connection.fetchrow(_SQL["make_current"], project_id, deployment_id, limit)
     return row is not None
 

@@ -83,8 +83,13 @@ WITH failed AS (
 )
 SELECT pg_notify('runwright', 'deployment:' || id) FROM failed;
 
+-- lock --
+-- A project, held until the transaction ends.
+SELECT id FROM projects WHERE id = $1 FOR UPDATE;
+
 -- make_current --
--- Makes a ready Deployment the current one, unless a newer one already is.
+-- Makes a ready Deployment of a locked project the current one, unless a newer one already is.
+-- Without the lock two at once would each see the one before both.
 UPDATE projects SET current_deployment_id = $2, max_concurrent_runs = $3
 WHERE id = $1 AND NOT EXISTS (
     SELECT FROM deployments AS current, deployments AS mine
