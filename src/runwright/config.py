@@ -77,6 +77,13 @@ class Settings:
     """A Runner whose whole tree holds more than this after an Attempt retires; at 150 % it is killed."""
     runner_max_attempts: int = 100
     webhook_allow_private: bool = False
+    """Webhooks may go to private and loopback addresses."""
+    webhook_timeout: timedelta = timedelta(seconds=10)
+    """Of one try of a Delivery."""
+    webhook_window: timedelta = timedelta(hours=1)
+    """A webhook is tried for so long, from its first try."""
+    s3_window: timedelta = timedelta(minutes=10)
+    """The same of an object in a bucket."""
     log_format: str = "console"
     """`console` or `json`."""
 
@@ -280,5 +287,8 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "runner_memory_bytes": _positive,
     "runner_max_attempts": _positive,
     "webhook_allow_private": _boolean,
+    "webhook_timeout": _seconds,
+    "webhook_window": _seconds,
+    "s3_window": _seconds,
     "log_format": _log_format,
 }

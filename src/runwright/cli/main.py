@@ -11,7 +11,7 @@ import typer
 
 import runwright
 from runwright import config
-from runwright.cli import auth_sessions, author, client, keys, project, runs, variables
+from runwright.cli import auth_sessions, author, client, deliveries, keys, project, runs, variables
 from runwright.cli.client import Refused
 from runwright.errors import AuthorError, ConfigError, PlatformError
 
@@ -34,6 +34,7 @@ app.add_typer(project.app, name="projects")
 app.add_typer(project.deployments, name="deployments")
 app.add_typer(variables.app, name="vars")
 app.add_typer(auth_sessions.app, name="auth-sessions")
+app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(runs.app, name="runs")
 app.add_typer(runs.traces, name="trace")
 

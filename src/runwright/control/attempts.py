@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from runwright.adapters import engine, signals
-from runwright.control import auth_sessions, queues, runs
+from runwright.control import auth_sessions, endings, queues, runs
 from runwright.control.platform import Platform
 from runwright.domain import failures, runs as domain
 from runwright.domain.auth_sessions import AuthState
@@ -62,6 +62,8 @@ class Claim:
     """Of the project's variables, when this was claimed."""
     earlier: tuple[Failure, ...]
     """Failures of the Attempts before this one, in order."""
+    has_followers: bool = False
+    """Something follows from its end, in the same transaction."""
     waited_for: str | None = None
     """The operation that the Run was parked behind."""
     auth_state: AuthState | None = None
@@ -128,6 +130,7 @@ async def begin_part(
         attempt=1,
         plan=plan,
         earlier=(),
+        has_followers=False,
     )
 
 
@@ -165,7 +168,11 @@ async def end(platform: Platform, claim: Claim, outcome: Outcome) -> timedelta |
         )
         return following.delay if is_held else None
     ending = _ending(following, outcome)
-    await rows.finish(platform.database, claim.run_id, claim.fence, ending)
+    if not claim.has_followers:
+        await rows.finish(platform.database, claim.run_id, claim.fence, ending)
+        return None
+    async with platform.database.acquire() as connection, database.transaction(connection):
+        await endings.finish(platform, connection, claim.run_id, claim.fence, ending)
     return None
 
 
@@ -233,9 +240,7 @@ async def _claim_again(
         crashes += tuple(part.failure for part in parts if part.failure is not None)
     ending = _ending_without_attempt(platform, row, earlier, crashes)
     if ending is not None:
-        await rows.finish(connection, run_id, row.fence, ending)
-        if row.run.kind is RunKind.OPERATION:
-            await auth_sessions.after_operation(connection, row, is_completed=False)
+        await endings.finish(platform, connection, run_id, row.fence, ending)
         return None
     if row.session is None:
         claimed = await rows.claim_next(connection, run_id, worker_id)
@@ -263,6 +268,7 @@ def _claim(platform: Platform, row: rows.RunRow, *, earlier: tuple[Failure, ...]
         plan=row.plan(proxy=proxy, session=auth_sessions.open_plan(platform, row)),
         variables_version=row.variables_version,
         earlier=earlier,
+        has_followers=row.sealed_sink is not None,
     )
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from runwright.adapters import bundles, engine, signals
+from runwright.control import deliveries, endings
 from runwright.control.auth_sessions import declare
 from runwright.control.platform import Platform
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
@@ -20,6 +19,7 @@ from runwright.domain.projects import (
     Difference,
     Manifest,
     Project,
+    ProjectSecrets,
     difference,
     is_project_name,
 )
@@ -121,23 +121,28 @@ async def finish(
     platform: Platform,
     deployment: Deployment,
     manifest: Manifest,
-    auth_sessions: Mapping[str, dict[str, Any]],
+    secrets: ProjectSecrets,
 ) -> None:
     """Make a built Deployment ready and current, with the sessions it declares, in one transaction."""
+    sealed_sink = None
+    if secrets.default_sink is not None:
+        record = f"deployment-sink:{deployment.id}"
+        sealed_sink = deliveries.seal(platform, record, secrets.default_sink)
     limit = manifest.settings.max_concurrent_runs or 0
     async with platform.database.acquire() as connection, database.transaction(connection):
-        if not await rows.finish_deployment(connection, deployment.id, manifest):
+        if not await rows.finish_deployment(connection, deployment.id, manifest, sealed_sink):
             return
         if await rows.make_current(connection, deployment.project_id, deployment.id, limit):
             current = await rows.get(connection, deployment.project_id)
-            for line in await declare(platform, connection, current, auth_sessions):
+            for line in await declare(platform, connection, current, secrets.auth_sessions):
                 await rows.report_deployment(connection, deployment.id, line)
         if not manifest.settings.is_api_access_enabled:
             canceled = await run_rows.cancel_pending_of_project(
                 connection, deployment.project_id, _api_access_disabled()
             )
-            for run_id in canceled:
-                await signals.send(connection, f"run:{run_id}")
+            for row in canceled:
+                await signals.send(connection, f"run:{row.run.id}")
+                await endings.follow(platform, connection, row)
         await signals.send(connection, f"deployment:{deployment.id}")
         await signals.send(connection, "projects")
 

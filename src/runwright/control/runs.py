@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
 import jsonschema_rs
 
 from runwright.adapters import engine, signals
-from runwright.control import auth_sessions, queues
+from runwright.control import auth_sessions, cursors, deliveries, endings, queues
 from runwright.control.platform import Platform
 from runwright.domain import runs as domain
 from runwright.domain.auth_sessions import SessionPlan
@@ -27,13 +25,18 @@ from runwright.domain.runs import (
     RunDetail,
     RunFile,
     RunFilter,
-    RunKind,
     RunPlan,
     RunRequest,
     RunStatus,
 )
+from runwright.domain.sinks import Sink
 from runwright.errors import CancelReason, Conflict, Forbidden, NotFound, Problem, ValidationError
-from runwright.storage import auth_sessions as session_rows, database, runs as rows
+from runwright.storage import (
+    auth_sessions as session_rows,
+    database,
+    deliveries as delivery_rows,
+    runs as rows,
+)
 
 _LOOK_SECONDS = 2.0
 _MAX_SCHEMA_PROBLEMS = 20
@@ -70,6 +73,7 @@ async def start(
         # Keyed, because the request may hold a password that others could guess by its hash.
         request_sha256=platform.vault.sign(request_text).encode() if idempotency_key else None,
         sealed_session=auth_sessions.seal_plan(platform, run_id, plan.session),
+        sealed_sink=_seal_sink(platform, run_id, request.sink, deployment),
     )
     if idempotency_key is None:
         return await _insert(platform, new)
@@ -122,10 +126,10 @@ async def cancel(platform: Platform, project_id: ProjectId, run_id: str) -> Run:
     async with platform.database.acquire() as connection, database.transaction(connection):
         if row.run.auth_session_id is not None:
             await session_rows.lock(connection, project_id, row.run.auth_session_id)
-        if await rows.cancel_pending(connection, run_id, cancelled_by_user()):
-            await _release(connection, row)
-            await signals.send(connection, f"run:{run_id}")
-        elif await rows.request_cancel(connection, run_id):
+        is_canceled = await endings.cancel_pending(
+            platform, connection, run_id, cancelled_by_user()
+        )
+        if not is_canceled and await rows.request_cancel(connection, run_id):
             await signals.send(connection, "interrupted")
             if row.waits_for is not None:
                 # Nobody holds it: let a Worker look, which ends it.
@@ -156,6 +160,7 @@ async def detail(
         files=await rows.files(platform.database, run_id),
         parts=await rows.parts(platform.database, run_id),
         waited_for=row.waits_for,
+        deliveries=await delivery_rows.of_run(platform.database, run_id),
     )
 
 
@@ -172,7 +177,7 @@ async def list_page(
     Raises:
         ValidationError: the cursor is none that this gave out.
     """
-    before = None if cursor is None else _read_cursor(cursor)
+    before = None if cursor is None else cursors.read(cursor)
     if "\0" in f"{chosen.api}{chosen.attribute}":
         # No Run has it, and PostgreSQL takes none in a text.
         return [], None
@@ -180,7 +185,7 @@ async def list_page(
         platform.database, project_id, chosen=chosen, before=before, limit=limit + 1
     )
     shown = found[:limit]
-    return shown, _cursor(shown[-1]) if len(found) > limit else None
+    return shown, cursors.write(shown[-1].created_at, shown[-1].id) if len(found) > limit else None
 
 
 async def logs(platform: Platform, run_id: str, *, after: int, limit: int) -> list[LogLine]:
@@ -254,15 +259,6 @@ async def _check_session(connection: Any, new: rows.NewRun) -> None:
     elif await session_rows.get(connection, new.project_id, plan.id) is None:
         message = f"names no auth session of this project: {plan.id!r:.150}"
         raise ValidationError([Problem(path="authSession.id", message=message)])
-
-
-async def _release(connection: Any, row: rows.RunRow) -> None:
-    """Let go what a Run held or waited for that was just canceled before any Worker ended it."""
-    if row.run.kind is RunKind.OPERATION:
-        await auth_sessions.after_operation(connection, row, is_completed=False)
-    elif row.run.auth_session_id == row.run.id:
-        # Its session was for it alone, and so is what makes it.
-        await auth_sessions.cancel_operation(connection, row.run.project_id, row.run.id)
 
 
 async def _earlier(platform: Platform, new: rows.NewRun, request_text: str) -> Run | None:
@@ -366,25 +362,14 @@ def _check_parameters(parameters: dict[str, Any], schema: dict[str, Any]) -> Non
         raise ValidationError(problems)
 
 
+def _seal_sink(
+    platform: Platform, run_id: RunId, sink: Sink | None, deployment: Deployment
+) -> bytes | None:
+    if sink is None and deployment.sealed_sink is not None:
+        record = f"deployment-sink:{deployment.id}"
+        sink = deliveries.unseal(platform, record, deployment.sealed_sink)
+    return None if sink is None else deliveries.seal(platform, f"run-sink:{run_id}", sink)
+
+
 def _seal_proxy(platform: Platform, run_id: RunId, proxy: str | None) -> bytes | None:
     return None if proxy is None else platform.vault.seal(proxy.encode(), record=f"run:{run_id}")
-
-
-def _cursor(run: Run) -> str:
-    return base64.urlsafe_b64encode(f"{run.created_at.isoformat()} {run.id}".encode()).decode()
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, str]:
-    try:
-        at, run_id = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().split(" ")
-        moment = datetime.fromisoformat(at)
-    except (ValueError, binascii.Error) as error:
-        raise _bad_cursor() from error
-    if moment.tzinfo is None or "\0" in run_id:
-        raise _bad_cursor()
-    return moment, run_id
-
-
-def _bad_cursor() -> ValidationError:
-    message = "is not a cursor that this server gave out"
-    return ValidationError([Problem(path="cursor", message=message)])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from runwright.control import auth_sessions
+from runwright.control import auth_sessions, endings
 from runwright.control.attempts import Claim
 from runwright.control.auth_sessions import Opened
 from runwright.control.platform import Platform
@@ -123,13 +123,13 @@ async def end_operation(
     async with platform.database.acquire() as connection, database.transaction(connection):
         await rows.lock(connection, claim.project_id, claim.plan.session.id)
         row = await run_rows.lock(connection, claim.run_id)
-        if row is None or not await run_rows.finish(connection, claim.run_id, claim.fence, ending):
+        if row is None or not await endings.finish(
+            platform, connection, claim.run_id, claim.fence, ending
+        ):
             return
-        is_completed = ending.status is RunStatus.COMPLETED
-        if is_completed and made is not None:
+        if ending.status is RunStatus.COMPLETED and made is not None:
             assert row.session is not None
             await rows.renew(connection, claim.project_id, row.session.id, **made)
-        await auth_sessions.after_operation(connection, row, is_completed=is_completed)
 
 
 def made_of(platform: Platform, claim: Claim, seen: Opened, state: AuthState) -> dict[str, Any]:

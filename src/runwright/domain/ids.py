@@ -13,6 +13,8 @@ WorkerId = NewType("WorkerId", UUID)
 RunId = NewType("RunId", str)
 """A nanoid of 21 characters."""
 KeyId = NewType("KeyId", str)
+DeliveryId = NewType("DeliveryId", str)
+"""`msg_` and a nanoid."""
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 _RUN_ID_LENGTH = 21
@@ -27,6 +29,11 @@ def new_run_id() -> RunId:
 def new_key_id() -> KeyId:
     """Return a short random name of an API key, which is no secret."""
     return KeyId(_random_text(_KEY_ID_LENGTH))
+
+
+def new_delivery_id() -> DeliveryId:
+    """Return a random id in the form that receivers of signed webhooks know."""
+    return DeliveryId(f"msg_{_random_text(_RUN_ID_LENGTH)}")
 
 
 def _random_text(length: int) -> str:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from runwright.domain.ids import DeploymentId, KeyId, ProjectId, WorkspaceId
+from runwright.domain.sinks import Sink
 
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -98,6 +99,16 @@ class ProjectSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ProjectSecrets:
+    """What of a project's own files must not stand in its manifest."""
+
+    auth_sessions: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """Parameters of the sessions that it declares, by id."""
+    default_sink: Sink | None = None
+    """Where outcomes go of Runs that do not say."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Requirements:
     """What an Environment is made from; equal values share one."""
 
@@ -154,6 +165,8 @@ class Deployment:
     """What building has said so far, a line each."""
     created_at: datetime
     ended_at: datetime | None
+    sealed_sink: bytes | None
+    """Where the outcomes of its Runs go that do not say."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

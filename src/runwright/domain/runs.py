@@ -8,8 +8,10 @@ from enum import StrEnum
 from typing import Any
 
 from runwright.domain.auth_sessions import AuthState, SessionPlan
+from runwright.domain.deliveries import Delivery
 from runwright.domain.failures import Failure, final_failure
 from runwright.domain.ids import DeploymentId, ProjectId, RunId, WorkspaceId
+from runwright.domain.sinks import Sink
 from runwright.errors import CancelReason
 
 
@@ -67,6 +69,8 @@ class RunRequest:
     """Tries in all; None: the project's default, else 1."""
     session: SessionPlan | None = None
     """The AuthSession it runs with; without an id, one for this Run alone."""
+    sink: Sink | None = None
+    """Where its outcome goes; None: where the project says."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -186,6 +190,7 @@ class RunDetail:
     """Its checks and creates, in order."""
     waited_for: str | None
     """The operation on its session that it waited for, or does."""
+    deliveries: tuple[Delivery, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

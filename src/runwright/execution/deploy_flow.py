@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from runwright import config, telemetry
 from runwright.control import deployments
 from runwright.control.platform import Platform
-from runwright.domain.projects import Deployment, Manifest
+from runwright.domain.projects import Deployment, Manifest, ProjectSecrets
 from runwright.errors import AuthorError, RunwrightError
 from runwright.execution import environments, inspection, installed, project_folder
 from runwright.execution.installed import Installed
@@ -36,7 +35,7 @@ class DeployFlow:
         if deployment is None:
             return None
         try:
-            manifest, declared = await self._build(deployment)
+            manifest, secrets = await self._build(deployment)
         except AuthorError as error:
             await deployments.fail(self._platform, deployment_id, error.message)
         except (RunwrightError, RunnerFailure) as error:
@@ -52,11 +51,11 @@ class DeployFlow:
             reason = f"The platform failed: {type(error).__name__}: {error}"
             await deployments.fail(self._platform, deployment_id, reason)
         else:
-            await deployments.finish(self._platform, deployment, manifest, declared)
+            await deployments.finish(self._platform, deployment, manifest, secrets)
         return None
 
-    async def _build(self, deployment: Deployment) -> tuple[Manifest, dict[str, dict[str, Any]]]:
-        """Return the manifest, and the parameters of the sessions that the project declares."""
+    async def _build(self, deployment: Deployment) -> tuple[Manifest, ProjectSecrets]:
+        """Return the manifest, and what of the project must not stand in it."""
 
         async def report(line: str) -> None:
             await deployments.report(self._platform, deployment.id, line)
@@ -95,4 +94,4 @@ class DeployFlow:
         await report("Starting a warm runner")
         ready = await installed.from_manifest(self._platform, deployment, manifest)
         await self._pool.wait_warm(ready)
-        return manifest, found.auth_sessions
+        return manifest, found.secrets

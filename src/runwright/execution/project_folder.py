@@ -10,8 +10,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from runwright.domain import sinks
 from runwright.domain.auth_sessions import is_session_id
-from runwright.domain.projects import BrowserKind, Isolation, ProjectSettings, Requirements
+from runwright.domain.projects import (
+    BrowserKind,
+    Isolation,
+    ProjectSecrets,
+    ProjectSettings,
+    Requirements,
+)
+from runwright.domain.sinks import InvalidSink, Sink
 from runwright.errors import AuthorError
 
 _OURS = ("intuned-runtime", "runwright")
@@ -34,8 +42,7 @@ class ProjectFolder:
     requirements: Requirements
     samples: dict[str, dict[str, Any]]
     """Sample parameters by Api and case."""
-    auth_sessions: dict[str, dict[str, Any]]
-    """Parameters of the sessions that it declares, by id; secret."""
+    secrets: ProjectSecrets
     lacks_check: bool
     """Auth sessions are enabled and nothing can say whether one is good."""
 
@@ -51,10 +58,12 @@ def read(root: Path) -> ProjectFolder:
         (root / name for name in ("Intuned.jsonc", "Intuned.json") if (root / name).is_file()), None
     )
     if intuned is not None:
-        settings = _settings(_snake_keys(_jsonc(intuned)), kind="intuned", source=intuned.name)
+        body, source = _jsonc(intuned), intuned.name
+        settings = _settings(_snake_keys(body), kind="intuned", source=source)
     else:
-        table = _table(pyproject.get("tool", {}), "runwright", "pyproject.toml")
-        settings = _settings(table, kind="native", source="pyproject.toml [tool.runwright]")
+        body = _table(pyproject.get("tool", {}), "runwright", "pyproject.toml")
+        source = "pyproject.toml [tool.runwright]"
+        settings = _settings(body, kind="native", source=source)
     if not (root / "api").is_dir():
         raise AuthorError("The project has no folder `api`: each file in it becomes one API.")
     settings = replace(settings, can_create_sessions=(root / _CREATE).is_file())
@@ -67,9 +76,23 @@ def read(root: Path) -> ProjectFolder:
         settings=settings,
         requirements=_requirements(root, pyproject),
         samples=_samples(root),
-        auth_sessions=declared,
+        secrets=ProjectSecrets(auth_sessions=declared, default_sink=_default_sink(body, source)),
         lacks_check=settings.has_auth_sessions and not (root / _CHECK).is_file(),
     )
+
+
+def _default_sink(body: dict[str, Any], source: str) -> Sink | None:
+    """Return the sink of `defaults.sink.deployed`, whose keys stand as they do on the wire."""
+    found: Any = body
+    for name in ("defaults", "sink", "deployed"):
+        found = found.get(name) if isinstance(found, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if found is None:
+        return None
+    try:
+        return sinks.parse(found)
+    except InvalidSink as error:
+        path = ".".join(part for part in ("defaults.sink.deployed", error.path) if part)
+        raise AuthorError(f"{source}: `{path}` {error}.") from error
 
 
 def _auth_sessions(root: Path) -> dict[str, dict[str, Any]]:

@@ -15,12 +15,13 @@ import psutil
 from runwright import telemetry
 from runwright.adapters import engine, signals
 from runwright.config import Settings
-from runwright.control import attempts, deployments, queues
+from runwright.control import attempts, deliveries, deployments, queues
 from runwright.control.platform import Platform
 from runwright.domain.ids import WorkerId
 from runwright.execution import launcher, runner_process, tidy
 from runwright.execution.author_environment import AuthorEnvironment
 from runwright.execution.carrier import Carrier
+from runwright.execution.delivery_flow import DeliveryFlow
 from runwright.execution.deploy_flow import DeployFlow
 from runwright.execution.installed import Installed
 from runwright.execution.launcher import Launcher
@@ -40,6 +41,9 @@ _REAP_SECONDS = 0.1
 _SWEEP_SECONDS = 5.0
 _TIDY_SECONDS = 3600.0
 _DEPLOYS_AT_ONCE = 1
+_DELIVERIES_AT_ONCE = 32
+_DELIVERIES_OF_A_PROJECT = 8
+"""A receiver that hangs holds up its own project's Deliveries at the most."""
 
 
 class Worker:
@@ -61,6 +65,14 @@ class Worker:
             slots=self.slots + _DEPLOYS_AT_ONCE,
             heartbeat_timeout=platform.settings.heartbeat_timeout,
         )
+        self._deliveries = DeliveryFlow(platform)
+        # One of their own: a receiver that hangs takes no slot from Runs.
+        self._sending = engine.Consumer(
+            platform.database,
+            queues=self._delivery_queues,
+            slots=_DELIVERIES_AT_ONCE,
+            heartbeat_timeout=platform.settings.webhook_timeout * 2,
+        )
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -68,6 +80,7 @@ class Worker:
         self._stopping.set()
         self._runs.drain()
         self._consumer.stop()
+        self._sending.stop()
 
     async def serve(self) -> None:
         """Work until `stop`."""
@@ -80,7 +93,7 @@ class Worker:
         ]
         tasks = [asyncio.create_task(watch) for watch in watches]
         try:
-            await self._consumer.run()
+            await asyncio.gather(self._consumer.run(), self._sending.run())
         finally:
             for task in tasks:
                 task.cancel()
@@ -102,6 +115,16 @@ class Worker:
         deploy = engine.Queue(name=deployments.QUEUE, limit=0, handler=self._deploys.look)
         return [*found, deploy]
 
+    async def _delivery_queues(self) -> list[engine.Queue]:
+        return [
+            engine.Queue(
+                name=deliveries.queue_name(project_id),
+                limit=_DELIVERIES_OF_A_PROJECT,
+                handler=self._deliveries.look,
+            )
+            for project_id in await attempts.limits(self._platform)
+        ]
+
     async def _beat(self) -> None:
         await platform_rows.beat(
             self._platform.database, self.id, socket.gethostname(), os.getpid(), self.slots
@@ -111,6 +134,7 @@ class Worker:
     async def _follow_projects(self) -> None:
         """Follow new projects and limits; keep the Runners of current Deployments warm, others not."""
         await self._consumer.refresh()
+        await self._sending.refresh()
         current = await project_rows.current_deployments(self._platform.database, self.slots)
         wanted = {deployment.id for deployment in current}
         for gone in self._pool.warm_deployments - wanted:
@@ -122,12 +146,14 @@ class Worker:
     async def _sweep(self) -> None:
         lost_runs = await attempts.requeue_lost(self._platform)
         lost_deployments = await deployments.requeue_lost(self._platform)
-        if lost_runs or lost_deployments:
+        lost_deliveries = await deliveries.requeue_lost(self._platform)
+        if lost_runs or lost_deployments or lost_deliveries:
             log.warning(
                 "queue entries were lost and made again",
                 event_name="entries_requeued",
                 runs=len(lost_runs),
                 deployments=len(lost_deployments),
+                deliveries=len(lost_deliveries),
             )
 
     async def _tidy(self) -> None:

@@ -93,10 +93,12 @@ async def report_deployment(connection: Any, deployment_id: UUID, line: str) -> 
     await connection.execute(_SQL["report_deployment"], deployment_id, line)
 
 
-async def finish_deployment(connection: Any, deployment_id: UUID, manifest: Manifest) -> bool:
+async def finish_deployment(
+    connection: Any, deployment_id: UUID, manifest: Manifest, sealed_sink: bytes | None = None
+) -> bool:
     """Make a Deployment ready; return whether it was being built."""
     row = await connection.fetchrow(
-        _SQL["finish_deployment"], deployment_id, _manifest_text(manifest)
+        _SQL["finish_deployment"], deployment_id, _manifest_text(manifest), sealed_sink
     )
     return row is not None
 
@@ -106,11 +108,16 @@ async def fail_deployment(connection: Any, deployment_id: UUID, error: str) -> N
     await connection.execute(_SQL["fail_deployment"], deployment_id, error)
 
 
+async def lock(connection: Any, project_id: ProjectId) -> None:
+    """Hold a project until the transaction ends."""
+    await connection.execute(_SQL["lock"], project_id)
+
+
 async def make_current(
     connection: Any, project_id: ProjectId, deployment_id: DeploymentId, limit: int
 ) -> bool:
     """Make the Deployment current; return whether it is, or a newer one already was."""
-    await connection.execute(_SQL["lock"], project_id)
+    await lock(connection, project_id)
     row = await connection.fetchrow(_SQL["make_current"], project_id, deployment_id, limit)
     return row is not None
 
@@ -162,6 +169,7 @@ def _deployment(row: Any) -> Deployment:
         progress=tuple(row["progress"]),
         created_at=created_at,
         ended_at=row["ended_at"],
+        sealed_sink=row["sealed_sink"],
     )
 
 

@@ -51,6 +51,7 @@ class RunRow:
     """Without what is secret of it, which is in `sealed_session`."""
     sealed_session: bytes | None
     waits_for: str | None
+    sealed_sink: bytes | None
 
     def plan(self, *, proxy: str | None, session: SessionPlan | None = None) -> RunPlan:
         """Return what the Run was accepted with; `proxy` and `session` are the opened ones."""
@@ -80,6 +81,7 @@ class NewRun:
     request_sha256: bytes | None = None
     kind: RunKind = RunKind.API
     sealed_session: bytes | None = None
+    sealed_sink: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,6 +120,7 @@ async def insert(connection: Any, new: NewRun) -> RunRow:
         None if new.plan.session is None else new.plan.session.id,
         _session_text(new.plan.session),
         new.sealed_session,
+        new.sealed_sink,
     )
     return _run_row(row)
 
@@ -230,8 +233,8 @@ async def attempts(connection: Any, run_id: str) -> tuple[Attempt, ...]:
     return tuple(_attempt(row) for row in await connection.fetch(_SQL["attempts"], run_id))
 
 
-async def finish(connection: Any, run_id: str, fence: int, ending: Ending) -> bool:
-    """Turn the Run terminal under its fence; return whether the fence still held."""
+async def finish(connection: Any, run_id: str, fence: int, ending: Ending) -> RunRow | None:
+    """Turn the Run terminal under its fence; None when the fence has moved on."""
     row = await connection.fetchrow(
         _SQL["finish"],
         run_id,
@@ -245,7 +248,7 @@ async def finish(connection: Any, run_id: str, fence: int, ending: Ending) -> bo
         ending.author_started_at,
         _attributes_text(ending.attributes),
     )
-    return row is not None
+    return None if row is None else _run_row(row)
 
 
 async def retry(connection: Any, run_id: str, fence: int, ending: Ending) -> bool:
@@ -266,20 +269,22 @@ async def give_back(connection: Any, run_id: str, fence: int) -> bool:
     return await connection.fetchrow(_SQL["give_back"], run_id, fence) is not None
 
 
-async def cancel_pending(connection: Any, run_id: str, cancellation: Cancellation) -> bool:
-    """Cancel a Run that no Worker has begun; return whether there was one."""
-    text = _cancellation_text(cancellation)
-    return await connection.fetchrow(_SQL["cancel_pending"], run_id, text) is not None
+async def cancel_pending(connection: Any, run_id: str, cancellation: Cancellation) -> RunRow | None:
+    """Cancel a Run that no Worker has begun; None when there is none."""
+    row = await connection.fetchrow(
+        _SQL["cancel_pending"], run_id, _cancellation_text(cancellation)
+    )
+    return None if row is None else _run_row(row)
 
 
 async def cancel_pending_of_project(
     connection: Any, project_id: ProjectId, cancellation: Cancellation
-) -> list[RunId]:
-    """Cancel every Run of a project that no Worker has begun; return which."""
+) -> list[RunRow]:
+    """Cancel every Run of a project that no Worker has begun; return them."""
     rows = await connection.fetch(
         _SQL["cancel_pending_of_project"], project_id, _cancellation_text(cancellation)
     )
-    return [RunId(row["id"]) for row in rows]
+    return [_run_row(row) for row in rows]
 
 
 async def request_cancel(connection: Any, run_id: str) -> bool:
@@ -412,6 +417,7 @@ def _run_row(row: Any) -> RunRow:
         session=_session(row["session_plan"]),
         sealed_session=row["sealed_session"],
         waits_for=row["waits_for"],
+        sealed_sink=row["sealed_sink"],
     )
 
 

@@ -31,6 +31,17 @@ COLUMNS = (
     ),
     SealedColumn(table="runs", column="sealed_proxy", keys=("id",), record="run:{0}"),
     SealedColumn(table="runs", column="sealed_session", keys=("id",), record="run-session:{0}"),
+    SealedColumn(table="runs", column="sealed_sink", keys=("id",), record="run-sink:{0}"),
+    SealedColumn(
+        table="deployments", column="sealed_sink", keys=("id",), record="deployment-sink:{0}"
+    ),
+    SealedColumn(table="deliveries", column="sealed_sink", keys=("id",), record="delivery:{0}"),
+    SealedColumn(
+        table="webhook_secrets",
+        column="sealed_secret",
+        keys=("id",),
+        record="webhook-secret:{0}",
+    ),
     *(
         SealedColumn(
             table="auth_sessions",

@@ -11,7 +11,16 @@ import runwright
 from runwright.control import health
 from runwright.control.platform import Platform
 from runwright.errors import NotImplementedYet
-from runwright.web import auth_sessions, bodies, deployments, errors, functions, runs, variables
+from runwright.web import (
+    auth_sessions,
+    bodies,
+    deliveries,
+    deployments,
+    errors,
+    functions,
+    runs,
+    variables,
+)
 from runwright.web.callers import Starter
 from runwright.web.wire import common
 
@@ -46,6 +55,7 @@ def create(platform: Platform) -> Any:
         app.include_router(deployments.routes, prefix=prefix, tags=[prefix])
         app.include_router(variables.routes, prefix=prefix, tags=[prefix])
         app.include_router(auth_sessions.routes, prefix=prefix, tags=[prefix])
+        app.include_router(deliveries.routes, prefix=prefix, tags=[prefix])
         app.add_api_route(f"{prefix}/{{workspace_id}}/web-tasks/start", web_task, methods=["POST"])
         path = f"{prefix}/{{workspace_id}}/web-tasks/{{task_id}}/result"
         app.add_api_route(path, web_task, methods=["GET"])

@@ -70,7 +70,8 @@ SELECT pg_notify('runwright', 'deployment:' || id) FROM reported;
 
 -- finish_deployment --
 -- Makes a Deployment ready.
-UPDATE deployments SET status = 'ready', manifest = $2, ended_at = clock_timestamp()
+UPDATE deployments
+SET status = 'ready', manifest = $2, sealed_sink = $3, ended_at = clock_timestamp()
 WHERE id = $1 AND status = 'building'
 RETURNING *;
 

@@ -8,9 +8,9 @@ WITH head AS (
 INSERT INTO runs (
     id, workspace_id, project_id, deployment_id, api, parameters, sealed_proxy, save_trace,
     request_timeout, maximum_attempts, idempotency_key, request_sha256, save_har, kind,
-    auth_session_id, session_plan, sealed_session, turn
+    auth_session_id, session_plan, sealed_session, sealed_sink, turn
 )
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
     greatest(coalesce(head.turn, 0), coalesce(own.turn + 1, 0))
 FROM head, own
 RETURNING *;
@@ -172,16 +172,16 @@ WITH ended AS (
         attributes = attributes || $10::jsonb, ended_at = clock_timestamp(), worker_id = NULL,
         sealed_session = NULL
     WHERE id = $1 AND fence = $2 AND status IN ('pending', 'started')
-    RETURNING id
+    RETURNING *
 ), forgotten AS (
     DELETE FROM auth_sessions USING ended WHERE only_for = ended.id
 ), ended_attempt AS (
     UPDATE attempts
     SET status = $3, failure = $8, author_started_at = $9, ended_at = clock_timestamp()
     FROM ended
-    WHERE run_id = ended.id AND fence = $2 AND attempts.status = 'started'
+    WHERE run_id = ended.id AND attempts.fence = $2 AND attempts.status = 'started'
 )
-SELECT id, pg_notify('runwright', 'run:' || id) FROM ended;
+SELECT ended.*, pg_notify('runwright', 'run:' || id) FROM ended;
 
 -- retry --
 -- Ends an Attempt and leaves the Run waiting for its next one, under its fence.
@@ -220,11 +220,11 @@ WITH canceled AS (
     SET status = 'canceled', cancellation = $2, ended_at = clock_timestamp(), sealed_session = NULL,
         worker_id = NULL
     WHERE id = $1 AND status = 'pending'
-    RETURNING id
+    RETURNING *
 ), forgotten AS (
     DELETE FROM auth_sessions USING canceled WHERE only_for = canceled.id
 )
-SELECT id FROM canceled;
+SELECT * FROM canceled;
 
 -- request_cancel --
 -- Asks the Worker that carries out the Run to cancel it.
@@ -239,11 +239,11 @@ WITH canceled AS (
     SET status = 'canceled', cancellation = $2, ended_at = clock_timestamp(), sealed_session = NULL,
         worker_id = NULL
     WHERE project_id = $1 AND status = 'pending' AND kind = 'api'
-    RETURNING id
+    RETURNING *
 ), forgotten AS (
     DELETE FROM auth_sessions USING canceled WHERE only_for = canceled.id
 )
-SELECT id FROM canceled;
+SELECT * FROM canceled;
 
 -- interrupted --
 -- Of the given Runs and fences: those that were asked to cancel, or are no longer under that fence.

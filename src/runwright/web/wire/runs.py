@@ -34,6 +34,7 @@ from runwright.web.wire.common import (
     time_text,
     time_text_or_none,
 )
+from runwright.web.wire.deliveries import DeliveryLine, delivery_line, parse_sink
 
 
 class RetryBody(Body):
@@ -80,12 +81,6 @@ class StartBody(Body):
     @classmethod
     def _is_proxy(cls, value: str | None) -> str | None:
         return checked_proxy(value)
-
-    @field_validator("sink")
-    @classmethod
-    def _is_absent(cls, value: dict[str, Any] | None) -> None:
-        if value is not None:
-            raise ValueError("is not available in this version of Runwright: leave it out")
 
 
 class ListQuery(BaseModel):
@@ -240,6 +235,7 @@ class DetailAnswer(RunLine, Ending, Session):
     parts: list[PartBody]
     """The checks and creates of its session, each a Run by itself."""
     files: list[FileBody]
+    deliveries: list[DeliveryLine]
     result: NotRequired[Any]
     extendedPayloads: NotRequired[list[ExtendedPayload]]
 
@@ -275,6 +271,7 @@ def parse_start(value: Any) -> RunRequest:
         if body.retry is None
         else body.retry.maximum_attempts or CLIENT_DEFAULT_ATTEMPTS,
         session=None if body.auth_session is None else _session(body.auth_session),
+        sink=None if body.sink is None else parse_sink(body.sink, "sink"),
     )
 
 
@@ -363,6 +360,7 @@ def detail_text(
         **_session_use(detail),
         "parts": [_part(each) for each in detail.parts],
         "attempts": [_attempt(each) for each in detail.attempts],
+        "deliveries": [delivery_line(each) for each in detail.deliveries],
         "files": [_file(each, f"{base}/run/{run.id}/files", sign(each)) for each in detail.files],
     }
     return _with_result(run, body)

@@ -1,0 +1,64 @@
+"""Commands about Deliveries."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from runwright.cli import output
+from runwright.cli.client import connect
+
+app = typer.Typer(help="Look at what was delivered, and send it again.", no_args_is_help=True)
+
+Project = Annotated[str, typer.Argument(help="The project's name.")]
+DeliveryId = Annotated[str, typer.Argument(help="The Delivery's id.")]
+
+
+@app.command("list")
+def list_deliveries(
+    project: Project,
+    run: Annotated[str | None, typer.Option(help="Only those of this Run.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="Only pending, delivered or exhausted ones.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="How many at the most.")] = 20,
+    as_json: output.AsJson = False,
+) -> None:
+    """List the newest Deliveries of a project."""
+    params = {"limit": limit, **({"runId": run} if run else {})}
+    params |= {"status": status} if status else {}
+    found = connect().json("GET", f"/projects/{project}/deliveries", params=params)["deliveries"]
+    if as_json:
+        output.as_json(found)
+        return
+    rows = [
+        (
+            each["deliveryId"],
+            each["runId"] or "",
+            each["target"],
+            each["status"],
+            str(each["tries"]),
+            output.moment(each["createdAt"]),
+        )
+        for each in found
+    ]
+    output.table(("delivery", "run", "to", "status", "tries", "created"), rows)
+
+
+@app.command()
+def show(project: Project, delivery_id: DeliveryId) -> None:
+    """Print a Delivery with its tries as JSON."""
+    output.as_json(connect().json("GET", f"/projects/{project}/deliveries/{delivery_id}"))
+
+
+@app.command()
+def redeliver(
+    project: Project,
+    delivery_id: DeliveryId,
+    url: Annotated[str | None, typer.Option(help="Send it there instead.")] = None,
+) -> None:
+    """Send a Delivery again, under the same id."""
+    body = {} if url is None else {"url": url}
+    path = f"/projects/{project}/deliveries/{delivery_id}/redeliver"
+    print(connect().json("POST", path, json=body)["status"])

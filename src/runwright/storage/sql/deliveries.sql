@@ -1,0 +1,79 @@
+-- insert --
+-- Accepts a Delivery.
+INSERT INTO deliveries (id, project_id, run_id, job_run_id, kind, target, sealed_sink, body)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
+
+-- get --
+-- One Delivery.
+SELECT * FROM deliveries WHERE id = $1;
+
+-- begin_try --
+-- Takes up a pending Delivery for one try, under a new fence.
+UPDATE deliveries
+SET fence = fence + 1, tries = tries + 1,
+    first_try_at = coalesce(first_try_at, clock_timestamp())
+WHERE id = $1 AND status = 'pending'
+RETURNING *;
+
+-- end_try --
+-- Keeps how a try went and what follows, under its fence.
+WITH ended AS (
+    UPDATE deliveries
+    SET status = $8, next_try_at = $9, failures = failures + CASE WHEN $8 = 'delivered' THEN 0 ELSE 1 END,
+        ended_at = CASE WHEN $8 = 'pending' THEN NULL ELSE clock_timestamp() END
+    WHERE id = $1 AND fence = $2 AND status = 'pending'
+    RETURNING id, tries, run_id
+), kept AS (
+    INSERT INTO delivery_tries (delivery_id, number, at, duration, status_code, answer, error)
+    SELECT id, tries, $3, $4, $5, $6, $7 FROM ended
+)
+SELECT id, pg_notify('runwright', 'delivery:' || id) FROM ended;
+
+-- renew --
+-- Sends a Delivery again, perhaps elsewhere: a new window begins.
+UPDATE deliveries
+SET status = 'pending', ended_at = NULL, first_try_at = NULL, failures = 0, next_try_at = NULL,
+    fence = fence + 1, sealed_sink = coalesce($2, sealed_sink), target = coalesce($3, target)
+WHERE id = $1
+RETURNING *;
+
+-- tries --
+-- The tries of a Delivery, in order.
+SELECT * FROM delivery_tries WHERE delivery_id = $1 ORDER BY number;
+
+-- page --
+-- Deliveries of a project, newest first, from a cursor on.
+SELECT * FROM deliveries
+WHERE project_id = $1
+    AND ($2::text IS NULL OR run_id = $2)
+    AND ($3::text IS NULL OR job_run_id = $3)
+    AND ($4::text IS NULL OR status = $4)
+    AND ($5::timestamptz IS NULL OR (created_at, id) < ($5, $6))
+ORDER BY created_at DESC, id DESC
+LIMIT $7;
+
+-- unfinished --
+-- Deliveries that are pending and did not come just now.
+SELECT id, project_id, fence FROM deliveries
+WHERE status = 'pending' AND created_at < clock_timestamp() - interval '3 seconds'
+ORDER BY created_at
+LIMIT $1;
+
+-- of_run --
+-- The Deliveries of a Run.
+SELECT * FROM deliveries WHERE run_id = $1 ORDER BY created_at, id;
+
+-- add_secret --
+-- Keeps a secret that webhooks of a project are signed with.
+INSERT INTO webhook_secrets (id, project_id, sealed_secret) VALUES ($1, $2, $3);
+
+-- secrets --
+-- The secrets of a project that sign at present, the newest first.
+SELECT * FROM webhook_secrets
+WHERE project_id = $1 AND (valid_until IS NULL OR valid_until > clock_timestamp())
+ORDER BY valid_until IS NULL DESC, created_at DESC;
+
+-- retire_secrets --
+-- Lets the secrets of a project sign along for a while and no longer.
+UPDATE webhook_secrets SET valid_until = clock_timestamp() + $2
+WHERE project_id = $1 AND valid_until IS NULL;

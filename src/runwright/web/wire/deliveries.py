@@ -1,0 +1,121 @@
+"""Bodies about sinks and Deliveries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
+
+from runwright.domain import sinks
+from runwright.domain.deliveries import Delivery, DeliveryStatus, Try
+from runwright.domain.sinks import InvalidSink, Sink, SinkKind
+from runwright.errors import Problem, ValidationError
+from runwright.web.wire.common import Body, parse, time_text, time_text_or_none
+
+
+class DeliveriesQuery(BaseModel):
+    """Which Deliveries a list holds, and where in it."""
+
+    run_id: str | None = Field(default=None, alias="runId")
+    job_run_id: str | None = Field(default=None, alias="jobRunId")
+    status: DeliveryStatus | None = None
+    cursor: str | None = None
+    limit: int = Field(default=50, ge=1, le=200)
+
+
+class RedeliverBody(Body):
+    """Where a Delivery is sent again; without an address where it went before."""
+
+    url: str | None = None
+
+
+class DeliveryLine(TypedDict):
+    """A Delivery as a list shows it."""
+
+    deliveryId: str
+    runId: str | None
+    jobRunId: str | None
+    type: SinkKind
+    target: str
+    status: DeliveryStatus
+    tries: int
+    createdAt: str
+    endedAt: str | None
+
+
+class DeliveriesAnswer(TypedDict):
+    """A page of Deliveries, newest first."""
+
+    deliveries: list[DeliveryLine]
+    nextCursor: str | None
+
+
+class TryBody(TypedDict):
+    """One sending of a Delivery."""
+
+    number: int
+    at: str
+    durationMs: float
+    statusCode: int | None
+    answer: str | None
+    """The first bytes of what was answered."""
+    error: str | None
+
+
+class DeliveryAnswer(TypedDict):
+    """A Delivery with its tries."""
+
+    delivery: DeliveryLine
+    tries: list[TryBody]
+
+
+class SecretAnswer(TypedDict):
+    """What webhooks of a project are signed with."""
+
+    secret: str
+
+
+def parse_sink(value: Any, path: str) -> Sink:
+    """Return the sink of a request.
+
+    Raises:
+        ValidationError: it is none; names the field below `path`.
+    """
+    try:
+        return sinks.parse(value)
+    except InvalidSink as error:
+        whole = ".".join(part for part in (path, error.path) if part)
+        raise ValidationError([Problem(path=whole, message=str(error))]) from error
+
+
+def parse_redeliver(value: Any) -> str | None:
+    """Return where a Delivery is to be sent again, if elsewhere."""
+    return parse(RedeliverBody, value).url
+
+
+def delivery_line(delivery: Delivery) -> DeliveryLine:
+    """Return a Delivery as a list shows it."""
+    return {
+        "deliveryId": delivery.id,
+        "runId": delivery.run_id,
+        "jobRunId": delivery.job_run_id,
+        "type": delivery.kind,
+        "target": delivery.target,
+        "status": delivery.status,
+        "tries": delivery.tries,
+        "createdAt": time_text(delivery.created_at),
+        "endedAt": time_text_or_none(delivery.ended_at),
+    }
+
+
+def try_body(found: Try) -> TryBody:
+    """Return one sending of a Delivery."""
+    return {
+        "number": found.number,
+        "at": time_text(found.at),
+        "durationMs": round(found.duration_ms, 3),
+        "statusCode": found.status_code,
+        "answer": found.answer,
+        "error": found.error,
+    }

@@ -1,0 +1,95 @@
+"""A receiver of webhooks on loopback, which misbehaves as it is told."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(eq=False, kw_only=True)
+class Receiver:
+    """What it has received, and what it answers."""
+
+    url: str = ""
+    received: list[tuple[dict[str, str], bytes]] = field(
+        default_factory=list[tuple[dict[str, str], bytes]]
+    )
+    """Headers in lower case, and the body, of each request."""
+    answers: list[int] = field(default_factory=list[int])
+    """Status codes of the next answers; none left: 200."""
+    misdeed: str | None = None
+    """`hangs`, `trickles`, `floods`, `closes` or `redirects`."""
+    goes_on: threading.Event = field(default_factory=threading.Event)
+    """Set: whatever hangs ends."""
+
+
+@contextmanager
+def serving() -> Generator[Receiver]:
+    """Receive until the block ends."""
+    receiver = Receiver()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(receiver))
+    server.daemon_threads = True
+    receiver.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        receiver.goes_on.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _handler(receiver: Receiver) -> type[http.server.BaseHTTPRequestHandler]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            receiver.received.append((headers, body))
+            with contextlib.suppress(ConnectionError):
+                _answer(self, receiver)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its own name
+            """Say nothing."""
+
+    return Handler
+
+
+def _answer(handler: http.server.BaseHTTPRequestHandler, receiver: Receiver) -> None:
+    misdeed = receiver.misdeed
+    if misdeed == "closes":
+        handler.close_connection = True
+        return
+    if misdeed == "hangs":
+        receiver.goes_on.wait(60)
+        return
+    if misdeed == "trickles":
+        _trickle(handler, receiver)
+        return
+    handler.send_response(302 if misdeed == "redirects" else _next(receiver))
+    if misdeed == "redirects":
+        handler.send_header("location", receiver.url)
+    handler.end_headers()
+    if misdeed == "floods":
+        while not receiver.goes_on.is_set():
+            handler.wfile.write(b"x" * 65536)
+    handler.wfile.write(b"thanks")
+
+
+def _trickle(handler: http.server.BaseHTTPRequestHandler, receiver: Receiver) -> None:
+    """Send the status line itself a byte at a time."""
+    for byte in b"HTTP/1.1 200 OK\r\n" * 100:
+        handler.wfile.write(bytes([byte]))
+        handler.wfile.flush()
+        if receiver.goes_on.wait(0.5):
+            return
+
+
+def _next(receiver: Receiver) -> int:
+    return receiver.answers.pop(0) if receiver.answers else 200
