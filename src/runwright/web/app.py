@@ -19,6 +19,7 @@ from runwright.web import (
     errors,
     functions,
     runs,
+    schedules,
     variables,
 )
 from runwright.web.callers import Starter
@@ -56,6 +57,7 @@ def create(platform: Platform) -> Any:
         app.include_router(variables.routes, prefix=prefix, tags=[prefix])
         app.include_router(auth_sessions.routes, prefix=prefix, tags=[prefix])
         app.include_router(deliveries.routes, prefix=prefix, tags=[prefix])
+        app.include_router(schedules.routes, prefix=prefix, tags=[prefix])
         app.add_api_route(f"{prefix}/{{workspace_id}}/web-tasks/start", web_task, methods=["POST"])
         path = f"{prefix}/{{workspace_id}}/web-tasks/{{task_id}}/result"
         app.add_api_route(path, web_task, methods=["GET"])
