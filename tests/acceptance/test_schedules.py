@@ -27,9 +27,7 @@ def test_the_next_firings_are_told_without_saving_anything(preview: Any) -> None
 
     moments = [datetime.fromisoformat(each) for each in found]
     assert [each.minute for each in moments] == [0, 0, 0]
-    assert [
-        (two - one).total_seconds() for one, two in zip(moments, moments[1:], strict=False)
-    ] == [
+    assert [(two - one).total_seconds() for one, two in itertools.pairwise(moments)] == [
         3600,
         3600,
     ]

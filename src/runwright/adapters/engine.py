@@ -38,8 +38,8 @@ _RECONNECT_DELAYS = (0.05, 0.1, 0.25, 0.5, 1.0)
 _AGAIN_AFTER_ERROR = timedelta(seconds=2)
 _POLL = timedelta(seconds=1)
 _MISSED_WAKE_UP_POLL = timedelta(milliseconds=20)
-_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError,
-         asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, TimeoutError)  # fmt: skip
+_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError,
+         asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, TimeoutError)  # fmt: skip
 
 Handler = Callable[[str], Awaitable[timedelta | None]]
 """Looks at the thing with that id; returns None when nothing is left to do, or when to look again."""

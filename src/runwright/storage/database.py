@@ -31,6 +31,8 @@ _LOST = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InterfaceError,
+    # What is asked of a connection that is just dying, in the middle of something else.
+    asyncpg.InternalClientError,
     TimeoutError,
 )
 _MIGRATIONS = Path(str(resources.files("runwright.storage") / "migrations"))
