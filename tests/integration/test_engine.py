@@ -251,6 +251,28 @@ async def test_what_a_killed_consumer_held_is_picked_up_within_ten_seconds(
     assert time.monotonic() - killed < 10
 
 
+async def test_a_consumer_that_is_woken_by_hand_looks_when_it_is(pool: Any) -> None:
+    seen: list[str] = []
+
+    async def handle(identifier: str) -> None:
+        seen.append(identifier)
+
+    async def queues() -> list[engine.Queue]:
+        return [engine.Queue(name="by-hand", limit=0, handler=handle)]
+
+    consumer = engine.Consumer(
+        pool, queues=queues, slots=2, heartbeat_timeout=timedelta(seconds=5), is_woken_by_hand=True
+    )
+    running = asyncio.create_task(consumer.run())
+    await eventually_async(lambda: _is(consumer.is_warm))
+    async with pool.acquire() as connection:
+        await engine.enqueue(connection, engine.Entry(queue="by-hand", id="one"))
+    consumer.wake()
+    await eventually_async(lambda: _is(seen == ["one"]))
+    consumer.stop()
+    await running
+
+
 async def test_what_is_used_of_pgqueuer_beyond_its_documents_is_still_there(pool: Any) -> None:
     made = PgQueuer(engine._Driver(pool))
 
@@ -266,7 +288,9 @@ async def test_what_is_used_of_pgqueuer_beyond_its_documents_is_still_there(pool
         columns = await connection.fetch(
             "SELECT column_name FROM information_schema.columns WHERE table_name = 'pgqueuer'"
         )
-    assert {"dedupe_key", "status", "entrypoint"} <= {row["column_name"] for row in columns}
+    assert {"dedupe_key", "status", "entrypoint", "payload"} <= {
+        row["column_name"] for row in columns
+    }
     assert callable(handle)
 
 

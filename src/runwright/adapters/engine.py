@@ -15,10 +15,11 @@ itself is done here, each with a test in `tests/integration/test_engine.py`:
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -37,6 +38,7 @@ _INSTALL_LOCK = 7_240_117
 _RECONNECT_DELAYS = (0.05, 0.1, 0.25, 0.5, 1.0)
 _AGAIN_AFTER_ERROR = timedelta(seconds=2)
 _POLL = timedelta(seconds=1)
+_CHANGED = "table_changed_event"
 _MISSED_WAKE_UP_POLL = timedelta(milliseconds=20)
 _LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError,
          asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError, asyncpg.CrashShutdownError, TimeoutError)  # fmt: skip
@@ -119,11 +121,25 @@ class _Driver(AsyncpgPoolDriver):
     goes stale and is picked again.
     """
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: Any, *, is_woken_by_hand: bool = False) -> None:
         super().__init__(pool)
+        self._is_woken_by_hand = is_woken_by_hand
         self._own_pool = pool
         self._listeners: list[tuple[str, Any]] = []
         self._relisten: asyncio.Task[None] | None = None
+        self._changed: list[tuple[str, Any]] = []
+
+    def wake(self) -> None:
+        """Say that there may be something to hand out, as a change of the queue's table does."""
+        for channel, callback in self._changed:
+            event = {
+                "channel": channel,
+                "operation": "insert",
+                "sent_at": datetime.now(UTC).isoformat(),
+                "table": "pgqueuer",
+                "type": _CHANGED,
+            }
+            callback(json.dumps(event))
 
     async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
         return await self._patiently(lambda: super(_Driver, self).fetch(query, *args))
@@ -135,8 +151,10 @@ class _Driver(AsyncpgPoolDriver):
         await self._patiently(lambda: super(_Driver, self).notify(channel, payload))
 
     async def add_listener(self, channel: str, callback: Any) -> None:
-        self._listeners.append((channel, callback))
-        await self._patiently(lambda: super(_Driver, self).add_listener(channel, callback))
+        heard: Any = _unless_changed(callback) if self._is_woken_by_hand else callback
+        self._listeners.append((channel, heard))
+        self._changed.append((channel, callback))
+        await self._patiently(lambda: super(_Driver, self).add_listener(channel, heard))
         self._watch_listener()
 
     async def __aexit__(self, *error: object) -> None:
@@ -185,6 +203,16 @@ class _Driver(AsyncpgPoolDriver):
                 tries += 1
 
 
+def _unless_changed(callback: Callable[[str], None]) -> Callable[[str], None]:
+    """Return the callback for all events but those of a changed table."""
+
+    def heard(payload: str) -> None:
+        if f'"{_CHANGED}"' not in payload:
+            callback(payload)
+
+    return heard
+
+
 class Consumer:
     """Hands entries to handlers, at most `slots` at once, until told to stop."""
 
@@ -195,13 +223,19 @@ class Consumer:
         queues: Callable[[], Awaitable[list[Queue]]],
         slots: int,
         heartbeat_timeout: timedelta,
+        is_woken_by_hand: bool = False,
     ) -> None:
+        """Take what is needed; `is_woken_by_hand` leaves it to `wake` and to looking once a second.
+
+        Every change of the queue wakes all other Consumers, and each then asks the database.
+        """
         self._pool = pool
         self._queues = queues
         self._slots = slots
         self._heartbeat_timeout = heartbeat_timeout
         self._handlers: dict[str, Handler] = {}
-        self._pgqueuer = PgQueuer(_Driver(pool))
+        self._driver = _Driver(pool, is_woken_by_hand=is_woken_by_hand)
+        self._pgqueuer = PgQueuer(self._driver)
         self._pgqueuer.qm.min_dequeue_poll_interval = _MISSED_WAKE_UP_POLL
         self._warmed = asyncio.Event()
         # A handler's failure is logged by us, with our context and without its traceback's values.
@@ -221,6 +255,10 @@ class Consumer:
         for name in set(self._handlers) - set(wanted):
             del self._handlers[name]
             registry.pop(name, None)  # type: ignore[call-overload]
+
+    def wake(self) -> None:
+        """Look at once whether there is something to hand out."""
+        self._driver.wake()
 
     def stop(self) -> None:
         """Hand out nothing more; `run` returns when the running handlers have."""

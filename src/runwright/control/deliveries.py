@@ -8,7 +8,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runwright.adapters import engine
+from runwright.adapters import engine, signals
 from runwright.control import cursors
 from runwright.control.platform import Platform
 from runwright.domain import sinks
@@ -64,6 +64,7 @@ async def accept(
     )
     await rows.insert(connection, new)
     await engine.enqueue(connection, entry(run.project_id, delivery_id))
+    await signals.send(connection, "deliveries")
 
 
 async def get(
@@ -124,6 +125,7 @@ async def send_again(
         if renewed is None:
             raise _not_found(delivery_id)
         await engine.enqueue(connection, entry(project_id, row.delivery.id, renewed.fence))
+        await signals.send(connection, "deliveries")
     return renewed.delivery
 
 

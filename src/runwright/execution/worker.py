@@ -72,6 +72,7 @@ class Worker:
             queues=self._delivery_queues,
             slots=_DELIVERIES_AT_ONCE,
             heartbeat_timeout=platform.settings.webhook_timeout * 2,
+            is_woken_by_hand=True,
         )
         self._stopping = asyncio.Event()
 
@@ -88,6 +89,7 @@ class Worker:
             self._repeatedly(_BEAT_SECONDS, self._beat),
             self._on_signal("interrupted", _LOOK_SECONDS, self._runs.interrupt_asked),
             self._on_signal("projects", _SWEEP_SECONDS, self._follow_projects),
+            self._on_signal("deliveries", _SWEEP_SECONDS, self._wake_sending),
             self._repeatedly(_SWEEP_SECONDS, self._sweep),
             self._repeatedly(_TIDY_SECONDS, self._tidy),
         ]
@@ -124,6 +126,9 @@ class Worker:
             )
             for project_id in await attempts.limits(self._platform)
         ]
+
+    async def _wake_sending(self) -> None:
+        self._sending.wake()
 
     async def _beat(self) -> None:
         await platform_rows.beat(
