@@ -147,12 +147,12 @@ def test_firings_are_those_of_cronsim(
         # cronsim leaves out real firings after a change of half an hour; the reference above does not.
         return
     now = at - timedelta(seconds=lead)
-    wanted = [
-        moment.astimezone(UTC)
-        for moment in islice(CronSim(expression, now.astimezone(ZoneInfo(name))), 5)
-    ]
+    found = islice(CronSim(expression, now.astimezone(ZoneInfo(name))), 5)
+    # Begun in an hour that comes twice, the second time, cronsim gives firings of the first.
+    wanted = [moment.astimezone(UTC) for moment in found if moment > now]
 
-    assert schedules.upcoming(Schedule(calendars=(calendar,), zone=name), now, 5) == wanted
+    schedule = Schedule(calendars=(calendar,), zone=name)
+    assert schedules.upcoming(schedule, now, len(wanted)) == wanted
 
 
 @given(st.integers(1, 10**6), st.integers(0, 2 * 10**9))
