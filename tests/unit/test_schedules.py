@@ -25,7 +25,7 @@ _CHANGES = [
     ("Pacific/Apia", datetime(2011, 12, 30, 10, tzinfo=UTC)),
     ("UTC", datetime(2024, 2, 29, tzinfo=UTC)),
 ]
-_WHOLE_HOURS = [*_CHANGES[:4], _CHANGES[-1]]
+_WHOLE_HOURS = [*_CHANGES[:2], _CHANGES[-1]]
 
 
 def _subset(low: int, high: int) -> st.SearchStrategy[tuple[int, ...]]:
@@ -144,7 +144,7 @@ def test_firings_are_those_of_cronsim(
     expression, calendar = cron
     name, at = change
     if calendar.is_open and change not in _WHOLE_HOURS:
-        # cronsim leaves out real firings after a change of half an hour; the reference above does not.
+        # After a change of half an hour, or over midnight, cronsim gives other times than the clock shows.
         return
     now = at - timedelta(seconds=lead)
     found = islice(CronSim(expression, now.astimezone(ZoneInfo(name))), 5)
