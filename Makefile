@@ -1,4 +1,7 @@
-.PHONY: setup demo check test bench fix serve
+# What starts many processes compiles its modules once, also where Python is told not to keep that.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: setup demo check test idle chaos audit bench bench-schedules fix serve soak bench-peers bench-dashboard
 
 setup:
 	@scripts/setup.sh
@@ -7,9 +10,20 @@ demo:
 	@scripts/setup.sh demo
 	@.venv/bin/python scripts/demo.py
 
+# Each process has servers of its own; a file's tests stay together.
+test: PROCESSES ?= 2
 test:
 	@scripts/setup.sh demo dev
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder
+
+chaos: MINUTES ?= 20
+chaos:
+	@scripts/setup.sh demo dev
+	@.venv/bin/python -m pytest tests/fault/test_chaos.py -s -o faulthandler_timeout=0 --chaos-minutes=$(MINUTES) $(if $(SEED),--chaos-seed=$(SEED))
+
+audit:
+	@scripts/setup.sh demo dev
+	@.venv/bin/uv tool run pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 check:
 	@scripts/setup.sh demo dev
@@ -18,9 +32,29 @@ check:
 	@.venv/bin/pyright
 	@.venv/bin/lint-imports
 
+idle:
+	@scripts/setup.sh demo dev
+	@IDLE_CONNECTIONS=10000 .venv/bin/python -m pytest tests/fault/test_limits.py -k idle
+
 bench:
 	@scripts/setup.sh demo dev
 	@.venv/bin/python benchmarks/run.py
+
+bench-schedules:
+	@scripts/setup.sh demo dev
+	@.venv/bin/python benchmarks/schedules.py
+
+soak:
+	@scripts/setup.sh demo dev
+	@.venv/bin/python benchmarks/soak.py
+
+bench-dashboard:
+	@scripts/setup.sh demo dev
+	@.venv/bin/python benchmarks/dashboard.py
+
+bench-peers:
+	@scripts/setup.sh demo dev
+	@.venv/bin/python benchmarks/peers.py
 
 fix:
 	@scripts/setup.sh demo dev

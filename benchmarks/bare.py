@@ -15,13 +15,16 @@ from pathlib import Path
 
 from playwright.async_api import Browser, StorageState, async_playwright
 
+_WINDOW = "--window-size=1280,800"
+"""As large as Runwright's: what is painted costs by the pixel."""
+
 
 @asynccontextmanager
 async def launched(executable: str, *, sandbox: bool) -> AsyncGenerator[Browser]:
     """Yield a warm browser."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=executable, chromium_sandbox=sandbox
+            executable_path=executable, chromium_sandbox=sandbox, args=[_WINDOW]
         )
         try:
             yield browser

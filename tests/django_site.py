@@ -108,7 +108,7 @@ def serving(directory: Path) -> Generator[Admin]:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx2.get(f"{url}/admin/login/").status_code == 200
+        return httpx2.get(f"{url}/admin/login/", timeout=60).status_code == 200
     except httpx2.HTTPError:
         return False
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import http.server
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
+
+from support import answering
 
 
 @contextmanager
@@ -24,12 +25,5 @@ def serving(pages: dict[str, str]) -> Generator[str]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its own name
             """Say nothing."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with answering(Handler) as address:
+        yield address

@@ -26,7 +26,7 @@ def serving(directory: Path, user: str, password: str) -> Generator[tuple[int, P
         start_new_session=True,
     )  # fmt: skip
     try:
-        eventually(lambda: port_file.exists() and port_file.read_text().strip(), within=30)
+        eventually(lambda: port_file.exists() and port_file.read_text().strip(), within=60)
         yield int(port_file.read_text().split()[0]), log_file
     finally:
         process.terminate()

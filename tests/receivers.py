@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from support import answering
+
 
 @dataclass(eq=False, kw_only=True)
 class Receiver:
@@ -23,7 +25,7 @@ class Receiver:
     answers: list[int] = field(default_factory=list[int])
     """Status codes of the next answers; none left: 200."""
     misdeed: str | None = None
-    """`hangs`, `trickles`, `floods`, `closes` or `redirects`."""
+    """`hangs`, `waits`, `trickles`, `floods`, `closes` or `redirects`."""
     goes_on: threading.Event = field(default_factory=threading.Event)
     """Set: whatever hangs ends."""
 
@@ -32,24 +34,22 @@ class Receiver:
 def serving() -> Generator[Receiver]:
     """Receive until the block ends."""
     receiver = Receiver()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(receiver))
-    server.daemon_threads = True
-    receiver.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield receiver
-    finally:
-        receiver.goes_on.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with answering(_handler(receiver)) as address:
+        receiver.url = f"{address}/hook"
+        try:
+            yield receiver
+        finally:
+            receiver.goes_on.set()
 
 
 def _handler(receiver: Receiver) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            length = int(self.headers["content-length"])
+            body = self.rfile.read(length)
+            if len(body) < length:
+                # Its sender died in the middle of it.
+                return
             headers = {name.lower(): value for name, value in self.headers.items()}
             receiver.received.append((headers, body))
             with contextlib.suppress(ConnectionError):
@@ -69,6 +69,8 @@ def _answer(handler: http.server.BaseHTTPRequestHandler, receiver: Receiver) -> 
     if misdeed == "hangs":
         receiver.goes_on.wait(60)
         return
+    if misdeed == "waits":
+        receiver.goes_on.wait(60)
     if misdeed == "trickles":
         _trickle(handler, receiver)
         return

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
+from support import answering
+
 USER, PASSWORD = "anna@example.com", "c0rrect-h0rse-battery"
 _FORM = (
     "<!doctype html><title>Sign in</title><form method=post action=/sign-in>"
@@ -71,17 +73,12 @@ def serving() -> Generator[Site]:
     """Serve the site until the block ends."""
     site = Site(url="")
     site.opens.set()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(site))
-    site.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield site
-    finally:
-        site.opens.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with answering(_handler(site)) as address:
+        site.url = address
+        try:
+            yield site
+        finally:
+            site.opens.set()
 
 
 def _handler(site: Site) -> type[http.server.BaseHTTPRequestHandler]:

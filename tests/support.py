@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.server
 import io
 import json
 import os
@@ -21,7 +22,7 @@ from typing import Any
 import httpx2
 
 
-def eventually(condition: Callable[[], Any], *, within: float = 30.0) -> Any:
+def eventually(condition: Callable[[], Any], *, within: float = 60.0) -> Any:
     """Return what the condition gives as soon as it is truthy, or fail at the deadline."""
     deadline = time.monotonic() + within
     pause = threading.Event()
@@ -31,7 +32,7 @@ def eventually(condition: Callable[[], Any], *, within: float = 30.0) -> Any:
     return found
 
 
-async def eventually_async(condition: Callable[[], Awaitable[Any]], *, within: float = 30.0) -> Any:
+async def eventually_async(condition: Callable[[], Awaitable[Any]], *, within: float = 60.0) -> Any:
     """Return what the condition gives as soon as it is truthy, letting other tasks run meanwhile."""
     deadline = time.monotonic() + within
     while not (found := await condition()):
@@ -81,7 +82,7 @@ class RunwrightServer:
             )
             assert answer.status_code == 202, answer.text
             found = answer.json()["deployment"]
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 120
             while found["status"] not in ("ready", "failed"):
                 assert time.monotonic() < deadline
                 path = f"/projects/{project}/deployments/{found['id']}"
@@ -98,7 +99,7 @@ class RunwrightServer:
             assert answer.status_code == 200, answer.text
             return answer.json()["runId"]
 
-    def result(self, project: str, run_id: str, *, within: float = 60) -> dict[str, Any]:
+    def result(self, project: str, run_id: str, *, within: float = 120) -> dict[str, Any]:
         """Return the result of a Run once it is terminal."""
         deadline = time.monotonic() + within
         with self.client() as client:
@@ -117,7 +118,7 @@ class RunwrightServer:
         return self.result(project, self.start(project, api, parameters, **more))
 
     def operate(
-        self, project: str, what: str, body: dict[str, Any], *, within: float = 60
+        self, project: str, what: str, body: dict[str, Any], *, within: float = 120
     ) -> dict[str, Any]:
         """Carry out an operation on an auth session (`create`, `ID/update`, `ID/validate`)."""
         operation_id = self.begin(project, what, body)
@@ -132,7 +133,7 @@ class RunwrightServer:
             return answer.json()["operationId"]
 
     def operation(
-        self, project: str, what: str, operation_id: str, *, within: float = 60
+        self, project: str, what: str, operation_id: str, *, within: float = 120
     ) -> dict[str, Any]:
         """Return the result of an operation once it is over."""
         path = f"/projects/{project}/auth-sessions/{what}/{operation_id}/result"
@@ -159,7 +160,17 @@ class RunwrightServer:
 @contextmanager
 def serving(data_dir: Path, *options: str, **settings: str) -> Generator[RunwrightServer]:
     """Serve on the directory until the block ends."""
+    with serving_within((), data_dir, *options, **settings) as server:
+        yield server
+
+
+@contextmanager
+def serving_within(
+    within: tuple[str, ...], data_dir: Path, *options: str, **settings: str
+) -> Generator[RunwrightServer]:
+    """Serve on the directory until the block ends; `within` is a command that becomes the server."""
     command = [
+        *within,
         sys.executable,
         "-m",
         "runwright.cli.main",
@@ -183,7 +194,8 @@ def serving(data_dir: Path, *options: str, **settings: str) -> Generator[Runwrig
         line = process.stdout.readline()
         log_text = (data_dir.parent / f"{data_dir.name}.log").read_text()
         assert "is ready" in line, log_text
-        connection = json.loads((data_dir / "connection.json").read_text())
+        seen = Path(f"/proc/{process.pid}/root{data_dir}") if within else data_dir
+        connection = json.loads((seen / "connection.json").read_text())
         yield RunwrightServer(process=process, data_dir=data_dir, **connection)
     finally:
         if process.poll() is None:
@@ -205,3 +217,17 @@ def alive_below(data_dir: Path) -> list[str]:
         if str(data_dir).encode() in text and state != "Z" and int(entry.name) != os.getpid():
             found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:200])
     return found
+
+
+@contextmanager
+def answering(handler: type[http.server.BaseHTTPRequestHandler]) -> Generator[str]:
+    """Answer HTTP on a free port of loopback until the block ends; yield the address."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

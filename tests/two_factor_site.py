@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import http.server
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs
 
 from pyotp.totp import TOTP
+from support import answering
 
 
 class _Code(TOTP):
@@ -31,15 +31,8 @@ _CODE_FORM = (
 @contextmanager
 def serving() -> Generator[str]:
     """Serve the site until the block ends; yield its address."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with answering(_Handler) as address:
+        yield address
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from runwright import setting_text
 from runwright.errors import ConfigError
 
 
@@ -32,6 +33,8 @@ class Settings:
     """`s3://…`, `gs://…`, `az://…`; None keeps blobs in `data_dir`."""
     url: str | None = None
     """Where authors' code and receivers of links reach the server; None: where `serve` listens."""
+    internal_url: str | None = None
+    """Where Workers reach this very server, past any balancer; None: found out when it starts."""
     secret_key: str | None = None
     """What secrets are sealed with; None keeps a key file in `data_dir`."""
     old_secret_key: str | None = None
@@ -73,9 +76,17 @@ class Settings:
     environment_timeout: timedelta = timedelta(minutes=10)
     unused_retention: timedelta = timedelta(days=7)
     """What is unpacked or built on a machine goes when it was not used for so long."""
+    run_retention: timedelta = timedelta(days=30)
+    """Ended Runs go after so long, with all that is theirs; 0 keeps them for ever."""
+    file_retention: timedelta = timedelta(days=7)
+    """Traces and files of ended Runs go after so long; 0 keeps them as long as the Run."""
+    prune_hour: int | None = 3
+    """The hour of the day, in UTC, at which what is old is removed; None: only when asked."""
+    max_data_bytes: int | None = None
+    """What the data directory may hold; None is no ceiling."""
     runner_memory_bytes: int = 2 * 1024 * 1024 * 1024
     """A Runner whose whole tree holds more than this after an Attempt retires; at 150 % it is killed."""
-    runner_max_attempts: int = 100
+    runner_max_attempts: int = 1000
     webhook_allow_private: bool = False
     """Webhooks may go to private and loopback addresses."""
     webhook_timeout: timedelta = timedelta(seconds=10)
@@ -84,6 +95,34 @@ class Settings:
     """A webhook is tried for so long, from its first try."""
     s3_window: timedelta = timedelta(minutes=10)
     """The same of an object in a bucket."""
+    visit_lifetime: timedelta = timedelta(days=7)
+    """Who signs in to the dashboard signs in again after so long."""
+    max_queued_runs: int = 100_000
+    """Runs of one project that may wait at once; its own `queue.max_length` wins."""
+    queue_time_to_live: timedelta = timedelta(0)
+    """A Run that waits longer to be begun is canceled; 0: it waits for ever. `queue.time_to_live` wins."""
+    max_requests_in_flight: int = 512
+    """Requests that one server answers at once, those that were asked to wait apart; more are a 429."""
+    max_requests_waiting: int = 10_000
+    """Requests with `wait`, and streams of events, that one server holds at once."""
+    key_requests_in_flight: int = 256
+    """Requests of one API key that one server answers at once."""
+    key_requests_per_second: float = 0.0
+    """What one API key may ask of one server; 0 is no limit."""
+    max_connections: int = 16_000
+    """Connections that one server holds; the limit on open files, less 512, may be lower."""
+    header_timeout: timedelta = timedelta(seconds=20)
+    """From a connection's beginning, or a request's, to the end of the request's head."""
+    body_timeout: timedelta = timedelta(seconds=30)
+    """For a request's body, and a second more for each 64 KiB."""
+    min_free_bytes: int = 256 * 1024 * 1024
+    """With less free on the data directory's disk nothing new is taken or begun; 0 is no line."""
+    min_memory_bytes: int = 256 * 1024 * 1024
+    """With less memory available a Worker begins no Attempt; 0 is no line."""
+    otel_endpoint: str | None = None
+    """A collector that takes OpenTelemetry traces over HTTP; None: there are none."""
+    metrics_token: str | None = None
+    """Who sends it may read `/metrics` and nothing else."""
     log_format: str = "console"
     """`console` or `json`."""
 
@@ -207,52 +246,6 @@ def is_root() -> bool:
     return sys.platform != "win32" and os.geteuid() == 0
 
 
-def _boolean(text: str) -> bool:
-    known = {
-        "1": True,
-        "true": True,
-        "yes": True,
-        "on": True,
-        "0": False,
-        "false": False,
-        "no": False,
-        "off": False,
-    }
-    if text.lower() not in known:
-        raise ValueError(f"`{text}` is neither `true` nor `false`")
-    return known[text.lower()]
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(f"`{text}` is not at least 1")
-    return number
-
-
-def _seconds(text: str) -> timedelta:
-    number = float(text)
-    if number < 0:
-        raise ValueError(f"`{text}` is negative")
-    return timedelta(seconds=number)
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(shlex.split(text))
-
-
-def _url(text: str) -> str:
-    if not text.startswith(("http://", "https://")):
-        raise ValueError(f"`{text}` is no address such as `https://runwright.example.com`")
-    return text.rstrip("/")
-
-
-def _log_format(text: str) -> str:
-    if text not in ("console", "json"):
-        raise ValueError(f"`{text}` is neither `console` nor `json`")
-    return text
-
-
 _PARSERS: dict[str, Callable[[str], object]] = {
     "host": str,
     "port": int,
@@ -260,35 +253,54 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "blobs": str,
     "secret_key": str,
     "old_secret_key": str,
-    "url": _url,
+    "url": setting_text.url,
+    "internal_url": setting_text.url,
     "chromium": str,
     "chromium_shell": str,
-    "chromium_args": _words,
-    "max_body_bytes": _positive,
-    "max_bundle_bytes": _positive,
-    "max_environment_bytes": _positive,
-    "max_result_bytes": _positive,
-    "max_log_bytes": _positive,
-    "max_trace_bytes": _positive,
-    "max_file_bytes": _positive,
-    "max_auth_state_bytes": _positive,
-    "save_auth_state": _boolean,
-    "slots": _positive,
-    "retry_delay": _seconds,
-    "cancel_grace": _seconds,
-    "drain_grace": _seconds,
-    "heartbeat_timeout": _seconds,
-    "max_crashes": _positive,
-    "trace_timeout": _seconds,
-    "runner_start_timeout": _seconds,
-    "inspect_timeout": _seconds,
-    "environment_timeout": _seconds,
-    "unused_retention": _seconds,
-    "runner_memory_bytes": _positive,
-    "runner_max_attempts": _positive,
-    "webhook_allow_private": _boolean,
-    "webhook_timeout": _seconds,
-    "webhook_window": _seconds,
-    "s3_window": _seconds,
-    "log_format": _log_format,
+    "chromium_args": setting_text.words,
+    "max_body_bytes": setting_text.positive,
+    "max_bundle_bytes": setting_text.positive,
+    "max_environment_bytes": setting_text.positive,
+    "max_result_bytes": setting_text.positive,
+    "max_log_bytes": setting_text.positive,
+    "max_trace_bytes": setting_text.positive,
+    "max_file_bytes": setting_text.positive,
+    "max_auth_state_bytes": setting_text.positive,
+    "save_auth_state": setting_text.boolean,
+    "slots": setting_text.positive,
+    "retry_delay": setting_text.seconds,
+    "cancel_grace": setting_text.seconds,
+    "drain_grace": setting_text.seconds,
+    "heartbeat_timeout": setting_text.seconds,
+    "max_crashes": setting_text.positive,
+    "trace_timeout": setting_text.seconds,
+    "runner_start_timeout": setting_text.seconds,
+    "inspect_timeout": setting_text.seconds,
+    "environment_timeout": setting_text.seconds,
+    "unused_retention": setting_text.seconds,
+    "run_retention": setting_text.seconds,
+    "file_retention": setting_text.seconds,
+    "prune_hour": setting_text.hour,
+    "max_data_bytes": setting_text.positive,
+    "runner_memory_bytes": setting_text.positive,
+    "runner_max_attempts": setting_text.positive,
+    "webhook_allow_private": setting_text.boolean,
+    "webhook_timeout": setting_text.seconds,
+    "webhook_window": setting_text.seconds,
+    "s3_window": setting_text.seconds,
+    "visit_lifetime": setting_text.seconds,
+    "max_queued_runs": setting_text.positive,
+    "queue_time_to_live": setting_text.seconds,
+    "max_requests_in_flight": setting_text.positive,
+    "max_requests_waiting": setting_text.positive,
+    "key_requests_in_flight": setting_text.positive,
+    "key_requests_per_second": setting_text.rate,
+    "max_connections": setting_text.positive,
+    "header_timeout": setting_text.seconds,
+    "body_timeout": setting_text.seconds,
+    "min_free_bytes": setting_text.natural,
+    "min_memory_bytes": setting_text.natural,
+    "otel_endpoint": setting_text.url,
+    "metrics_token": str,
+    "log_format": setting_text.log_format,
 }

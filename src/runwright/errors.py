@@ -8,6 +8,7 @@ RunwrightError
 │   ├── MethodNotAllowed    405
 │   ├── Conflict            409
 │   ├── SessionInUse        409, another operation of that auth session is under way
+│   ├── TooSlow             408
 │   ├── TooLarge            413
 │   ├── UnsupportedMediaType 415
 │   ├── ValidationError     400, with a list of paths and reasons
@@ -16,6 +17,7 @@ RunwrightError
 ├── PlatformError           ours: answered as 5xx
 │   ├── NotImplementedYet   501
 │   └── Unavailable         503, the same request may succeed later
+│       └── BlobsAway       the blob store does not do what was asked of it
 └── ConfigError             a setting or the machine is at fault: printed, exit code 2
 
 What happens to a Run is never an exception that crosses layers but a value: `domain.runs.Failure`.
@@ -134,6 +136,14 @@ class SessionInUse(Conflict):
     retryable = True
 
 
+class TooSlow(RequestError):
+    """The request body came too slowly."""
+
+    status = 408
+    code = "request-timeout"
+    retryable = True
+
+
 class TooLarge(RequestError):
     """The request body is larger than this server takes."""
 
@@ -154,6 +164,8 @@ class RateLimited(RequestError):
     status = 429
     code = "rate-limited"
     retryable = True
+    retry_after = 1
+    """Seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -203,6 +215,14 @@ class Unavailable(PlatformError):
 
     status = 503
     code = "unavailable"
+    retry_after = 1
+    """Seconds."""
+
+
+class BlobsAway(Unavailable):
+    """The blob store does not answer just now: try again."""
+
+    retry_after = 2
 
 
 class ConfigError(RunwrightError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import dataclasses
 import errno
 import json
@@ -14,18 +15,19 @@ import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import uvicorn
 
-from runwright import config, telemetry
+from runwright import config, telemetry, tracing
 from runwright.adapters import blobs, engine, signals, vault
 from runwright.config import Settings
-from runwright.control import keys
+from runwright.control import keys, visits
 from runwright.control.platform import Platform
 from runwright.errors import ConfigError
 from runwright.execution import worker
 from runwright.storage import database, embedded
-from runwright.web import app
+from runwright.web import app, connections
 
 log = telemetry.logger(__name__)
 
@@ -33,6 +35,10 @@ _POOL_MIN = 4
 _POOL_MAX = 24
 _HTTP_DRAIN_SECONDS = 5
 _BACKLOG = 2048
+_MAX_SOCKET_BYTES = 4 * 1024 * 1024
+_ALIVE_SECONDS = 10.0
+_POSTGRESQL_PORT = 5432
+_PR_SET_DUMPABLE = 4
 
 
 async def serve(settings: Settings, *, with_worker: bool = True) -> None:
@@ -42,12 +48,18 @@ async def serve(settings: Settings, *, with_worker: bool = True) -> None:
         ConfigError: the port is taken, the data directory is in use, a setting is wrong.
     """
     telemetry.configure(settings.log_format)
+    tracing.configure(settings.otel_endpoint)
+    _shield()
     listening = _bind(settings)
     stopping = _stop_on_signals()
     url = f"http://{_shown_host(settings.host)}:{listening.getsockname()[1]}"
-    settings = dataclasses.replace(settings, url=settings.url or url)
+    settings = dataclasses.replace(
+        settings,
+        url=settings.url or url,
+        internal_url=settings.internal_url or _internal_url(settings, listening.getsockname()[1]),
+    )
     async with _platform(settings) as platform, contextlib.AsyncExitStack() as stack:
-        await _write_connection(platform, url)
+        secret = await _write_connection(platform, url)
         working: asyncio.Task[None] | None = None
         begun: worker.Worker | None = None
         if with_worker:
@@ -56,16 +68,21 @@ async def serve(settings: Settings, *, with_worker: bool = True) -> None:
         server = _Server(
             uvicorn.Config(
                 app.create(platform),
+                http=connections.protocol(settings),
                 log_config=None,
                 access_log=False,
                 lifespan="off",
                 backlog=_BACKLOG,
+                ws_max_size=_MAX_SOCKET_BYTES,
+                ws_ping_interval=_ALIVE_SECONDS,
+                ws_ping_timeout=_ALIVE_SECONDS,
+                ws_per_message_deflate=False,
                 timeout_graceful_shutdown=_HTTP_DRAIN_SECONDS,
                 server_header=False,
             )
         )
         answering = asyncio.create_task(server.serve(sockets=[listening]), name="server")
-        _say_ready(url, settings)
+        _say_ready(url, settings, await _sign_in_link(platform, secret))
         await _until_over(stopping, [task for task in (working, answering) if task is not None])
         if begun is not None and working is not None:
             begun.stop()
@@ -81,6 +98,8 @@ async def work(settings: Settings) -> None:
         ConfigError: there is no database URL, or a setting is wrong.
     """
     telemetry.configure(settings.log_format)
+    tracing.configure(settings.otel_endpoint)
+    _shield()
     if settings.database_url is None:
         raise ConfigError(
             "A worker of its own needs `RUNWRIGHT_DATABASE_URL`; `runwright serve` has one inside."
@@ -164,6 +183,36 @@ def _shown_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+def _internal_url(settings: Settings, port: int) -> str:
+    """Return where Workers reach this server: where it listens, or the address it has towards the database."""
+    host = settings.host
+    if host in ("0.0.0.0", "::"):  # noqa: S104
+        host = _address_towards(settings.database_url)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _address_towards(database_url: str | None) -> str:
+    parts = urlsplit(database_url or "")
+    if not parts.hostname:
+        return "127.0.0.1"
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            parts.hostname, parts.port or _POSTGRESQL_PORT, type=socket.SOCK_DGRAM
+        )[0]
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
+            # Sends nothing: it only chooses the route.
+            asking.connect(address)
+            return str(asking.getsockname()[0])
+    except OSError:
+        return "127.0.0.1"
+
+
+def _shield() -> None:
+    """Keep other processes of our user out of our memory and environment: authors' code is one of them."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def _stop_on_signals() -> asyncio.Event:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -181,12 +230,25 @@ async def _until_over(stopping: asyncio.Event, tasks: list[asyncio.Task[None]]) 
         waiting.cancel()
 
 
-async def _write_connection(platform: Platform, url: str) -> None:
+async def _write_connection(platform: Platform, url: str) -> str:
+    """Write down how to reach the server; return the API key that is written down."""
     file = platform.settings.connection_file
     known = await asyncio.to_thread(_read_connection, file)
     workspace_id, secret = await keys.ensure_first(platform, known.get("api_key"))
     body = {"url": url, "workspace_id": str(workspace_id), "api_key": secret}
     await asyncio.to_thread(_write_private, file, json.dumps(body, indent=2) + "\n")
+    return secret
+
+
+async def _sign_in_link(platform: Platform, secret: str) -> str | None:
+    """Return a link to sign in to the dashboard with, good once, where a person looks.
+
+    What is printed elsewhere is kept in some log, and a link is as good as a key.
+    """
+    if not sys.stdout.isatty():
+        return None
+    key = await keys.authenticate(platform, secret)
+    return f"{platform.settings.url}/sign-in#{await visits.new_link(platform, key)}"
 
 
 def _read_connection(file: Path) -> dict[str, str]:
@@ -204,7 +266,14 @@ def _write_private(file: Path, text: str) -> None:
     temporary.replace(file)
 
 
-def _say_ready(url: str, settings: Settings) -> None:
+def _say_ready(url: str, settings: Settings, link: str | None) -> None:
     print(f"runwright is ready at {url} (connection: {settings.connection_file})", flush=True)  # noqa: T201
+    minutes = int(visits.LINK_LIFE.total_seconds() // 60)
+    print(  # noqa: T201
+        f"dashboard, for one sign-in within {minutes} minutes: {link}"
+        if link
+        else f"dashboard: {settings.url}/, with an API key or a link of `runwright dashboard --print`",
+        flush=True,
+    )
     if config.is_root():
         print("warning: running as root, so Chromium's own sandbox is off", file=sys.stderr)  # noqa: T201

@@ -10,21 +10,31 @@ exits) or `Ready` (mode `run`). Then, again and again: `Start` → `Started`, an
 `ExtendTimeout` and `File` → `Ended` → `File`s of what is saved afterwards (the trace) →
 `Ready` when it is as it was found, or `Retiring` and end of file when it is not.
 The Worker may send `Cancel` between `Start` and `Ended`. End of file means: die.
+
+Between `Start` and `Ended` too: the Runner's `Ask` stops the Attempt's clock until the Worker's `Answer`
+or the Runner's `Withdraw`. While somebody watches, after `Watch`, the Runner sends `Pages` and
+`Frame`s, never more than `FRAMES_IN_FLIGHT` of a page that no `FrameTaken` has told of; what is painted
+meanwhile is dropped. `Input` is what a person does to the page.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
-VERSION = 1
+VERSION = 2
+"""1: Attempts, logs, files. 2: live view, input, questions, recording."""
 SOCKET_FD_VARIABLE = "RUNWRIGHT_RUNNER_FD"
 RUNNER_ID_VARIABLE = "RUNWRIGHT_RUNNER_ID"
 """Marks a Runner and everything it starts, so that nothing of it is ever left alive."""
 MAX_LINE_BYTES = 64 * 1024 * 1024
+FRAMES_IN_FLIGHT = 2
+MAX_FRAME_LENGTH = 4 * 1024 * 1024
+"""A longer frame (base64) is not sent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +101,11 @@ class Start:
     """Of kind `check` and `create` the file, as `auth-sessions/check`."""
     parameters: dict[str, Any]
     kind: str = "api"
-    """`api`, `check` or `create`."""
+    """`api`, `check`, `create`, or `record`: a person signs in and none of the author's code runs."""
+    start_url: str | None = None
+    """Of kind `record`: what the page shows first."""
+    finish_url: str | None = None
+    """Of kind `record`: where the page is once the person is signed in; `*` stands for anything."""
     save_trace: bool = True
     save_har: bool = False
     """Record the Attempt's network."""
@@ -118,6 +132,44 @@ class Cancel:
 
     reason: str = "canceled"
     """`timeout`, `canceled` or `draining`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """Worker → Runner: what a person answered to an `Ask`."""
+
+    id: str
+    text: str | None = None
+    """None: nobody did in time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Watch:
+    """Worker → Runner: somebody watches these pages from now on; none: nobody watches any more."""
+
+    pages: tuple[str, ...] = ()
+    """Ids as `Pages` gives them; the empty one is whichever is current."""
+    max_width: int = 1920
+    max_height: int = 1200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FrameTaken:
+    """Worker → Runner: a frame has reached somebody, and so have those before it."""
+
+    page: str
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Input:
+    """Worker → Runner: what a person does to a page that is watched."""
+
+    page: str
+    """Its id; the empty one is whichever is current."""
+    action: str
+    """`mouse`, `key`, `text`, `copy`, `choose`, `navigate`, `back`, `forward`, `reload` or `close`."""
+    details: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,6 +217,65 @@ class Log:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExtendTimeout:
     """Runner → Worker: set the Attempt's clock back to its full timeout."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ask:
+    """Runner → Worker: a person is asked; the Attempt's clock stands still meanwhile."""
+
+    id: str
+    question: str
+    timeout_seconds: float
+    is_secret: bool = False
+    """The answer must show neither in the log nor in the trace."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Withdraw:
+    """Runner → Worker: what was asked needs no answer any more."""
+
+    id: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pages:
+    """Runner → Worker while somebody watches: the tabs of the Attempt, whenever they change."""
+
+    pages: tuple[dict[str, str], ...]
+    """`{"id", "url", "title"}`, oldest first."""
+    current: str
+    """Id of the tab that was opened last; empty when there is none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Frame:
+    """Runner → Worker while somebody watches: what a page shows now."""
+
+    page: str
+    number: int
+    """Counted from 1 over all pages."""
+    at: float
+    """When it was painted: `time.time()`, seconds."""
+    width: int
+    """Of the page in its own pixels, which `Input` is in; the picture may be smaller."""
+    height: int
+    jpeg: str
+    """Base64."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Copied:
+    """Runner → Worker: the text that a person has copied in the page."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choices:
+    """Runner → Worker: what a list holds that a person opens, which no frame shows."""
+
+    options: tuple[dict[str, Any], ...]
+    """`{"label": str, "isDisabled": bool, "isChosen": bool}`; `Input` `choose` names one by its place."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -217,11 +328,21 @@ Message = (
     Setup
     | Start
     | Cancel
+    | Answer
+    | Watch
+    | FrameTaken
+    | Input
     | Ready
     | Inspected
     | Started
     | Log
     | ExtendTimeout
+    | Ask
+    | Withdraw
+    | Pages
+    | Frame
+    | Copied
+    | Choices
     | File
     | Ended
     | Retiring
@@ -248,7 +369,7 @@ def decode(line: bytes) -> Message:
         body = json.loads(line)
         kind = _KINDS[body.pop("type")]
         return _build(kind, body)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ProtocolError(f"not a message of protocol {VERSION}: {line[:200]!r}") from error
 
 
@@ -256,17 +377,38 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-_KINDS: dict[str, Any] = {
-    _snake(kind.__name__): kind
-    for kind in (
-        Setup, Start, Cancel, Ready, Inspected, Started, Log, ExtendTimeout, File, Ended, Retiring,
-    )
-}  # fmt: skip
+_KINDS: dict[str, Any] = {_snake(kind.__name__): kind for kind in get_args(Message)}
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "dict": (dict,),
+    "tuple": (list,),
+    "list": (list,),
+    "None": (type(None),),
+    "Any": (object,),
+}
+"""What JSON has for a type; a message within a message is an object."""
 _NESTED: dict[tuple[str, str], Any] = {
     ("Setup", "browser"): Browser,
     ("Start", "proxy"): Proxy,
     ("Ended", "failure"): Failed,
 }
+
+
+def _check(value: object, annotation: str) -> None:
+    """Raise TypeError unless the value is of a field's type, as JSON has it: the other side may be anyone."""
+    types = _types(annotation)
+    is_wrong_bool = isinstance(value, bool) and bool not in types and object not in types
+    if is_wrong_bool or not isinstance(value, types):
+        raise TypeError(f"not a {annotation}")
+
+
+@functools.cache
+def _types(annotation: str) -> tuple[type, ...]:
+    names = (part.split("[")[0] for part in annotation.split(" | "))
+    return tuple(kind for name in names for kind in _PLAIN.get(name, (dict,)))
 
 
 def _build(kind: Any, body: dict[str, Any]) -> Any:
@@ -275,6 +417,7 @@ def _build(kind: Any, body: dict[str, Any]) -> Any:
         if item.name not in body:
             continue
         value = body[item.name]
+        _check(value, str(item.type))
         nested = _NESTED.get((kind.__name__, item.name))
         if nested is not None and value is not None:
             value = _build(nested, value)

@@ -23,9 +23,13 @@ class Redactor:
     """Replaces every occurrence of some secrets in texts and JSON values."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
-        parts = [_pattern(secret) for secret in known]
-        self._pattern = re.compile("|".join(parts)) if parts else None
+        self._known = {secret for secret in secrets if secret}
+        self._pattern = self._compiled()
+
+    def learn(self, secret: str) -> None:
+        """Replace one more from now on."""
+        self._known |= {secret} - {""}
+        self._pattern = self._compiled()
 
     def text(self, text: str) -> str:
         """Return the text without the secrets."""
@@ -40,6 +44,10 @@ class Redactor:
         if isinstance(value, list | tuple):
             return [self.value(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
         return value
+
+    def _compiled(self) -> re.Pattern[str] | None:
+        parts = [_pattern(secret) for secret in sorted(self._known, key=len, reverse=True)]
+        return re.compile("|".join(parts)) if parts else None
 
 
 def secrets_of_parameters(parameters: Any) -> list[str]:

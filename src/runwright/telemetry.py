@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import structlog
 
+correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
+"""Of the request that is being answered; None outside of one."""
+
 
 def configure(log_format: str = "console") -> None:
     """Send every log of this process to stderr, one line an event."""
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
+    rendering: list[Any] = (
+        [structlog.processors.JSONRenderer()]
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else [_one_line, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -30,7 +36,7 @@ def configure(log_format: str = "console") -> None:
             *shared,
             structlog.processors.StackInfoRenderer(),
             structlog.processors.format_exc_info,
-            renderer,
+            *rendering,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
@@ -39,13 +45,44 @@ def configure(log_format: str = "console") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                # Without it the renderer shows the values of local variables, secrets among them.
+                structlog.processors.format_exc_info,
+                *rendering,
+            ],
             foreign_pre_chain=shared,
         )
     )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
+
+
+def _one_line(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Let nothing that is logged look like another line of the log, or move a terminal's cursor.
+
+    Values of fields are quoted by the renderer; the event's text and a traceback are not.
+    """
+    found = dict(event)
+    found["event"] = _escaped(str(found.get("event", "")))
+    if (traceback := found.get("exception")) is not None:
+        found["exception"] = "\n".join(
+            f"  | {_escaped(line)}" for line in str(traceback).split("\n")
+        )
+    return found
+
+
+def _escaped(text: str) -> str:
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+@contextmanager
+def bound(**context: object) -> Generator[None]:
+    """Put fields into every event that the block logs; what is None is left out."""
+    known = {name: value for name, value in context.items() if value is not None}
+    with structlog.contextvars.bound_contextvars(**known):
+        yield
 
 
 def logger(name: str) -> Any:

@@ -102,9 +102,9 @@ def test_a_download_lies_on_the_run(server: RunwrightServer, project: str) -> No
     with server.client() as client:
         answer = client.get(f"/projects/{project}/run/{found['runId']}/files/{file['id']}")
     assert answer.text == "hello"
-    assert httpx2.get(f"{server.url}{file['signedUrl']}").text == "hello"
+    assert httpx2.get(f"{server.url}{file['signedUrl']}", timeout=60).text == "hello"
     other = file["signedUrl"].replace(found["runId"], "x" * 21)
-    assert httpx2.get(f"{server.url}{other}").status_code == 404
+    assert httpx2.get(f"{server.url}{other}", timeout=60).status_code == 404
     assert file["name"] == found["result"] == "a b.txt"
     assert 'filename="a b.txt"' in answer.headers["content-disposition"]
 

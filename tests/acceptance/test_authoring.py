@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import subprocess
@@ -277,6 +278,13 @@ def test_dev_runs_again_at_every_save(tmp_path: Path) -> None:
         process.stdout.close()
 
     assert (first, second) == ('"first"\n', '"second"\n')
+
+
+def test_the_version_is_told_both_ways(tmp_path: Path) -> None:
+    told = [command_line.run(None, word, cwd=tmp_path) for word in ("version", "--version")]
+
+    assert [each.returncode for each in told] == [0, 0]
+    assert {each.stdout.strip() for each in told} == {importlib.metadata.version("runwright")}
 
 
 def test_check_says_what_deploy_would(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_the_receiver_of_the_documents_takes_what_is_ours_and_nothing_else(
 
 def _status_of(url: str, headers: dict[str, str]) -> int | None:
     try:
-        return httpx2.post(url, content=b"{}", headers=headers).status_code
+        return httpx2.post(url, content=b"{}", headers=headers, timeout=60).status_code
     except httpx2.HTTPError:
         return None
 

@@ -57,6 +57,8 @@ def test_requirements_txt_is_installed(server: RunwrightServer) -> None:
 
     assert server.run("plain-requirements", "uses")["result"] == "0.13.2"
     assert any("bottle" in line for line in deployed["progress"])
+    compiled = "environments/*/lib/*/site-packages/__pycache__/bottle.*.pyc"
+    assert list(server.data_dir.glob(compiled))
 
 
 def test_a_lock_decides_over_what_is_newer(server: RunwrightServer, tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_after_kill_minus_nine_every_accepted_run_ends_and_nothing_is_left(tmp_p
         queued = [server.start("p", "hello", {"n": number}, retry=retry) for number in range(5)]
         server.process.kill()
         server.process.wait()
-        eventually(lambda: not alive_below(data_dir), within=15)
+        eventually(lambda: not alive_below(data_dir), within=60)
 
     with serving(data_dir) as server:
         results = [server.result("p", run_id) for run_id in queued]

@@ -291,8 +291,11 @@ def test_the_browser_package_of_that_format_works(server: RunwrightServer, versi
     result: dict[str, Any] = found["result"]
     assert "# Shop" in result["text"]
     assert result["file"] == "list.txt"
-    assert httpx2.get(result["link"]).text == "one"
-    assert httpx2.get(result["link"].replace("purpose=read", "purpose=write")).status_code == 404
+    assert httpx2.get(result["link"], timeout=60).text == "one"
+    assert (
+        httpx2.get(result["link"].replace("purpose=read", "purpose=write"), timeout=60).status_code
+        == 404
+    )
     kinds = {each["kind"] for each in server.detail(found["runId"])["files"]}
     assert {"file", "download"} <= kinds
 

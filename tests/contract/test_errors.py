@@ -93,7 +93,7 @@ def test_a_body_that_cannot_be_read(
 
 
 def test_unknown_routes_and_methods(server: RunwrightServer, client: httpx2.Client) -> None:
-    _refused(httpx2.get(f"{server.url}/nothing"), 404, "not-found")
+    _refused(httpx2.get(f"{server.url}/nothing", timeout=60), 404, "not-found")
     _refused(client.get("/projects/errors/nothing"), 404, "not-found")
     _refused(client.delete(_START), 405, "method-not-allowed")
 
@@ -104,15 +104,19 @@ def test_without_a_valid_key_nothing_is_told(server: RunwrightServer, key: str) 
     headers = [(b"x-api-key", key.encode())]
 
     for path in ("/projects", "/projects/none/runs", "/runs/none", "/keys"):
-        _refused(httpx2.get(f"{base}{path}", headers=headers), 401, "unauthorized")
+        _refused(httpx2.get(f"{base}{path}", headers=headers, timeout=60), 401, "unauthorized")
 
 
 def test_a_key_of_another_workspace_finds_nothing(server: RunwrightServer) -> None:
     base = f"{server.url}/api/v1/workspace/00000000-0000-4000-8000-000000000000"
     headers = {"x-api-key": server.api_key}
 
-    _refused(httpx2.get(f"{base}/projects", headers=headers), 404, "not-found")
-    _refused(httpx2.get(f"{server.url}/api/v1/workspace/x/keys", headers=headers), 404, "not-found")
+    _refused(httpx2.get(f"{base}/projects", headers=headers, timeout=60), 404, "not-found")
+    _refused(
+        httpx2.get(f"{server.url}/api/v1/workspace/x/keys", headers=headers, timeout=60),
+        404,
+        "not-found",
+    )
 
 
 def test_a_key_does_what_its_scopes_say_until_it_is_revoked(client: httpx2.Client) -> None:
@@ -120,11 +124,11 @@ def test_a_key_does_what_its_scopes_say_until_it_is_revoked(client: httpx2.Clien
     headers = {"x-api-key": made["key"]}
     base = str(client.base_url).rstrip("/")
 
-    assert httpx2.get(f"{base}/projects", headers=headers).status_code == 200
-    _refused(httpx2.post(f"{base}{_START}", headers=headers, json={}), 403, "forbidden")
-    _refused(httpx2.get(f"{base}/keys", headers=headers), 403, "forbidden")
+    assert httpx2.get(f"{base}/projects", headers=headers, timeout=60).status_code == 200
+    _refused(httpx2.post(f"{base}{_START}", headers=headers, json={}, timeout=60), 403, "forbidden")
+    _refused(httpx2.get(f"{base}/keys", headers=headers, timeout=60), 403, "forbidden")
     assert client.delete(f"/keys/{made['id']}").status_code == 204
-    _refused(httpx2.get(f"{base}/projects", headers=headers), 401, "unauthorized")
+    _refused(httpx2.get(f"{base}/projects", headers=headers, timeout=60), 401, "unauthorized")
     assert made["key"] not in client.get("/keys").text
 
 
@@ -165,7 +169,7 @@ def test_a_request_that_is_no_http_gets_an_answer(server: RunwrightServer) -> No
 
 
 def test_the_document_names_both_mounts(server: RunwrightServer) -> None:
-    document = json.loads(httpx2.get(f"{server.url}/openapi.json").text)
+    document = json.loads(httpx2.get(f"{server.url}/openapi.json", timeout=60).text)
 
     for mount, status in (("api", "200"), ("sdk", "201")):
         path = f"/{mount}/v1/workspace/{{workspace_id}}/projects/{{project_name}}/run/start"

@@ -58,7 +58,7 @@ def _ended(client: IntunedClient, project: str, run_id: str) -> Any:
         found: Any = client.projects.runs.result(project_name=project, run_id=run_id)
         return found if found.status in _FINAL else None
 
-    return eventually(look, within=30)
+    return eventually(look, within=60)
 
 
 def test_a_completed_run_with_extended_payloads(client: IntunedClient, project: str) -> None:
@@ -106,7 +106,7 @@ async def test_the_async_client(async_client: AsyncIntunedClient, project: str) 
         seen.append(await runs.result(project_name=project, run_id=started.run_id))
         return seen[-1].status in _FINAL
 
-    await eventually_async(look, within=30)
+    await eventually_async(look, within=60)
 
     assert started.status == "pending"
     assert seen[-1].result["got"] == {"n": 3}

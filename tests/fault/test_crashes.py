@@ -20,6 +20,12 @@ PROJECT = {
         "import asyncio\nasync def automation(page, params):\n"
         "    await asyncio.sleep(params['seconds'])\n    return 'slept'\n"
     ),
+    "api/gated.py": (
+        "import asyncio, pathlib\n"
+        "async def automation(page, params):\n"
+        "    while not pathlib.Path(params['gate']).exists():\n        await asyncio.sleep(0.02)\n"
+        "    return 'passed'\n"
+    ),
     "api/blocks.py": "async def automation(page, params):\n    while True: pass\n",
 }
 _FINAL = ("completed", "failed", "canceled")
@@ -40,7 +46,7 @@ def test_kill_minus_nine_of_serve_ends_even_code_that_never_yields(tmp_path: Pat
         server.process.kill()
         server.process.wait()
 
-        eventually(lambda: not alive_below(data_dir), within=10)
+        eventually(lambda: not alive_below(data_dir), within=60)
 
 
 def test_what_a_draining_worker_gives_back_does_not_count(tmp_path: Path) -> None:
@@ -82,7 +88,7 @@ def test_a_killed_postgresql_loses_nothing(tmp_path: Path) -> None:
             accepted.append(server.start("p", "slow", {"seconds": 2}))
             postmaster = _postmaster(server)
             os.kill(postmaster.pid, signal.SIGKILL)
-            eventually(lambda: _accepts(server), within=30)
+            eventually(lambda: _accepts(server), within=60)
             assert number < 3
 
         results = [server.result("p", run_id) for run_id in accepted]
@@ -114,8 +120,28 @@ def test_without_a_database_a_start_is_a_503_that_can_be_tried_again(tmp_path: P
         assert (answer.status_code, answer.json()["retirable"]) == (503, True)
         assert "retry-after" in answer.headers
         assert ready.status_code == 503
-        eventually(lambda: _accepts(server), within=30)
+        eventually(lambda: _accepts(server), within=60)
         assert server.run("p", "quick")["status"] == "completed"
+
+
+def test_a_server_told_to_stop_while_the_database_is_away_ends(tmp_path: Path) -> None:
+    brief = {"RUNWRIGHT_DRAIN_GRACE": "0.5", "RUNWRIGHT_WEBHOOK_TIMEOUT": "1"}
+    with serving(tmp_path / "data", **brief) as server:
+        server.deploy("p", PROJECT)
+        run_id = server.start("p", "slow", {"seconds": 3})
+        eventually(lambda: server.detail(run_id)["status"] == "started")
+        postmaster = _postmaster(server)
+        cluster = Path(postmaster.cwd())
+        cluster.rename(cluster.with_name("away"))
+        os.kill(postmaster.pid, signal.SIGKILL)
+
+        server.process.send_signal(signal.SIGTERM)
+
+        assert server.process.wait(timeout=30) == 0
+        assert alive_below(tmp_path / "data") == []
+        cluster.with_name("away").rename(cluster)
+    with serving(tmp_path / "data") as server:
+        assert server.result("p", run_id)["status"] == "failed"
 
 
 @pytest.fixture(name="cluster")
@@ -124,38 +150,34 @@ def _cluster(tmp_path: Path) -> Generator[str]:
         yield url
 
 
-def test_a_killed_worker_is_taken_over_within_ten_seconds(tmp_path: Path, cluster: str) -> None:
+def test_what_a_killed_worker_held_is_taken_over_by_another(tmp_path: Path, cluster: str) -> None:
+    gate = tmp_path / "gate"
+    settings = clusters.settings(tmp_path, cluster)
     with ExitStack() as stack:
-        server = stack.enter_context(
-            serving(
-                tmp_path / "serve",
-                RUNWRIGHT_SLOTS="1",
-                **clusters.settings(tmp_path, cluster),
-            )
+        server = stack.enter_context(serving(tmp_path / "serve", "--no-worker", **settings))
+        killed, _ = (
+            stack.enter_context(clusters.worker(tmp_path / name, cluster, RUNWRIGHT_SLOTS=slots))
+            for name, slots in (("a", "2"), ("b", "4"))
         )
-        workers = [
-            stack.enter_context(clusters.worker(tmp_path / name, cluster)) for name in ("a", "b")
-        ]
         server.deploy("p", PROJECT)
         retry = {"maximumAttempts": 3}
-        accepted = [server.start("p", "slow", {"seconds": 3}, retry=retry) for _ in range(6)]
-        eventually(
-            lambda: sum(server.detail(run_id)["status"] == "started" for run_id in accepted) >= 4,
-            within=30,
-        )
+        accepted = [server.start("p", "gated", {"gate": str(gate)}, retry=retry) for _ in range(6)]
+        eventually(lambda: all(server.detail(each)["status"] == "started" for each in accepted))
 
-        workers[0].kill()
-        killed = time.time()
+        killed.kill()
+        killed_at = time.time()
+        gate.touch()
         results = [server.result("p", run_id) for run_id in accepted]
 
-        assert [each["result"] for each in results] == ["slept"] * 6
-        eventually(lambda: not alive_below(tmp_path / "a"), within=10)
+        assert [each["result"] for each in results] == ["passed"] * 6
+        eventually(lambda: not alive_below(tmp_path / "a"))
         details = [server.detail(run_id) for run_id in accepted]
         again = [each for each in details if len(each["attempts"]) > 1]
-        assert again
+        assert len(again) == 2
         for each in again:
             assert each["attempts"][0]["error"]["code"] == "script-process-crashed"
-            assert _seconds(each["attempts"][1]["startedAt"]) - killed < 10
+            # Silence of five seconds is a death; the rest is what a busy machine may take.
+            assert _seconds(each["attempts"][1]["startedAt"]) - killed_at < 30
 
 
 def test_two_workers_on_one_machine_do_not_touch_each_other(tmp_path: Path, cluster: str) -> None:

@@ -77,6 +77,12 @@ async def platform(database_url: str, tmp_path: Path) -> AsyncGenerator[Platform
 
 
 @pytest.fixture
+def open_platform() -> Callable[..., Any]:
+    """Return what opens a platform on a database and a directory of the test's own."""
+    return opened_platform
+
+
+@pytest.fixture
 async def make_project(platform: Platform) -> Callable[..., Any]:
     """Return what makes a project with one ready Deployment and the Api `a`."""
 
@@ -87,9 +93,10 @@ async def make_project(platform: Platform) -> Callable[..., Any]:
             await project_rows.ensure(connection, project_id, workspace_id, name)
             deployment_id = DeploymentId(uuid4())
             await project_rows.add_deployment(connection, deployment_id, project_id, "0" * 64)
-            await project_rows.begin_deployment(connection, deployment_id)
+            begun = await project_rows.begin_deployment(connection, deployment_id)
+            assert begun is not None
             manifest = Manifest(apis=(Api(name="a"),))
-            await project_rows.finish_deployment(connection, deployment_id, manifest)
+            await project_rows.finish_deployment(connection, begun, manifest)
             await project_rows.make_current(connection, project_id, deployment_id, 0)
             found = await project_rows.find(connection, workspace_id, name)
         assert found is not None

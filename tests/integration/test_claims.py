@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from support import eventually_async
 
 from runwright.adapters import engine
-from runwright.control import attempts, deployments, runs
+from runwright.control import attempts, claims, runs
 from runwright.control.platform import Platform
 from runwright.domain.failures import Failure
 from runwright.domain.ids import WorkerId
 from runwright.domain.projects import Project
-from runwright.domain.runs import AttemptStatus, Outcome, Run, RunRequest, RunStatus
+from runwright.domain.runs import AttemptStatus, Outcome, Run, RunFile, RunRequest, RunStatus
 from runwright.errors import Category, Conflict, FailureCode
-from runwright.storage import runs as rows
+from runwright.storage import platform as workers, runs as rows
 
 MakeProject = Callable[..., Any]
 _FAILURE = Failure(
@@ -34,9 +36,9 @@ async def _start(
     )
 
 
-async def _claim(platform: Platform, run: Run) -> attempts.Claim:
-    claim = await attempts.claim(platform, run.id, WorkerId(uuid4()))
-    assert claim is not None
+async def _claim(platform: Platform, run: Run) -> claims.Claim:
+    claim = await claims.take(platform, run.id, WorkerId(uuid4()))
+    assert isinstance(claim, claims.Claim)
     return claim
 
 
@@ -47,7 +49,7 @@ async def test_an_old_fence_changes_nothing(platform: Platform, make_project: Ma
     new = await _claim(platform, run)
 
     await attempts.end(platform, old, Outcome(result='"old"'))
-    assert await attempts.give_back(platform, old) is False
+    assert await claims.give_back(platform, old) is False
     await attempts.end(platform, new, Outcome(result='"new"'))
 
     found = await runs.detail(platform, project.workspace_id, run.id)
@@ -56,7 +58,7 @@ async def test_an_old_fence_changes_nothing(platform: Platform, make_project: Ma
         AttemptStatus.FAILED,
         AttemptStatus.COMPLETED,
     ]
-    assert await attempts.interrupted(platform, [old]) == {run.id: True}
+    assert await claims.interrupted(platform, [old]) == {run.id: True}
 
 
 async def test_a_lost_worker_counts_as_an_attempt(
@@ -66,12 +68,115 @@ async def test_a_lost_worker_counts_as_an_attempt(
     run = await _start(platform, project, attempts_=1)
     await _claim(platform, run)
 
-    again = await attempts.claim(platform, run.id, WorkerId(uuid4()))
+    again = await claims.take(platform, run.id, WorkerId(uuid4()))
 
     found = await runs.get(platform, project.id, run.id)
     assert again is None
     assert found.failure is not None
     assert found.failure.code is FailureCode.PROCESS_CRASHED
+
+
+async def _beating(platform: Platform, *, silent: str = "0 s", steady: str = "1 hour") -> WorkerId:
+    """Return a Worker that was heard of so long ago, and without a gap for that long."""
+    worker_id = WorkerId(uuid4())
+    await workers.beat(platform.database, worker_id, "here", 1, 1, silence=timedelta(seconds=5))
+    await platform.database.execute(
+        "UPDATE workers SET heartbeat_at = now() - $2::text::interval,"
+        " steady_since = now() - $3::text::interval WHERE id = $1",
+        worker_id,
+        silent,
+        steady,
+    )
+    return worker_id
+
+
+@pytest.mark.parametrize(
+    ("holder", "asking", "is_taken"),
+    [
+        ({}, {}, False),
+        ({"silent": "1 minute"}, {}, True),
+        # Neither was heard of: the database was away, or the network of the one that asks.
+        ({"silent": "1 minute"}, {"silent": "1 minute"}, False),
+        ({"silent": "1 minute"}, {"steady": "1 s"}, False),
+    ],
+)
+async def test_an_attempt_is_lost_only_with_its_worker(
+    platform: Platform,
+    make_project: MakeProject,
+    holder: dict[str, str],
+    asking: dict[str, str],
+    is_taken: bool,
+) -> None:
+    # What began just now cannot have heard of anyone.
+    uptime = "SELECT clock_timestamp() - pg_postmaster_start_time() > interval '6 seconds'"
+    await eventually_async(lambda: platform.database.fetchval(uptime))
+    project = await make_project()
+    run = await _start(platform, project, attempts_=2)
+    first = await _beating(platform, **holder)
+    await claims.take(platform, run.id, first)
+
+    found = await claims.take(platform, run.id, await _beating(platform, **asking))
+
+    assert isinstance(found, claims.Claim if is_taken else timedelta)
+    if not is_taken:
+        await workers.forget_worker(platform.database, first)
+        assert isinstance(await claims.take(platform, run.id, WorkerId(uuid4())), claims.Claim)
+
+
+async def test_a_claim_whose_answer_was_never_heard_does_not_count(
+    platform: Platform, make_project: MakeProject
+) -> None:
+    project = await make_project()
+    run = await _start(platform, project, attempts_=1)
+    worker_id = await _beating(platform)
+    await claims.take(platform, run.id, worker_id)
+
+    claim = await claims.take(platform, run.id, worker_id)
+
+    assert isinstance(claim, claims.Claim)
+    assert (claim.attempt, claim.fence) == (1, 2)
+    await attempts.end(platform, claim, Outcome(result="1"))
+    assert (await runs.get(platform, project.id, run.id)).status is RunStatus.COMPLETED
+
+
+async def test_a_disowned_run_is_taken_up_at_once(
+    platform: Platform, make_project: MakeProject
+) -> None:
+    project = await make_project()
+    run = await _start(platform, project, attempts_=2)
+    claim = await claims.take(platform, run.id, await _beating(platform))
+    assert isinstance(claim, claims.Claim)
+
+    await claims.disown(platform, claim)
+
+    again = await claims.take(platform, run.id, await _beating(platform))
+    assert isinstance(again, claims.Claim)
+    assert again.attempt == 2
+
+
+async def test_a_gap_between_two_beats_is_remembered(platform: Platform) -> None:
+    worker_id = await _beating(platform, silent="1 minute")
+
+    for _ in range(2):
+        await workers.beat(platform.database, worker_id, "here", 1, 1, silence=timedelta(seconds=5))
+
+    since = await platform.database.fetchval(
+        "SELECT now() - steady_since FROM workers WHERE id = $1", worker_id
+    )
+    assert since < timedelta(seconds=30)
+
+
+async def test_a_file_is_put_on_its_run_once(platform: Platform, make_project: MakeProject) -> None:
+    project = await make_project()
+    run = await _start(platform, project)
+    file = RunFile(
+        id=0, attempt=1, kind="trace", name="t", size_bytes=1, blob="b", created_at=run.created_at
+    )
+
+    for _ in range(2):
+        await attempts.add_file_of(platform, run.id, file)
+
+    assert len((await runs.detail(platform, project.workspace_id, run.id)).files) == 1
 
 
 async def test_a_run_that_kills_its_workers_fails_whatever_its_retries(
@@ -82,7 +187,7 @@ async def test_a_run_that_kills_its_workers_fails_whatever_its_retries(
     for _ in range(platform.settings.max_crashes):
         await _claim(platform, run)
 
-    assert await attempts.claim(platform, run.id, WorkerId(uuid4())) is None
+    assert await claims.take(platform, run.id, WorkerId(uuid4())) is None
     assert (await runs.get(platform, project.id, run.id)).status is RunStatus.FAILED
 
 
@@ -92,7 +197,7 @@ async def test_an_attempt_given_back_does_not_count(
     project = await make_project()
     run = await _start(platform, project)
 
-    await attempts.give_back(platform, await _claim(platform, run))
+    await claims.give_back(platform, await _claim(platform, run))
     claim = await _claim(platform, run)
 
     assert claim.attempt == 1
@@ -131,11 +236,11 @@ async def test_a_cancel_reaches_a_run_in_either_state(
 
     if claim is None:
         assert canceled.status is RunStatus.CANCELED
-        assert await attempts.claim(platform, run.id, WorkerId(uuid4())) is None
+        assert await claims.take(platform, run.id, WorkerId(uuid4())) is None
     else:
-        assert await attempts.interrupted(platform, [claim]) == {run.id: False}
+        assert await claims.interrupted(platform, [claim]) == {run.id: False}
         # Its worker dies before it hears of it: whoever looks next cancels.
-        assert await attempts.claim(platform, run.id, WorkerId(uuid4())) is None
+        assert await claims.take(platform, run.id, WorkerId(uuid4())) is None
         assert (await runs.get(platform, project.id, run.id)).status is RunStatus.CANCELED
 
 
@@ -203,18 +308,3 @@ async def test_run_and_entry_are_committed_together(
     async with platform.database.acquire() as connection:
         assert await engine.without_entry(connection, [run.id]) == []
         assert await rows.get(connection, run.id) is not None
-
-
-async def test_a_deployment_that_nothing_needs_is_forgotten(
-    platform: Platform, make_project: MakeProject
-) -> None:
-    unneeded, needed = await make_project("one"), await make_project("two")
-    await _start(platform, needed)
-    async with platform.database.acquire() as connection:
-        await connection.execute("UPDATE projects SET current_deployment_id = NULL")
-        await connection.execute("UPDATE deployments SET ended_at = now() - interval '1 year'")
-
-    await deployments.forget_unneeded(platform)
-
-    assert await deployments.list_all(platform, unneeded.id) == []
-    assert len(await deployments.list_all(platform, needed.id)) == 1

@@ -55,7 +55,7 @@ async def test_a_killed_postmaster_is_started_again_with_every_row(open_path: Pa
             except (OSError, asyncpg.PostgresError):
                 return False
 
-        await eventually_async(is_back, within=30)
+        await eventually_async(is_back, within=60)
 
 
 async def test_it_starts_again_after_everything_was_killed(open_path: Path) -> None:
@@ -189,6 +189,23 @@ async def test_all_steps_in_one_go_equal_one_after_the_other(
     assert len(schemas[0]) > 50
 
 
+async def test_a_step_with_a_lower_number_that_comes_later_is_applied(
+    pool: Any, tmp_path: Path
+) -> None:
+    for file in _MIGRATIONS.glob("*.sql"):
+        shutil.copy(file, tmp_path)
+    (tmp_path / "0999_pre_high.sql").write_text("CREATE TABLE high (n int);")
+    first = await database.migrate(pool, tmp_path)
+    (tmp_path / "0998_pre_low.sql").write_text("CREATE TABLE low (n int);")
+
+    second = await database.migrate(pool, tmp_path)
+
+    assert (first, second) == ([999], [998])
+    (tmp_path / "0998_pre_again.sql").write_text("SELECT 1;")
+    with pytest.raises(ConfigError, match="0998"):
+        await database.migrate(pool, tmp_path)
+
+
 async def test_a_changed_step_and_a_newer_database_are_refused(pool: Any, tmp_path: Path) -> None:
     for file in _MIGRATIONS.glob("*.sql"):
         shutil.copy(file, tmp_path)
@@ -245,7 +262,7 @@ def _debian_postgresql(directory: Path) -> Generator[str]:
         **user,
     )
     try:
-        eventually((directory / ".s.PGSQL.5432").exists, within=20)
+        eventually((directory / ".s.PGSQL.5432").exists, within=60)
         yield f"postgresql://test@/postgres?host={directory}"
     finally:
         process.send_signal(signal.SIGINT)

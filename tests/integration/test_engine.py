@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from pgqueuer import PgQueuer
+import pytest
+from pgqueuer.core.qm import QueueManager
 from pgqueuer.queries import Queries
 from support import eventually_async
 
-from runwright.adapters import engine
-from runwright.adapters.engine import Consumer, Entry, Queue
+from runwright.adapters import engine, queue_driver
+from runwright.adapters.consumer import Consumer, Queue
+from runwright.adapters.engine import Entry
+from runwright.execution.patience import patiently
 from runwright.storage import database
 
 
@@ -49,7 +52,7 @@ class Seen:
 
 @asynccontextmanager
 async def consuming(
-    pool: Any, queues: list[Queue], *, slots: int = 4, heartbeat: float = 2
+    pool: Any, queues: list[Queue], *, slots: int = 4, beside: int = 0, heartbeat: float = 2
 ) -> AsyncGenerator[Consumer]:
     """Consume until the block ends."""
 
@@ -57,7 +60,11 @@ async def consuming(
         return list(queues)
 
     consumer = Consumer(
-        pool, queues=current, slots=slots, heartbeat_timeout=timedelta(seconds=heartbeat)
+        pool,
+        queues=current,
+        slots=slots,
+        beside=beside,
+        heartbeat_timeout=timedelta(seconds=heartbeat),
     )
     running = asyncio.create_task(consumer.run())
     try:
@@ -117,7 +124,7 @@ async def test_a_handler_that_fails_gets_its_entry_again(pool: Any) -> None:
     await _add(pool, Entry(queue="q", id="1"))
 
     async with consuming(pool, [Queue(name="q", limit=0, handler=seen.look)]):
-        await eventually_async(lambda: seen.has(2), within=15)
+        await eventually_async(lambda: seen.has(2), within=60)
 
     async with pool.acquire() as connection:
         assert await engine.without_entry(connection, ["1"]) == ["1"]
@@ -208,7 +215,7 @@ async def test_lost_connections_are_made_again(pool: Any, database_url: str) -> 
         await engine.enqueue(other, Entry(queue="q", id="after"))
         await other.close()
 
-        await eventually_async(lambda: seen.has(1), within=15)
+        await eventually_async(lambda: seen.has(1), within=60)
 
     assert seen.ids == ["after"]
 
@@ -221,7 +228,7 @@ async def test_what_a_killed_consumer_held_is_picked_up_within_ten_seconds(
         textwrap.dedent(f"""
         import asyncio
         from datetime import timedelta
-        from runwright.adapters.engine import Consumer, Queue
+        from runwright.adapters.consumer import Consumer, Queue
         from runwright.storage import database
         async def hold(identifier):
             print(identifier, flush=True)
@@ -246,9 +253,71 @@ async def test_what_a_killed_consumer_held_is_picked_up_within_ten_seconds(
         killed = time.monotonic()
         process.wait()
         process.stdout.close()
-        await eventually_async(lambda: seen.has(1), within=12)
+        await eventually_async(lambda: seen.has(1), within=60)
 
     assert time.monotonic() - killed < 10
+
+
+@pytest.mark.parametrize(
+    ("operation", "is_full", "is_end_of_interest", "is_worth"),
+    [
+        ("insert", False, False, True),
+        ("insert", True, True, False),
+        ("delete", False, False, False),
+        ("delete", False, True, True),
+        ("delete", True, True, False),
+        ("truncate", False, False, True),
+    ],
+)
+async def test_who_can_take_nothing_does_not_ask(
+    operation: str, is_full: bool, is_end_of_interest: bool, is_worth: bool
+) -> None:
+    payload = f'{{"channel" : "c", "operation" : "{operation}", "type" : "table_changed_event"}}'
+
+    found = queue_driver.is_worth_a_look(
+        payload, is_full=is_full, is_end_of_interest=is_end_of_interest
+    )
+
+    assert found is is_worth
+    assert queue_driver.is_worth_a_look(
+        '{"type": "cancellation_event"}', is_full=True, is_end_of_interest=False
+    )
+
+
+async def test_events_are_told_apart_by_what_pgqueuer_sends(pool: Any, database_url: str) -> None:
+    heard: list[str] = []
+    listening: Any = await asyncpg.connect(database_url)
+    await listening.add_listener("ch_pgqueuer", lambda *event: heard.append(event[3]))
+
+    await _add(pool, Entry(queue="q", id="1"))
+    await pool.execute("DELETE FROM pgqueuer")
+    await eventually_async(lambda: _is(len(heard) == 2))
+    await listening.close()
+
+    full = {"is_full": False, "is_end_of_interest": False}
+    assert [queue_driver.is_worth_a_look(payload, **full) for payload in heard] == [True, False]
+
+
+async def test_a_full_consumer_goes_on_at_once_when_it_has_room(pool: Any) -> None:
+    seen = Seen()
+    async with consuming(pool, [Queue(name="q", limit=0, handler=seen.look)], slots=2) as consumer:
+        await eventually_async(lambda: _is(consumer.is_warm))
+        await _add(pool, *(Entry(queue="q", id=str(number)) for number in range(30)))
+        # At one poll a second it would take fifteen.
+        await eventually_async(lambda: seen.has(30), within=60)
+
+
+async def test_the_warm_up_of_a_process_that_died_is_forgotten(pool: Any) -> None:
+    await _add(pool, Entry(queue="warm-up:gone", id="old"), Entry(queue="warm-up:new", id="new"))
+    await pool.execute(
+        "UPDATE pgqueuer SET created = now() - interval '1 hour' WHERE entrypoint = 'warm-up:gone'"
+    )
+
+    async with consuming(pool, []) as consumer:
+        await eventually_async(lambda: _is(consumer.is_warm))
+
+    async with pool.acquire() as connection:
+        assert await engine.without_entry(connection, ["old", "new"]) == ["old"]
 
 
 async def test_a_consumer_that_is_woken_by_hand_looks_when_it_is(pool: Any) -> None:
@@ -257,10 +326,10 @@ async def test_a_consumer_that_is_woken_by_hand_looks_when_it_is(pool: Any) -> N
     async def handle(identifier: str) -> None:
         seen.append(identifier)
 
-    async def queues() -> list[engine.Queue]:
-        return [engine.Queue(name="by-hand", limit=0, handler=handle)]
+    async def queues() -> list[Queue]:
+        return [Queue(name="by-hand", limit=0, handler=handle)]
 
-    consumer = engine.Consumer(
+    consumer = Consumer(
         pool, queues=queues, slots=2, heartbeat_timeout=timedelta(seconds=5), is_woken_by_hand=True
     )
     running = asyncio.create_task(consumer.run())
@@ -273,22 +342,122 @@ async def test_a_consumer_that_is_woken_by_hand_looks_when_it_is(pool: Any) -> N
     await running
 
 
+async def test_entries_that_take_no_slot_hold_up_nobody_and_are_not_held_up(pool: Any) -> None:
+    gate = asyncio.Event()
+
+    async def wait(_id: str) -> None:
+        await gate.wait()
+
+    with_slot, beside = Seen(wait), Seen(wait)
+    queues = [
+        Queue(name="q", limit=0, handler=with_slot.look),
+        Queue(name="b", limit=0, handler=beside.look, takes_slot=False),
+    ]
+    await _add(pool, *(Entry(queue="q", id=f"q{n}") for n in range(5)))
+    await _add(pool, *(Entry(queue="b", id=f"b{n}") for n in range(5)))
+
+    async with consuming(pool, queues, slots=3, beside=2):
+        await eventually_async(lambda: _is((with_slot.running, beside.running) == (3, 2)))
+        gate.set()
+        await eventually_async(lambda: with_slot.has(5))
+        await eventually_async(lambda: beside.has(5))
+
+    assert (with_slot.most, beside.most) == (3, 2)
+
+
+@pytest.mark.parametrize(("limit", "slots"), [(0, 2), (2, 4)], ids=["full", "at its limit"])
+async def test_what_cannot_be_taken_is_not_asked_for_without_pause(
+    pool: Any, monkeypatch: pytest.MonkeyPatch, limit: int, slots: int
+) -> None:
+    gate = asyncio.Event()
+    asked: list[float] = []
+    ask = queue_driver.Driver.fetch
+
+    async def wait(_id: str) -> None:
+        asked.append(time.monotonic())
+        await gate.wait()
+
+    async def noted(driver: queue_driver.Driver, query: str, *args: object) -> Any:
+        if seen.running == 2 and "pgqueuer" in query:
+            asked.append(time.monotonic())
+        return await ask(driver, query, *args)
+
+    def is_calm() -> bool:
+        return seen.running == 2 and time.monotonic() - asked[-1] > 0.5
+
+    monkeypatch.setattr(queue_driver.Driver, "fetch", noted)
+    seen = Seen(wait)
+    await _add(pool, *(Entry(queue="q", id=f"{n}") for n in range(9)))
+
+    async with consuming(pool, [Queue(name="q", limit=limit, handler=seen.look)], slots=slots):
+        await eventually_async(lambda: _is(is_calm()), within=60)
+        gate.set()
+        await eventually_async(lambda: seen.has(9), within=60)
+
+    assert seen.most == 2
+
+
+async def test_the_end_of_an_entry_is_of_interest_only_where_something_waits(pool: Any) -> None:
+    gate = asyncio.Event()
+
+    async def wait(_id: str) -> None:
+        await gate.wait()
+
+    seen = Seen(wait)
+    await _add(pool, Entry(queue="q", id="1"))
+    async with consuming(pool, [Queue(name="q", limit=1, handler=seen.look)]) as consumer:
+        await eventually_async(lambda: seen.has(1), within=60)
+        await eventually_async(lambda: _is(not consumer._manager.may_wait), within=60)
+        await _add(pool, Entry(queue="q", id="2"))
+        await eventually_async(lambda: _is(consumer._manager.may_wait), within=60)
+        gate.set()
+        await eventually_async(lambda: seen.has(2), within=60)
+
+
+_FAILS_TWICE = """
+CREATE SEQUENCE tries;
+CREATE FUNCTION fails_twice() RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+    IF nextval('tries') <= 2 THEN
+        RAISE EXCEPTION 'no room' USING ERRCODE = '{code}';
+    END IF;
+    RETURN 1;
+END $$
+"""
+
+
+@pytest.mark.parametrize("code", ["disk_full", "out_of_memory", "too_many_connections"])
+async def test_a_database_without_room_is_waited_for_and_ends_no_consumer(
+    pool: Any, code: str
+) -> None:
+    async with pool.acquire() as connection:
+        await connection.execute(_FAILS_TWICE.format(code=code))
+    driver = queue_driver.Driver(pool)
+
+    through_the_queue = await driver.fetch("SELECT fails_twice() AS n")
+    async with pool.acquire() as connection:
+        await connection.execute("ALTER SEQUENCE tries RESTART")
+    by_ourselves = await patiently(lambda: pool.fetchval("SELECT fails_twice()"))
+
+    assert (through_the_queue, by_ourselves) == ([{"n": 1}], 1)
+
+
 async def test_what_is_used_of_pgqueuer_beyond_its_documents_is_still_there(pool: Any) -> None:
-    made = PgQueuer(engine._Driver(pool))
+    made = QueueManager(Queries(queue_driver.Driver(pool)))
 
     @made.entrypoint("q", concurrency_limit=3, accepts_context=False)
     async def handle(_job: Any) -> None:
         """Do nothing."""
 
-    registry: Any = made.qm.entrypoint_registry
+    registry: Any = made.entrypoint_registry
     assert registry["q"].parameters.concurrency_limit == 3
-    assert isinstance(made.qm.min_dequeue_poll_interval, timedelta)
-    assert await Queries(engine._Driver(pool)).schema_is_installed()
+    assert isinstance(made.min_dequeue_poll_interval, timedelta)
+    assert await Queries(queue_driver.Driver(pool)).schema_is_installed()
     async with pool.acquire() as connection:
         columns = await connection.fetch(
             "SELECT column_name FROM information_schema.columns WHERE table_name = 'pgqueuer'"
         )
-    assert {"dedupe_key", "status", "entrypoint", "payload"} <= {
+    assert {"dedupe_key", "status", "entrypoint", "payload", "execute_after"} <= {
         row["column_name"] for row in columns
     }
     assert callable(handle)

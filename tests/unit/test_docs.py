@@ -52,6 +52,23 @@ def test_every_route_is_documented() -> None:
         assert f"{plain.replace('{{', '{').replace('}}', '}')}`" in text, path
 
 
+def test_every_event_is_documented_and_every_documented_one_is_logged() -> None:
+    table = (DOCS / "reference" / "events.md").read_text().partition("|---|")[2]
+    named = {
+        name
+        for row in table.partition("\n\n")[0].splitlines()[1:]
+        for name in re.findall(r"`([a-z_]+)`", row.split("|")[1])
+    }
+    logged = {
+        name
+        for file in (ROOT / "src/runwright").rglob("*.py")
+        for line in re.findall(r"event_name=(.*)", file.read_text())
+        for name in re.findall(r'"([a-z_]+)"', line.partition(", ")[0])
+    }
+
+    assert named == logged
+
+
 def test_every_name_for_authors_is_documented_and_exported() -> None:
     text = (DOCS / "reference" / "project.md").read_text()
     public = {

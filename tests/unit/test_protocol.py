@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import pytest
@@ -72,3 +73,38 @@ def test_unknown_fields_are_ignored_and_missing_ones_take_their_defaults() -> No
     found = protocol.decode(line)
 
     assert dataclasses.asdict(found)["save_trace"] is True
+
+
+@given(line=st.binary(max_size=300))
+def test_bytes_that_are_no_message_are_a_protocol_error(line: bytes) -> None:
+    with pytest.raises(protocol.ProtocolError):
+        protocol.decode(line)
+
+
+@given(
+    kind=st.sampled_from(["ended", "log", "file", "started", "inspected", "ready", "frame", "ask"]),
+    fields=st.dictionaries(
+        st.sampled_from(
+            ["result", "failure", "attributes", "extended_payloads", "at", "text", "stream", "level",
+             "path", "name", "kind", "pid", "apis", "auth_state", "was_cancelled", "number"]
+        ),
+        _JSON,
+    ),
+)  # fmt: skip
+def test_whatever_a_hostile_runner_says_is_a_message_of_right_types_or_refused(
+    kind: str, fields: dict[str, Any]
+) -> None:
+    line = json.dumps({"type": kind, **fields}).encode()
+
+    try:
+        message: Any = protocol.decode(line)
+    except protocol.ProtocolError:
+        return
+
+    for item in dataclasses.fields(message):
+        value = getattr(message, item.name)
+        if item.type == "str":
+            assert isinstance(value, str)
+        elif item.type in ("int", "float"):
+            assert isinstance(value, int | float)
+            assert not isinstance(value, bool)

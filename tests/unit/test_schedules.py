@@ -79,7 +79,7 @@ def _reference(calendar: Calendar, zone: ZoneInfo, now: datetime, end: datetime)
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     calendar=_calendars(),
     change=st.sampled_from(_CHANGES),
@@ -136,7 +136,7 @@ def _cron(draw: st.DrawFn) -> tuple[str, Calendar]:
     return f"{minute[0]} {hour[0]} {day[0]} {month[0]} {week[0]}", calendar
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(cron=_cron(), change=st.sampled_from(_CHANGES), lead=st.integers(-120 * 60, 30 * 3600))
 def test_firings_are_those_of_cronsim(
     cron: tuple[str, Calendar], change: tuple[str, datetime], lead: int

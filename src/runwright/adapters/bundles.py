@@ -10,12 +10,24 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from runwright.errors import Problem, TooLarge, ValidationError
 
 _MAX_MEMBERS = 20_000
 _UNPACKED_FACTOR = 5
 _MAX_PATH_LENGTH = 512
+_MAX_NAME_BYTES = 255
+_MAX_HEADER_BYTES = 64 * 1024
+_HEADER_TYPES = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+# Python 3.11.0 to 3.11.3, Debian's among them, know no filter; what is unpacked was checked by then.
+_FILTER: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 _HASH_CHUNK_BYTES = 1024 * 1024
 
 
@@ -31,6 +43,11 @@ class CheckedBundle:
 def blob_key(sha256: str) -> str:
     """Return where a Bundle lies in the blob store."""
     return f"bundles/{sha256}.tar.gz"
+
+
+def sha256_of(key: str) -> str:
+    """Return the hash of the Bundle that lies under a key."""
+    return key.rpartition("/")[2].removesuffix(".tar.gz")
 
 
 def check(bundle: Path, max_bytes: int) -> CheckedBundle:
@@ -57,9 +74,9 @@ def unpack(bundle: Path, directory: Path, max_bytes: int) -> None:
     building = directory.with_name(f"{directory.name}.{os.getpid()}.{os.urandom(4).hex()}.building")
     building.mkdir(parents=True)
     try:
-        with tarfile.open(bundle, "r:gz") as archive:
+        with tarfile.open(bundle, "r:gz", tarinfo=_Member) as archive:
             for member in _members(bundle, max_bytes * _UNPACKED_FACTOR):
-                archive.extract(member, building, filter="data")
+                archive.extract(_ours(member), building, **_FILTER)
         try:
             building.rename(directory)
         except OSError:
@@ -70,10 +87,27 @@ def unpack(bundle: Path, directory: Path, max_bytes: int) -> None:
         shutil.rmtree(building, ignore_errors=True)
 
 
+class _Member(tarfile.TarInfo):
+    """A member whose headers are bounded: tarfile reads a header into memory whole, whatever its size."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _HEADER_TYPES and self.size > _MAX_HEADER_BYTES:
+            raise tarfile.ReadError(f"it holds a header of {self.size} bytes")
+        return super()._proc_member(archive)  # type: ignore[misc]
+
+
+def _ours(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Return a checked member as one of ours: no owner and no permissions of its own."""
+    is_executable = member.isdir() or member.mode & 0o100
+    member.mode = 0o755 if is_executable else 0o644
+    member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
+    return member
+
+
 def _members(bundle: Path, max_unpacked: int) -> Iterator[tarfile.TarInfo]:
-    unpacked = 0
+    unpacked, names = 0, _Names()
     try:
-        with tarfile.open(bundle, "r:gz") as archive:
+        with tarfile.open(bundle, "r:gz", tarinfo=_Member) as archive:
             for number, member in enumerate(archive):
                 unpacked += member.size
                 if unpacked > max_unpacked:
@@ -81,11 +115,34 @@ def _members(bundle: Path, max_unpacked: int) -> Iterator[tarfile.TarInfo]:
                 if number >= _MAX_MEMBERS:
                     raise TooLarge(f"The bundle holds more than {_MAX_MEMBERS} files.")
                 _refuse_unsafe(member)
+                names.add(member)
                 yield member
-    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, RecursionError) as error:
         if isinstance(error, FileNotFoundError):
             raise
         raise _invalid(f"is not a complete gzipped tar archive ({error})") from error
+
+
+class _Names:
+    """The names of an archive so far, which must be able to stand in one folder."""
+
+    def __init__(self) -> None:
+        self._files: set[PurePosixPath] = set()
+        self._folders: set[PurePosixPath] = {PurePosixPath()}
+
+    def add(self, member: tarfile.TarInfo) -> None:
+        """Take a name, or refuse one that is too long, or a file's and a folder's at once."""
+        path = PurePosixPath(member.name)
+        if any(len(os.fsencode(part)) > _MAX_NAME_BYTES for part in path.parts):
+            raise _invalid(
+                f"holds a name of more than {_MAX_NAME_BYTES} bytes: {path.name[:80]!r}…"
+            )
+        folders = {path, *path.parents} if member.isdir() else set(path.parents)
+        if folders & self._files or (not member.isdir() and path in self._folders):
+            raise _invalid(f"holds a file and a folder of one name: {member.name[:80]!r}")
+        self._folders |= folders
+        if not member.isdir():
+            self._files.add(path)
 
 
 def _refuse_unsafe(member: tarfile.TarInfo) -> None:

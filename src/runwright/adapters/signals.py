@@ -35,7 +35,10 @@ class Signals:
 
     @contextmanager
     def subscribe(self, topic: str) -> Generator[asyncio.Event]:
-        """Yield an event that is set at each signal of the topic; clear it before looking."""
+        """Yield an event that is set at each signal of the topic; clear it before looking.
+
+        `run:*` hears of every topic that begins with `run:`.
+        """
         event = asyncio.Event()
         self._waiting[topic].add(event)
         try:
@@ -46,7 +49,9 @@ class Signals:
                 del self._waiting[topic]
 
     def _wake(self, _connection: Any, _pid: int, _channel: str, topic: object) -> None:
-        for event in self._waiting.get(str(topic), ()):
+        name = str(topic)
+        kind = f"{name.partition(':')[0]}:*"
+        for event in (*self._waiting.get(name, ()), *self._waiting.get(kind, ())):
             event.set()
 
     def _wake_all(self) -> None:

@@ -16,6 +16,12 @@ import httpx2
 _ANSWER_BYTES = 1024
 _ANSWER_SECONDS = 1.0
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.ip_network("::/96")
+# Not for the public either, though some Pythons take them for global.
+_RESERVED = tuple(
+    ipaddress.ip_network(each)
+    for each in ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "3fff::/20", "fec0::/10")
+)
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -57,6 +63,16 @@ class Sender:
             raise NotSent(f"no answer within {self._timeout:g} s") from error
         except httpx2.HTTPError as error:
             raise NotSent(f"{type(error).__name__}: {error}"[:500]) from error
+
+    async def check(self, url: str) -> None:
+        """Refuse an address that nothing may be sent to.
+
+        Raises:
+            NotSent: it is one, or its host is not found.
+        """
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        await self._resolve(parts.hostname or "", port)
 
     async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         parts = urlsplit(url)
@@ -110,7 +126,8 @@ def why_refused(address: Address, *, allow_private: bool) -> str | None:
         return "link-local"
     if address.is_multicast or address.is_unspecified:
         return "no address of a host"
-    if address.is_loopback or not address.is_global:
+    is_reserved = any(address in network for network in _RESERVED)
+    if address.is_loopback or is_reserved or not address.is_global:
         return None if allow_private else "private"
     return None
 
@@ -119,7 +136,7 @@ def _embedded(address: Address) -> ipaddress.IPv4Address | None:
     """Return the IPv4 address that an IPv6 address stands for."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
-    if address in _NAT64:
+    if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     teredo = address.teredo
     return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)

@@ -8,6 +8,7 @@ import typer
 
 from runwright.cli import output
 from runwright.cli.client import connect
+from runwright.errors import ConfigError
 
 app = typer.Typer(help="Look at what was delivered, and send it again.", no_args_is_help=True)
 
@@ -19,6 +20,7 @@ DeliveryId = Annotated[str, typer.Argument(help="The Delivery's id.")]
 def list_deliveries(
     project: Project,
     run: Annotated[str | None, typer.Option(help="Only those of this Run.")] = None,
+    job_run: Annotated[str | None, typer.Option(help="Only those of this JobRun.")] = None,
     status: Annotated[
         str | None, typer.Option(help="Only pending, delivered or exhausted ones.")
     ] = None,
@@ -28,6 +30,7 @@ def list_deliveries(
     """List the newest Deliveries of a project."""
     params = {"limit": limit, **({"runId": run} if run else {})}
     params |= {"status": status} if status else {}
+    params |= {"jobRunId": job_run} if job_run else {}
     found = connect().json("GET", f"/projects/{project}/deliveries", params=params)["deliveries"]
     if as_json:
         output.as_json(found)
@@ -55,10 +58,20 @@ def show(project: Project, delivery_id: DeliveryId) -> None:
 @app.command()
 def redeliver(
     project: Project,
-    delivery_id: DeliveryId,
+    delivery_id: Annotated[str | None, typer.Argument(help="The Delivery's id.")] = None,
+    job_run: Annotated[
+        tuple[str, str] | None,
+        typer.Option(help="A Job and its JobRun: all of its Deliveries that no try got through."),
+    ] = None,
     url: Annotated[str | None, typer.Option(help="Send it there instead.")] = None,
 ) -> None:
-    """Send a Delivery again, under the same id."""
+    """Send a Delivery again, under the same id, or all failed ones of a JobRun."""
     body = {} if url is None else {"url": url}
+    if (delivery_id is None) == (job_run is None):
+        raise ConfigError("Name either a delivery or `--job-run JOB JOB_RUN`.")
+    if job_run is not None:
+        path = f"/projects/{project}/jobs/{job_run[0]}/runs/{job_run[1]}/redeliver"
+        print(connect().json("POST", path, json=body)["redelivered"])
+        return
     path = f"/projects/{project}/deliveries/{delivery_id}/redeliver"
     print(connect().json("POST", path, json=body)["status"])

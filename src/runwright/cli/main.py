@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import shlex
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,13 +15,27 @@ import typer
 
 import runwright
 from runwright import config
-from runwright.cli import auth_sessions, author, client, deliveries, keys, project, runs, variables
+from runwright.cli import (
+    auth_sessions,
+    author,
+    client,
+    dashboard,
+    deliveries,
+    doctor,
+    drift,
+    job_runs,
+    jobs,
+    keys,
+    operations,
+    project,
+    runs,
+    variables,
+)
 from runwright.cli.client import Refused
 from runwright.errors import AuthorError, ConfigError, PlatformError
 
 app = typer.Typer(
     name="runwright",
-    help="Run Playwright automations as HTTP APIs on your own machines.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -25,15 +43,23 @@ app.command()(project.deploy)
 app.command()(runs.run)
 app.command()(runs.logs)
 app.command()(project.rollback)
+app.command("dashboard")(dashboard.open_dashboard)
 app.command()(author.init)
 app.command()(author.check)
 app.command()(author.dev)
 app.command()(author.replay)
+app.command()(doctor.doctor)
+app.command()(operations.prune)
+app.command()(operations.backup)
+app.command()(operations.restore)
 app.add_typer(keys.app, name="keys")
 app.add_typer(project.app, name="projects")
 app.add_typer(project.deployments, name="deployments")
 app.add_typer(variables.app, name="vars")
 app.add_typer(auth_sessions.app, name="auth-sessions")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(job_runs.app, name="job-runs")
+app.add_typer(drift.app, name="drift")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(runs.app, name="runs")
 app.add_typer(runs.traces, name="trace")
@@ -50,9 +76,10 @@ def serve(
 ) -> None:
     """Answer HTTP and carry out Runs, until SIGTERM."""
     # Imported here: the web framework and the database driver would slow every other command.
-    import uvloop
+    with _loading():
+        import uvloop
 
-    from runwright import processes
+        from runwright import processes
 
     settings = config.read(data_dir=_absolute(data_dir), host=host, port=port)
     uvloop.run(processes.serve(settings, with_worker=not no_worker))
@@ -61,9 +88,10 @@ def serve(
 @app.command()
 def worker(data_dir: DataDir = None) -> None:
     """Carry out Runs of the installation at RUNWRIGHT_DATABASE_URL, until SIGTERM."""
-    import uvloop
+    with _loading():
+        import uvloop
 
-    from runwright import processes
+        from runwright import processes
 
     uvloop.run(processes.work(config.read(data_dir=_absolute(data_dir))))
 
@@ -81,8 +109,31 @@ def version() -> None:
     print(runwright.__version__)
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callbacks are called so
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Run Playwright automations as HTTP APIs on your own machines."""
+
+
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a Run says may hold what a terminal's encoding cannot: half a character, an emoji.
+            stream.reconfigure(errors="replace")
     try:
         app()
     except ConfigError as error:
@@ -94,6 +145,28 @@ def main() -> None:
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(3)
+    except OSError as error:
+        # Imported here: the database driver would slow every command that goes well.
+        from runwright.storage import database
+
+        if not database.is_full(error):
+            raise
+        print(f"error: A disk is full: make room, and try again ({error}).", file=sys.stderr)
+        sys.exit(2)
+
+
+@contextmanager
+def _loading() -> Generator[None]:
+    """Import what stays for as long as the process, unseen by the collector of garbage then and later.
+
+    It would look through 100,000 objects again and again as they come, and then, for 70 ms at a time, for ever.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def _absolute(path: Path | None) -> Path | None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+_KIBI = 1024
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
@@ -39,3 +40,15 @@ def say(text: str) -> None:
 def moment(text: str | None) -> str:
     """Return an ISO time as a person reads it: to the second, in UTC."""
     return "" if text is None else text[:19].replace("T", " ")
+
+
+def size(size_bytes: int) -> str:
+    """Return a number of bytes as a person reads it; nothing for none."""
+    if not size_bytes:
+        return ""
+    value, unit = float(size_bytes), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < _KIBI:
+            break
+        value, unit = value / _KIBI, larger
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"

@@ -110,6 +110,29 @@ def cancel(run_id: RunId) -> None:
     print(client.json("POST", f"/projects/{project}/run/{run_id}/cancel")["status"])
 
 
+@app.command()
+def answer(
+    run_id: RunId,
+    text: Annotated[
+        str | None, typer.Argument(help="The answer; without it you are asked.")
+    ] = None,
+    done: Annotated[
+        bool, typer.Option("--done", help="Say that it was done, and type nothing.")
+    ] = False,
+) -> None:
+    """Answer what a Run asks a person."""
+    client = connect()
+    found = client.json("GET", f"/runs/{run_id}")
+    question = found["question"]
+    if question is None:
+        output.say("It asks nothing just now.")
+        raise typer.Exit(1)
+    if text is None and not done:
+        text = typer.prompt(question["text"], hide_input=question["isSecret"], err=True)
+    body = {"answer": text or "", "questionId": question["id"]}
+    client.json("POST", f"/projects/{found['project']}/run/{run_id}/answer", json=body)
+
+
 traces = typer.Typer(help="Look at traces.", no_args_is_help=True)
 
 

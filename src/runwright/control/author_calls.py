@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from runwright.control import attempts, auth_sessions
-from runwright.control.attempts import Claim
+from runwright.control import attempts, sealed_sessions
+from runwright.control.claims import Claim
 from runwright.control.platform import Platform
 from runwright.domain.auth_sessions import SessionType
 from runwright.domain.ids import ProjectId, RunId
 from runwright.domain.runs import RunFile
 from runwright.errors import Forbidden, NotFound, Problem, Unauthorized, ValidationError
-from runwright.storage import entries, runs as run_rows
+from runwright.storage import attempts as attempt_rows, entries, runs as run_rows
 
 READ, WRITE = "read", "write"
 _MAX_KEY_LENGTH = 512
@@ -50,7 +50,8 @@ async def identify(platform: Platform, secret: str, workspace_id: str, project_i
     if not platform.vault.is_signed(f"attempt:{run_id}.{fence}", signature):
         raise Unauthorized("The attempt's token is not valid.")
     row = await run_rows.get(platform.database, run_id)
-    if row is None or str(row.fence) != fence or row.run.status != "started":
+    is_current = row is not None and str(row.fence) == fence and row.run.status == "started"
+    if row is None or not is_current or not await _is_under_way(platform, row):
         raise Unauthorized("The attempt's token is no longer valid: the attempt is over.")
     if (str(row.run.workspace_id), str(row.run.project_id)) != (workspace_id, project_id):
         raise Forbidden("The attempt's token is of another project.")
@@ -82,11 +83,11 @@ async def session_parameters(platform: Platform, author: Author, session_id: str
         if row.run.parent_id is None
         else await run_rows.get(platform.database, row.run.parent_id)
     )
-    opened = await auth_sessions.open_session(platform, author.project_id, session_id)
+    opened = await sealed_sessions.open_session(platform, author.project_id, session_id)
     if opened is None or opened.session.type is not SessionType.CREDENTIALS:
         kind = "a removed" if opened is None else f"a {opened.session.type.value}"
         raise NotFound(f"`{session_id}` is {kind} session, whose parameters are not kept.")
-    plan = None if operation is None else auth_sessions.open_plan(platform, operation)
+    plan = None if operation is None else sealed_sessions.open_plan(platform, operation)
     if plan is not None and plan.parameters is not None:
         return plan.parameters
     return opened.parameters or {}
@@ -140,6 +141,11 @@ def check_link(
     is_ours = platform.vault.is_signed(f"{purpose}:{subject}:{expires}", signature)
     if not is_ours or purpose != wanted or expires < datetime.now(UTC).timestamp():
         raise NotFound("This link is not valid, or no longer.")
+
+
+async def _is_under_way(platform: Platform, row: run_rows.RunRow) -> bool:
+    """Return whether the Attempt goes on; between two of them nobody may call."""
+    return await attempt_rows.is_under_way(platform.database, row.run.id, row.fence)
 
 
 def _checked(key: str) -> str:

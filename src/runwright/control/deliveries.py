@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from runwright.adapters import engine, signals
@@ -13,17 +13,19 @@ from runwright.control import cursors
 from runwright.control.platform import Platform
 from runwright.domain import sinks
 from runwright.domain.deliveries import Delivery, DeliveryStatus, Try
-from runwright.domain.ids import DeliveryId, ProjectId, new_delivery_id
+from runwright.domain.ids import DeliveryId, ProjectId, RunId, new_delivery_id
 from runwright.domain.runs import Run, RunStatus
 from runwright.domain.sinks import InvalidSink, Sink, SinkKind
 from runwright.errors import NotFound, Problem, ValidationError
 from runwright.storage import (
     database,
     deliveries as rows,
+    job_runs as job_run_rows,
     projects as project_rows,
     runs as run_rows,
 )
 from runwright.storage.deliveries import DeliveryRow, NewDelivery
+from runwright.storage.runs import RunRow
 
 _SECRET_BYTES = 24
 _SECRET_PREFIX = "whsec_"  # noqa: S105 - what every such secret begins with
@@ -50,21 +52,20 @@ async def accept(
     job_run_id: str | None = None,
 ) -> None:
     """Accept the Delivery of a Run that ends in this transaction, if the sink wants it."""
-    if not sink.wants(run.api, is_completed=run.status is RunStatus.COMPLETED):
-        return
-    delivery_id = new_delivery_id()
-    new = NewDelivery(
-        id=delivery_id,
-        project_id=run.project_id,
-        run_id=run.id,
-        job_run_id=job_run_id,
-        kind=sink.kind,
-        target=sink.target,
-        sealed_sink=seal(platform, f"delivery:{delivery_id}", sink),
-    )
-    await rows.insert(connection, new)
-    await engine.enqueue(connection, entry(run.project_id, delivery_id))
-    await signals.send(connection, "deliveries")
+    if sink.wants(run.api, is_completed=run.status is RunStatus.COMPLETED):
+        await _accept(platform, connection, run.project_id, sink, (run.id, job_run_id, None))
+
+
+async def accept_notification(
+    platform: Platform,
+    connection: Any,
+    project_id: ProjectId,
+    job_run_id: str | None,
+    sink: Sink,
+    body: str,
+) -> None:
+    """Accept the Delivery of a body of its own, about a JobRun if one is named."""
+    await _accept(platform, connection, project_id, sink, (None, job_run_id, body))
 
 
 async def get(
@@ -141,7 +142,8 @@ async def end_try(platform: Platform, row: DeliveryRow, found: Try) -> timedelta
         return None
     settings = platform.settings
     is_webhook = row.delivery.kind is SinkKind.WEBHOOK
-    now = datetime.now(UTC)
+    # By the clock that the first try was noted with.
+    now = await database.now(platform.database)
     delay = sinks.next_delay(
         first_try_at=row.first_try_at or now,
         failures=row.failures + 1,
@@ -174,10 +176,24 @@ async def body(platform: Platform, row: DeliveryRow) -> str:
     }
     if run.auth_session_id is not None:
         outer["authSession"] = {"id": run.auth_session_id}
-    info = {"name": run.api, "parameters": json.loads(run_row.parameters), "runId": run.id}
+    if (job := await job_of(platform, row)) is not None:
+        outer |= {"projectJob": {"id": job[0]}, "projectJobRun": {"id": job[1]}}
+    return f'{json.dumps(outer)[:-1]}, "apiInfo": {api_info(run_row)}}}'
+
+
+def api_info(row: RunRow) -> str:
+    """Return what is told of a Run that has ended, as JSON text."""
+    run = row.run
+    info = {"name": run.api, "parameters": json.loads(row.parameters), "runId": run.id}
     # The result goes in as it is stored: no number changes its form on the way.
-    inner = f'{json.dumps(info)[:-1]}, "result": {_outcome(run)}}}'
-    return f'{json.dumps(outer)[:-1]}, "apiInfo": {inner}}}'
+    return f'{json.dumps(info)[:-1]}, "result": {_outcome(run)}}}'
+
+
+async def job_of(platform: Platform, row: DeliveryRow) -> tuple[str, str] | None:
+    """Return the ids of the Job and JobRun that a Delivery belongs to, if it does."""
+    job_run_id = row.delivery.job_run_id
+    job_run = None if job_run_id is None else await job_run_rows.get(platform.database, job_run_id)
+    return None if job_run is None else (job_run.job_run.job_id, job_run.job_run.id)
 
 
 async def project_name(platform: Platform, project_id: ProjectId) -> str:
@@ -241,6 +257,31 @@ def _place(
 ) -> tuple[ProjectId, str, int]:
     project_id, fence = known[delivery_id]
     return project_id, delivery_id, fence
+
+
+async def _accept(
+    platform: Platform,
+    connection: Any,
+    project_id: ProjectId,
+    sink: Sink,
+    what: tuple[RunId | None, str | None, str | None],
+) -> None:
+    """Keep a Delivery of a Run, of a JobRun, or of a body, and queue it."""
+    run_id, job_run_id, body = what
+    delivery_id = new_delivery_id()
+    new = NewDelivery(
+        id=delivery_id,
+        project_id=project_id,
+        run_id=run_id,
+        job_run_id=job_run_id,
+        kind=sink.kind,
+        target=sink.target,
+        sealed_sink=seal(platform, f"delivery:{delivery_id}", sink),
+        body=body,
+    )
+    await rows.insert(connection, new)
+    await engine.enqueue(connection, entry(project_id, delivery_id))
+    await signals.send(connection, "deliveries")
 
 
 async def _new_secret(platform: Platform, connection: Any, project_id: ProjectId) -> str:

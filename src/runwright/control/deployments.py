@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from runwright.adapters import bundles, engine, signals
-from runwright.control import deliveries, endings
+from runwright.control import deliveries, endings, jobs, room
 from runwright.control.auth_sessions import declare
 from runwright.control.platform import Platform
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
@@ -25,7 +25,12 @@ from runwright.domain.projects import (
 )
 from runwright.domain.runs import Cancellation
 from runwright.errors import CancelReason, Conflict, NotFound, Problem, ValidationError
-from runwright.storage import database, projects as rows, runs as run_rows
+from runwright.storage import (
+    database,
+    projects as rows,
+    retention as retention_rows,
+    runs as run_rows,
+)
 
 QUEUE = "deploy"
 _LOOK_SECONDS = 2.0
@@ -39,6 +44,7 @@ async def create(
     Raises:
         ValidationError: the name cannot be one of a project, or the archive is none, or unsafe.
         TooLarge: it is, or would unpack, larger than allowed.
+        Unavailable: the disk is nearly full.
     """
     if not is_project_name(project_name):
         raise ValidationError(
@@ -49,11 +55,14 @@ async def create(
                 )
             ]
         )
+    room.check_disk(platform.settings)
     checked = await asyncio.to_thread(bundles.check, bundle, platform.settings.max_bundle_bytes)
     key = bundles.blob_key(checked.sha256)
-    if not await platform.blobs.exists(key):
-        await platform.blobs.put_file(key, bundle)
     async with platform.database.acquire() as connection, database.transaction(connection):
+        # So that pruning does not remove the Bundle between the look and the row.
+        await retention_rows.share_bundle(connection, checked.sha256)
+        if not await platform.blobs.exists(key):
+            await platform.blobs.put_file(key, bundle)
         project_id = await rows.ensure(connection, uuid.uuid4(), workspace_id, project_name)
         deployment_id = DeploymentId(uuid.uuid4())
         deployment = await rows.add_deployment(
@@ -107,14 +116,14 @@ async def begin(platform: Platform, deployment_id: UUID) -> Deployment | None:
     return await rows.begin_deployment(platform.database, deployment_id)
 
 
-async def report(platform: Platform, deployment_id: UUID, line: str) -> None:
-    """Tell who deploys how it goes."""
-    await rows.report_deployment(platform.database, deployment_id, line.replace("\0", "�"))
+async def report(platform: Platform, begun: Deployment, line: str) -> None:
+    """Tell who deploys how it goes; nothing when another Worker has taken it up since."""
+    await rows.report_deployment(platform.database, begun, line.replace("\0", "�"))
 
 
-async def fail(platform: Platform, deployment_id: UUID, error: str) -> None:
-    """End a Deployment that cannot be; the current one stays as it is."""
-    await rows.fail_deployment(platform.database, deployment_id, error.replace("\0", "�"))
+async def fail(platform: Platform, begun: Deployment, error: str) -> None:
+    """End a Deployment that cannot be, unless another Worker has taken it up since; the current one stays."""
+    await rows.fail_deployment(platform.database, begun, error.replace("\0", "�"))
 
 
 async def finish(
@@ -123,19 +132,21 @@ async def finish(
     manifest: Manifest,
     secrets: ProjectSecrets,
 ) -> None:
-    """Make a built Deployment ready and current, with the sessions it declares, in one transaction."""
+    """Make a built Deployment ready and current, with the sessions and Jobs it declares, in one transaction."""
     sealed_sink = None
     if secrets.default_sink is not None:
         record = f"deployment-sink:{deployment.id}"
         sealed_sink = deliveries.seal(platform, record, secrets.default_sink)
     limit = manifest.settings.max_concurrent_runs or 0
     async with platform.database.acquire() as connection, database.transaction(connection):
-        if not await rows.finish_deployment(connection, deployment.id, manifest, sealed_sink):
+        if not await rows.finish_deployment(connection, deployment, manifest, sealed_sink):
             return
         if await rows.make_current(connection, deployment.project_id, deployment.id, limit):
             current = await rows.get(connection, deployment.project_id)
-            for line in await declare(platform, connection, current, secrets.auth_sessions):
-                await rows.report_deployment(connection, deployment.id, line)
+            said = await declare(platform, connection, current, secrets.auth_sessions)
+            said += await jobs.declare(platform, connection, current, secrets.jobs)
+            for line in said:
+                await rows.report_deployment(connection, deployment, line)
         if not manifest.settings.is_api_access_enabled:
             canceled = await run_rows.cancel_pending_of_project(
                 connection, deployment.project_id, _api_access_disabled()
@@ -152,12 +163,16 @@ async def roll_back(platform: Platform, project: Project, deployment_id: UUID) -
 
     Raises:
         NotFound: the project has no such Deployment.
-        Conflict: it is not ready.
+        Conflict: it is not ready, or its Bundle is no longer kept.
     """
     found = await get(platform, project.id, deployment_id)
     if found.manifest is None:
         raise Conflict(
             f"Deployment {found.number} is {found.status.value}, and only a ready one can be current."
+        )
+    if not await platform.blobs.exists(bundles.blob_key(found.bundle_sha256)):
+        raise Conflict(
+            f"The bundle of deployment {found.number} is no longer kept, for want of room: deploy it again."
         )
     limit = found.manifest.settings.max_concurrent_runs or 0
     async with platform.database.acquire() as connection, database.transaction(connection):
@@ -178,13 +193,6 @@ async def compare(platform: Platform, project: Project, deployment_id: UUID) -> 
     if found.manifest is None or current is None:
         raise Conflict("Only ready deployments can be compared, and one must be current.")
     return difference(current, found.manifest)
-
-
-async def forget_unneeded(platform: Platform) -> None:
-    """Forget Deployments that are over, not current, of no Run and older than the retention."""
-    unneeded_for = platform.settings.unused_retention
-    for sha256 in await rows.forget_unneeded(platform.database, unneeded_for):
-        await platform.blobs.delete(bundles.blob_key(sha256))
 
 
 async def requeue_lost(platform: Platform) -> list[DeploymentId]:

@@ -4,45 +4,73 @@ from __future__ import annotations
 
 from typing import Any
 
-from runwright.adapters import signals
-from runwright.control import auth_sessions, deliveries
+from runwright.adapters import engine, signals
+from runwright.control import deliveries, job_items, queues, session_operations
 from runwright.control.platform import Platform
 from runwright.domain.runs import Cancellation, RunKind, RunStatus
 from runwright.storage import runs as rows
+from runwright.storage.job_runs import JobRunRow
 from runwright.storage.runs import Ending, RunRow
 
 
 async def finish(
-    platform: Platform, connection: Any, run_id: str, fence: int, ending: Ending
+    platform: Platform,
+    connection: Any,
+    run_id: str,
+    fence: int,
+    ending: Ending,
+    job_run: JobRunRow | None = None,
 ) -> bool:
-    """Turn a claimed Run terminal under its fence; return whether the fence still held."""
+    """Turn a claimed Run terminal under its fence; return whether the fence still held.
+
+    `job_run` is what the Run is an item of, which the caller has locked.
+    """
     row = await rows.finish(connection, run_id, fence, ending)
     if row is None:
         return False
-    await follow(platform, connection, row)
+    await follow(platform, connection, row, job_run)
     return True
 
 
-async def cancel_pending(
-    platform: Platform, connection: Any, run_id: str, cancellation: Cancellation
-) -> bool:
-    """Cancel a Run that no Worker has begun; return whether there was one."""
-    row = await rows.cancel_pending(connection, run_id, cancellation)
-    if row is None:
-        return False
-    await signals.send(connection, f"run:{run_id}")
-    if row.run.auth_session_id == row.run.id:
-        # Its session was for it alone, and so is what makes it.
-        await auth_sessions.cancel_operation(connection, row.run.project_id, row.run.id)
-    await follow(platform, connection, row)
-    return True
+async def cancel(
+    platform: Platform,
+    connection: Any,
+    row: RunRow,
+    cancellation: Cancellation,
+    job_run: JobRunRow | None = None,
+) -> None:
+    """Cancel a Run: at once when nobody carries it out, else through its Worker.
+
+    The caller has locked what it is an item of, and its session.
+    """
+    run = row.run
+    canceled = await rows.cancel_pending(connection, run.id, cancellation)
+    if canceled is not None:
+        await signals.send(connection, f"run:{run.id}")
+        if run.auth_session_id == run.id:
+            # Its session was for it alone, and so is what makes it.
+            await session_operations.cancel_operation(connection, run.project_id, run.id)
+        await follow(platform, connection, canceled, job_run)
+    elif row.turn is None:
+        ending = Ending(status=RunStatus.CANCELED, cancellation=cancellation)
+        await finish(platform, connection, run.id, row.fence, ending, job_run)
+    elif await rows.request_cancel(connection, run.id):
+        await signals.send(connection, "interrupted")
+        if row.waits_for is not None:
+            # Nobody holds it: let a Worker look, which ends it.
+            again = queues.entry_after_waiting(run.project_id, run.id, row.turn, row.fence)
+            await engine.enqueue(connection, again)
 
 
-async def follow(platform: Platform, connection: Any, row: RunRow) -> None:
+async def follow(
+    platform: Platform, connection: Any, row: RunRow, job_run: JobRunRow | None = None
+) -> None:
     """Do what follows from the end of a Run: whoever waits for it, and where its outcome goes."""
     if row.run.kind is RunKind.OPERATION:
         is_completed = row.run.status is RunStatus.COMPLETED
-        await auth_sessions.after_operation(connection, row, is_completed=is_completed)
+        await session_operations.after_operation(connection, row, is_completed=is_completed)
+    if job_run is not None:
+        await job_items.follow(platform, connection, job_run, row)
     if row.sealed_sink is not None:
         sink = deliveries.unseal(platform, f"run-sink:{row.run.id}", row.sealed_sink)
         await deliveries.accept(platform, connection, row.run, sink)

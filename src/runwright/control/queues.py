@@ -1,12 +1,13 @@
-"""The queue entries of Runs: which queue, which place in it."""
+"""The queue entries of Runs and JobRuns: which queue, which place in it."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 from runwright.adapters import engine
-from runwright.domain.ids import ProjectId
+from runwright.domain.ids import ProjectId, new_run_id
 
+JOB_RUNS = "job-run"
 _MAX_PRIORITY = 2_000_000_000
 
 
@@ -16,19 +17,26 @@ def queue_name(project_id: ProjectId) -> str:
 
 
 def entry(
-    project_id: ProjectId, run_id: str, turn: int, *, delay: timedelta | None = None
+    project_id: ProjectId, run_id: str, turn: int | None, *, delay: timedelta | None = None
 ) -> engine.Entry:
     """Return the queue entry of a Run: an earlier turn goes first."""
-    priority = -min(turn, _MAX_PRIORITY)
+    priority = -min(turn or 0, _MAX_PRIORITY)
     return engine.Entry(queue=queue_name(project_id), id=run_id, priority=priority, delay=delay)
 
 
-def entry_after_waiting(project_id: ProjectId, run_id: str, turn: int, fence: int) -> engine.Entry:
+def entry_after_waiting(
+    project_id: ProjectId, run_id: str, turn: int | None, fence: int
+) -> engine.Entry:
     """Return the entry of a Run whose wait is over.
 
     The one before may still be on its way out, so this one has a key of its own.
     """
-    priority = -min(turn, _MAX_PRIORITY)
+    priority = -min(turn or 0, _MAX_PRIORITY)
     return engine.Entry(
         queue=queue_name(project_id), id=run_id, priority=priority, key=f"{run_id}.{fence}"
     )
+
+
+def job_run_entry(job_run_id: str) -> engine.Entry:
+    """Return an entry that makes a Worker look at a JobRun; two looks do no more than one."""
+    return engine.Entry(queue=JOB_RUNS, id=job_run_id, key=f"{job_run_id}.{new_run_id()}")

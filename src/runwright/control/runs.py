@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import asyncpg
-import jsonschema_rs
 
+from runwright import telemetry, tracing
 from runwright.adapters import engine, signals
-from runwright.control import auth_sessions, cursors, deliveries, endings, queues
+from runwright.control import (
+    auth_sessions,
+    cursors,
+    deliveries,
+    endings,
+    idempotency,
+    job_items,
+    queue_limits,
+    queues,
+    room,
+    run_plans,
+    sealed_sessions,
+)
 from runwright.control.platform import Platform
-from runwright.domain import runs as domain
-from runwright.domain.auth_sessions import SessionPlan
 from runwright.domain.ids import ProjectId, RunId, WorkspaceId, new_run_id
-from runwright.domain.projects import Deployment, Manifest, Project, ProjectSettings
+from runwright.domain.projects import Deployment, Project, ProjectSettings
 from runwright.domain.runs import (
     Cancellation,
     LogLine,
@@ -25,21 +34,24 @@ from runwright.domain.runs import (
     RunDetail,
     RunFile,
     RunFilter,
-    RunPlan,
     RunRequest,
     RunStatus,
 )
 from runwright.domain.sinks import Sink
-from runwright.errors import CancelReason, Conflict, Forbidden, NotFound, Problem, ValidationError
+from runwright.errors import CancelReason, Conflict, NotFound, Problem, ValidationError
 from runwright.storage import (
+    attempts as attempt_rows,
     auth_sessions as session_rows,
     database,
     deliveries as delivery_rows,
+    questions as question_rows,
+    run_outputs,
     runs as rows,
 )
 
+log = telemetry.logger(__name__)
+
 _LOOK_SECONDS = 2.0
-_MAX_SCHEMA_PROBLEMS = 20
 _EVENT_LINES = 500
 
 
@@ -58,10 +70,13 @@ async def start(
         ValidationError: there is no such Api, or the parameters do not fit its schema.
         Forbidden: the project takes Runs from Jobs alone.
         Conflict: the idempotency key was used with another request within 24 hours.
+        Unavailable: the disk is nearly full.
+        RateLimited: as many Runs of the project wait as may.
     """
-    deployment, manifest = _deployed(project)
+    deployment, manifest = run_plans.deployed(project)
+    room.check_disk(platform.settings)
     run_id = new_run_id()
-    plan = _plan(request, manifest, run_id)
+    plan = run_plans.make(request, manifest, run_id)
     new = rows.NewRun(
         id=run_id,
         workspace_id=project.workspace_id,
@@ -70,17 +85,19 @@ async def start(
         plan=plan,
         sealed_proxy=_seal_proxy(platform, run_id, plan.proxy),
         idempotency_key=idempotency_key,
-        # Keyed, because the request may hold a password that others could guess by its hash.
-        request_sha256=platform.vault.sign(request_text).encode() if idempotency_key else None,
-        sealed_session=auth_sessions.seal_plan(platform, run_id, plan.session),
+        request_sha256=idempotency.signed(platform, idempotency_key, request_text),
+        sealed_session=sealed_sessions.seal_plan(platform, run_id, plan.session),
         sealed_sink=_seal_sink(platform, run_id, request.sink, deployment),
+        correlation_id=telemetry.correlation_id.get(),
+        trace_parent=tracing.current(),
+        expires_after=queue_limits.patience(platform, manifest.settings),
     )
     if idempotency_key is None:
-        return await _insert(platform, new)
+        return await _insert(platform, new, manifest.settings)
     if (earlier := await _earlier(platform, new, request_text)) is not None:
         return earlier
     try:
-        return await _insert(platform, new)
+        return await _insert(platform, new, manifest.settings)
     except asyncpg.UniqueViolationError:
         # The same key at the same moment: the other one won.
         if (earlier := await _earlier(platform, new, request_text)) is None:
@@ -95,6 +112,24 @@ async def get(platform: Platform, project_id: ProjectId, run_id: str) -> Run:
         NotFound: the project has no such Run.
     """
     return (await _row(platform, project_id, run_id)).run
+
+
+async def watched(platform: Platform, run_id: RunId) -> tuple[Run, RunId] | None:
+    """Return a Run that the caller knows to be theirs, and what a Worker holds of it.
+
+    That is what a check or create is a part of, and the operation that a Run without its session waits
+    for. None when the Run is no longer kept.
+    """
+    row = await rows.get(platform.database, run_id)
+    if row is None:
+        return None
+    if row.run.parent_id is not None:
+        return row.run, row.run.parent_id
+    if row.waits_for is not None:
+        operation = await rows.get(platform.database, RunId(row.waits_for))
+        if operation is not None and not operation.run.status.is_terminal:
+            return row.run, operation.run.id
+    return row.run, row.run.id
 
 
 async def wait(
@@ -124,17 +159,12 @@ async def cancel(platform: Platform, project_id: ProjectId, run_id: str) -> Run:
     if row.run.parent_id is not None:
         raise Conflict(f"This is a part of run `{row.run.parent_id}`: cancel that one.")
     async with platform.database.acquire() as connection, database.transaction(connection):
+        job_run = await job_items.lock(connection, row.run.job_run_id)
         if row.run.auth_session_id is not None:
             await session_rows.lock(connection, project_id, row.run.auth_session_id)
-        is_canceled = await endings.cancel_pending(
-            platform, connection, run_id, cancelled_by_user()
-        )
-        if not is_canceled and await rows.request_cancel(connection, run_id):
-            await signals.send(connection, "interrupted")
-            if row.waits_for is not None:
-                # Nobody holds it: let a Worker look, which ends it.
-                again = queues.entry_after_waiting(project_id, run_id, row.turn, row.fence)
-                await engine.enqueue(connection, again)
+        held = await rows.lock(connection, run_id)
+        if held is not None:
+            await endings.cancel(platform, connection, held, cancelled_by_user(), job_run)
     return await get(platform, project_id, run_id)
 
 
@@ -156,11 +186,13 @@ async def detail(
     return RunDetail(
         run=row.run,
         plan=row.plan(proxy=None),
-        attempts=await rows.attempts(platform.database, run_id),
-        files=await rows.files(platform.database, run_id),
-        parts=await rows.parts(platform.database, run_id),
+        attempts=await attempt_rows.of_run(platform.database, run_id),
+        files=await run_outputs.files(platform.database, run_id),
+        parts=await attempt_rows.parts(platform.database, run_id),
         waited_for=row.waits_for,
+        correlation_id=row.correlation_id,
         deliveries=await delivery_rows.of_run(platform.database, run_id),
+        question=await question_rows.open_of_run(platform.database, run_id),
     )
 
 
@@ -178,7 +210,7 @@ async def list_page(
         ValidationError: the cursor is none that this gave out.
     """
     before = None if cursor is None else cursors.read(cursor)
-    if "\0" in f"{chosen.api}{chosen.attribute}":
+    if "\0" in f"{chosen.api}{chosen.attribute}{chosen.job_id}{chosen.job_run_id}":
         # No Run has it, and PostgreSQL takes none in a text.
         return [], None
     found = await rows.page(
@@ -190,7 +222,7 @@ async def list_page(
 
 async def logs(platform: Platform, run_id: str, *, after: int, limit: int) -> list[LogLine]:
     """Return lines of a Run's log after an id."""
-    return await rows.log_lines(platform.database, run_id, after=after, limit=limit)
+    return await run_outputs.log_lines(platform.database, run_id, after=after, limit=limit)
 
 
 async def file(platform: Platform, project_id: ProjectId, run_id: str, file_id: int) -> RunFile:
@@ -200,16 +232,20 @@ async def file(platform: Platform, project_id: ProjectId, run_id: str, file_id: 
         NotFound: the Run has no such file.
     """
     await get(platform, project_id, run_id)
-    found = await rows.file(platform.database, run_id, file_id)
+    found = await run_outputs.file(platform.database, run_id, file_id)
     if found is None:
         raise NotFound(f"Run `{run_id}` has no file `{file_id}`.")
     return found
 
 
 async def open_file(platform: Platform, file: RunFile) -> AsyncIterator[bytes]:
-    """Yield the bytes of a file."""
-    async for chunk in platform.blobs.read(file.blob):
-        yield chunk
+    """Return the bytes of a file, in chunks.
+
+    Raises:
+        NotFound: it is no longer kept.
+        BlobsAway: the blob store does not answer.
+    """
+    return await platform.blobs.read(file.blob)
 
 
 async def events(
@@ -242,11 +278,13 @@ def cancelled_by_user() -> Cancellation:
     )
 
 
-async def _insert(platform: Platform, new: rows.NewRun) -> Run:
+async def _insert(platform: Platform, new: rows.NewRun, settings: ProjectSettings) -> Run:
     async with platform.database.acquire() as connection, database.transaction(connection):
+        await queue_limits.check(platform, connection, new.project_id, settings)
         row = await rows.insert(connection, new)
         await _check_session(connection, new)
         await engine.enqueue(connection, queues.entry(new.project_id, new.id, row.turn))
+    log.info("run accepted", event_name="run_accepted", run_id=new.id, api=new.plan.api)
     return row.run
 
 
@@ -266,12 +304,7 @@ async def _earlier(platform: Platform, new: rows.NewRun, request_text: str) -> R
     found = await rows.find_idempotent(platform.database, new.project_id, new.idempotency_key)
     if found is None:
         return None
-    known = (found.request_sha256 or b"").decode("utf-8", "replace")
-    if not platform.vault.is_signed(request_text, known):
-        raise Conflict(
-            f"The idempotency key `{new.idempotency_key}` was used with another request: "
-            "send the same request again, or use a new key."
-        )
+    idempotency.check(platform, new.idempotency_key, request_text, found.request_sha256)
     return found.run
 
 
@@ -284,82 +317,6 @@ async def _row(platform: Platform, project_id: ProjectId | None, run_id: str) ->
 
 def _not_found(run_id: str) -> NotFound:
     return NotFound(f"There is no run `{run_id[:64]}` here.")
-
-
-def _deployed(project: Project) -> tuple[Deployment, Manifest]:
-    if project.current is None or project.current.manifest is None:
-        raise NotFound(f"Nothing is deployed to the project `{project.name}` yet: deploy it first.")
-    return project.current, project.current.manifest
-
-
-def _plan(request: RunRequest, manifest: Manifest, run_id: RunId) -> RunPlan:
-    settings = manifest.settings
-    if not settings.is_api_access_enabled:
-        raise Forbidden("This project takes runs from jobs alone: its API access is disabled.")
-    api = manifest.api(request.api)
-    if api is None:
-        known = ", ".join(f"`{each.name}`" for each in manifest.apis[:10])
-        raise ValidationError(
-            [
-                Problem(
-                    path="api",
-                    message=f"names no API of this project: {request.api!r}; it has {known}",
-                )
-            ]
-        )
-    if api.parameters_schema is not None:
-        _check_parameters(request.parameters, api.parameters_schema)
-    return RunPlan(
-        api=request.api,
-        parameters=request.parameters,
-        proxy=request.proxy or settings.default_proxy,
-        save_trace=request.save_trace,
-        save_har=request.save_har,
-        request_timeout=request.request_timeout
-        or settings.default_request_timeout
-        or domain.DEFAULT_REQUEST_TIMEOUT,
-        maximum_attempts=request.maximum_attempts or settings.default_maximum_attempts or 1,
-        session=_session_plan(request.session, settings, run_id),
-    )
-
-
-def _session_plan(
-    asked: SessionPlan | None, settings: ProjectSettings, run_id: RunId
-) -> SessionPlan | None:
-    if not settings.has_auth_sessions:
-        if asked is not None:
-            message = "is given, and this project has no auth sessions: leave it out"
-            raise ValidationError([Problem(path="authSession", message=message)])
-        return None
-    if asked is None:
-        message = "is missing: every run of this project needs an auth session"
-        raise ValidationError([Problem(path="authSession", message=message)])
-    if asked.parameters is not None and not settings.can_create_sessions:
-        message = "is given, and this project has no `auth-sessions/create.py` to sign in with it"
-        raise ValidationError([Problem(path="authSession.runtimeInput", message=message)])
-    every = asked.check_every
-    return replace(
-        asked,
-        # Without a name a session is this Run's alone, and has its id.
-        id=asked.id or run_id,
-        check_every=timedelta(seconds=settings.session_check_every) if every is None else every,
-        save_trace=settings.save_session_traces if asked.save_trace is None else asked.save_trace,
-    )
-
-
-def _check_parameters(parameters: dict[str, Any], schema: dict[str, Any]) -> None:
-    validator = jsonschema_rs.validator_for(schema)
-    problems = [
-        Problem(
-            path=".".join(("parameters", *(str(part) for part in error.instance_path))),
-            message=error.message,
-        )
-        for error, _ in zip(
-            validator.iter_errors(parameters), range(_MAX_SCHEMA_PROBLEMS), strict=False
-        )
-    ]
-    if problems:
-        raise ValidationError(problems)
 
 
 def _seal_sink(

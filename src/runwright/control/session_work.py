@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from runwright.control import auth_sessions, endings
-from runwright.control.attempts import Claim
-from runwright.control.auth_sessions import Opened
+from runwright.control import endings, sealed_sessions, session_operations
+from runwright.control.claims import Claim
 from runwright.control.platform import Platform
+from runwright.control.sealed_sessions import Opened
 from runwright.domain import auth_sessions as domain
 from runwright.domain.auth_sessions import (
     AuthState,
@@ -86,7 +86,7 @@ async def mend(platform: Platform, claim: Claim, seen: Opened, plan: SessionPlan
             run = await run_rows.get(connection, claim.run_id)
             if run is None or not domain.can_recreate(row.session, plan):
                 return Mending.IMPOSSIBLE
-            operation_id = await auth_sessions.repair(platform, connection, run, plan)
+            operation_id = await session_operations.repair(platform, connection, run, plan)
         await run_rows.park(connection, claim.run_id, claim.fence, operation_id)
         return Mending.PARKED
 
@@ -108,7 +108,7 @@ async def save(platform: Platform, claim: Claim, state: AuthState) -> None:
     """Keep the state that a Run's browser ended with, unless a create came between."""
     assert claim.plan.session is not None
     session_id = claim.plan.session.id
-    sealed = auth_sessions.seal_state(platform, claim.project_id, session_id, state)
+    sealed = sealed_sessions.seal_state(platform, claim.project_id, session_id, state)
     await rows.save(platform.database, claim.project_id, session_id, claim.generation, sealed)
 
 
@@ -143,14 +143,18 @@ def made_of(platform: Platform, claim: Claim, seen: Opened, state: AuthState) ->
     session_id, project_id = seen.session.id, claim.project_id
     parameters = seen.parameters if plan.parameters is None else plan.parameters
     is_kept = seen.session.type is SessionType.CREDENTIALS
-    is_new = plan.operation in (SessionOperation.CREATE, SessionOperation.UPDATE)
+    is_new = plan.operation in (
+        SessionOperation.CREATE,
+        SessionOperation.UPDATE,
+        SessionOperation.RECORD,
+    )
     return {
-        "sealed_state": auth_sessions.seal_state(platform, project_id, session_id, state),
-        "input_digest": auth_sessions.digest(platform, project_id, parameters or {}),
-        "sealed_parameters": auth_sessions.seal_parameters(
+        "sealed_state": sealed_sessions.seal_state(platform, project_id, session_id, state),
+        "input_digest": sealed_sessions.digest(platform, project_id, parameters or {}),
+        "sealed_parameters": sealed_sessions.seal_parameters(
             platform, project_id, session_id, parameters if is_kept else None
         ),
-        "sealed_proxy": auth_sessions.seal_proxy(
+        "sealed_proxy": sealed_sessions.seal_proxy(
             platform, project_id, session_id, plan.proxy if is_new else None
         ),
     }
@@ -215,4 +219,4 @@ def _sealed(
 ) -> bytes | None:
     if state is None:
         return None
-    return auth_sessions.seal_state(platform, claim.project_id, session_id, state)
+    return sealed_sessions.seal_state(platform, claim.project_id, session_id, state)

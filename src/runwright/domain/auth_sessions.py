@@ -21,8 +21,10 @@ DEFAULT_ATTEMPTS = 3
 DEFAULT_TIMEOUT = timedelta(seconds=600)
 _FRESH = timedelta(seconds=30)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-_RESERVED_ID = "create"
+_RESERVED_IDS = ("create", "record")
 """`auth-sessions/create` is an address of its own."""
+RECORD_API = "auth-sessions/record"
+"""What a recording is called, in place of an Api's name."""
 
 
 class SessionType(StrEnum):
@@ -60,6 +62,8 @@ class SessionOperation(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     VALIDATE = "validate"
+    RECORD = "record"
+    """A person signs in."""
     REPAIR = "repair"
     """As a Run asks for it whose check failed; all Runs of the session wait for the same one."""
 
@@ -83,6 +87,10 @@ class SessionPlan:
     """A check that passed less than this ago is not repeated; None: what the project says, else 0."""
     is_check_due: bool = True
     """False: a check has just failed, so that an operation begins with `create`."""
+    start_url: str | None = None
+    """Where a recording begins."""
+    finish_url: str | None = None
+    """Where a recording is over; None: when the person says so."""
     proxy: str | None = None
     """Secret. None: the session's own."""
     parameters: dict[str, Any] | None = None
@@ -149,7 +157,7 @@ def can_recreate(session: AuthSession, plan: SessionPlan) -> bool:
 
 def is_session_id(text: str) -> bool:
     """Return whether the text can be a session's id: it stands in URLs and file names as it is."""
-    return _ID.fullmatch(text) is not None and text != _RESERVED_ID
+    return _ID.fullmatch(text) is not None and text not in _RESERVED_IDS
 
 
 def not_signed_in(answer: str) -> Failure:

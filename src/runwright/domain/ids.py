@@ -16,14 +16,27 @@ KeyId = NewType("KeyId", str)
 DeliveryId = NewType("DeliveryId", str)
 """`msg_` and a nanoid."""
 
+JobRunId = NewType("JobRunId", str)
+"""A nanoid of 21 characters."""
+
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 _RUN_ID_LENGTH = 21
 _KEY_ID_LENGTH = 12
 
 
 def new_run_id() -> RunId:
-    """Return 126 random bits as a nanoid, the wire's form of a Run's id."""
+    """Return a random nanoid, the wire's form of a Run's id."""
     return RunId(_random_text(_RUN_ID_LENGTH))
+
+
+def new_job_run_id() -> JobRunId:
+    """Return a random nanoid."""
+    return JobRunId(_random_text(_RUN_ID_LENGTH))
+
+
+def new_auth_session_id() -> str:
+    """Return a random nanoid, for a session that its maker gives no name."""
+    return _random_text(_RUN_ID_LENGTH)
 
 
 def new_key_id() -> KeyId:
@@ -37,4 +50,6 @@ def new_delivery_id() -> DeliveryId:
 
 
 def _random_text(length: int) -> str:
-    return "".join(_ALPHABET[byte & 63] for byte in secrets.token_bytes(length))
+    """Return random characters, of which the first is no hyphen: commands take that for an option."""
+    first = secrets.choice(_ALPHABET.removesuffix("-"))
+    return first + "".join(_ALPHABET[byte & 63] for byte in secrets.token_bytes(length - 1))

@@ -10,8 +10,11 @@ from enum import StrEnum
 from typing import Any
 
 from runwright.domain.ids import DeploymentId, KeyId, ProjectId, WorkspaceId
+from runwright.domain.jobs import JobPlan
 from runwright.domain.sinks import Sink
 
+PLAYGROUND_SAMPLE = "playground"
+"""The case that a project's settings pre-fill a playground with."""
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -74,6 +77,10 @@ class ProjectSettings:
     is_api_access_enabled: bool = True
     max_concurrent_runs: int | None = None
     """None: no limit of its own."""
+    max_queued_runs: int | None = None
+    """Runs that may wait at once; None: as many as the installation allows."""
+    queue_time_to_live: timedelta | None = None
+    """Runs that wait longer are canceled; None: as the installation says."""
     headful: bool = False
     window_width: int = 1280
     window_height: int = 800
@@ -106,6 +113,8 @@ class ProjectSecrets:
     """Parameters of the sessions that it declares, by id."""
     default_sink: Sink | None = None
     """Where outcomes go of Runs that do not say."""
+    jobs: dict[str, JobPlan] = field(default_factory=dict[str, JobPlan])
+    """The Jobs that it declares, by id."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,6 +176,8 @@ class Deployment:
     ended_at: datetime | None
     sealed_sink: bytes | None
     """Where the outcomes of its Runs go that do not say."""
+    fence: int
+    """How often a Worker has taken it up: only the last one says how building it went."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

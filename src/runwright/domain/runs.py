@@ -9,8 +9,10 @@ from typing import Any
 
 from runwright.domain.auth_sessions import AuthState, SessionPlan
 from runwright.domain.deliveries import Delivery
+from runwright.domain.drift import Drift
 from runwright.domain.failures import Failure, final_failure
-from runwright.domain.ids import DeploymentId, ProjectId, RunId, WorkspaceId
+from runwright.domain.ids import DeploymentId, JobRunId, ProjectId, RunId, WorkspaceId
+from runwright.domain.questions import Question
 from runwright.domain.sinks import Sink
 from runwright.errors import CancelReason
 
@@ -117,6 +119,8 @@ class Run:
     parent_id: RunId | None
     """Whose part a check or create is."""
     auth_session_id: str | None
+    job_run_id: JobRunId | None
+    """Whose item it is."""
     api: str
     """The Api, or for the other kinds `auth-sessions/` and what is done."""
     status: RunStatus
@@ -130,6 +134,8 @@ class Run:
     cancellation: Cancellation | None
     attributes: dict[str, Any]
     """Labels by which callers find it."""
+    drift: Drift | None
+    """Why its result is not as usual, once that was examined."""
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -190,7 +196,11 @@ class RunDetail:
     """Its checks and creates, in order."""
     waited_for: str | None
     """The operation on its session that it waited for, or does."""
+    correlation_id: str | None
+    """Of the request that started it."""
     deliveries: tuple[Delivery, ...]
+    question: Question | None
+    """What it asks a person just now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,6 +215,10 @@ class RunFilter:
     """Created before."""
     attribute: tuple[str, Any] | None = None
     """A label and its value."""
+    job_id: str | None = None
+    job_run_id: str | None = None
+    is_drifted: bool | None = None
+    """True: only those whose results are not as usual."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

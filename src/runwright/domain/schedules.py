@@ -21,6 +21,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
 FIRST_YEAR, LAST_YEAR = 1970, 2199
+_ON_TIME = timedelta(seconds=10)
+"""A firing that is no later is late; one that is later was missed."""
+_MADE_UP_FOR = timedelta(minutes=1)
 _CYCLE_YEARS = 40
 """In so many years every date that can come has come on every day of the week."""
 
@@ -98,6 +101,24 @@ def put_off(schedule: Schedule, job: str, firing: datetime) -> datetime:
     seen = hashlib.sha256(f"{job} {firing.timestamp()}".encode()).digest()
     share = int.from_bytes(seen[:6]) / 2**48
     return firing + schedule.jitter * share
+
+
+def due(
+    schedule: Schedule, job: str, firing: datetime, now: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """Return which firing happens now, and the one after it.
+
+    `firing` is the one that was waited for, whose moment has come. Those that were missed are not
+    made up for, except the last one if it is younger than a minute.
+    """
+    if now - put_off(schedule, job, firing) <= _ON_TIME:
+        return firing, next_after(schedule, firing)
+    last = latest_before(schedule, firing, now - schedule.jitter)
+    following = next_after(schedule, last)
+    while following is not None and put_off(schedule, job, following) <= now:
+        last, following = following, next_after(schedule, following)
+    is_young = now - put_off(schedule, job, last) <= _MADE_UP_FOR
+    return last if is_young else None, following
 
 
 def is_possible(calendar: Calendar) -> bool:

@@ -8,36 +8,40 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import math
-import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from runwright import protocol, telemetry
 from runwright.config import Settings
-from runwright.control import attempts
-from runwright.control.attempts import Claim
+from runwright.control.claims import Claim
 from runwright.control.platform import Platform
+from runwright.domain.auth_sessions import RECORD_API
 from runwright.domain.failures import Failure
 from runwright.domain.runs import (
     ExtendedPayload,
     Outcome,
-    RunFile,
 )
-from runwright.errors import Category, FailureCode
+from runwright.execution import ended_badly
+from runwright.execution.asking import Asking
 from runwright.execution.author_environment import AuthorEnvironment
+from runwright.execution.clock import Clock
+from runwright.execution.file_keeper import FileKeeper
 from runwright.execution.log_writer import LogWriter
+from runwright.execution.patience import patiently
 from runwright.execution.runner_process import Exited, RawLine, RunnerProcess
+from runwright.execution.screen import Screen
 from runwright.redaction import Redactor
 
 log = telemetry.logger(__name__)
 
 _LOOK_SECONDS = 2.0
 _KILL_MEMORY_FACTOR = 1.5
+_LONG = 100_000
 
 
 class Interruption(StrEnum):
@@ -55,6 +59,8 @@ class Hold:
     claim: Claim
     interruption: Interruption | None = None
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
+    screen: Screen = field(default_factory=Screen)
+    """What of it can be watched; its parts have the same one."""
     parts: list[Hold] = field(default_factory=list["Hold"])
     """The check or create that is carried out for it just now."""
 
@@ -77,7 +83,7 @@ class Course:
     """What is known of an Attempt while it runs."""
 
     author_started_at: datetime | None = None
-    deadline: float = 0.0
+    clock: Clock = field(default_factory=Clock)
     stop_reason: str | None = None
     """`timeout`, or the interruption, once the author's task was asked to stop."""
     is_killed_for_memory: bool = False
@@ -97,17 +103,24 @@ class Attempt:
         self._course = Course()
         self._redactor = Redactor(hold.claim.secrets)
         self._log = LogWriter(platform, hold.claim, self._redactor)
+        self._files = FileKeeper(platform, hold.claim, self._log)
+        clock = self._course.clock
+        self._asking = Asking(platform, hold.claim, hold.screen, clock, self._log)
 
     async def carry_out(self, runner: RunnerProcess) -> Outcome:
         """Run the author's code and return how it went; an interrupted one too."""
         course = self._course
-        course.deadline = _now() + self._settings.runner_start_timeout.total_seconds()
+        course.clock.restart(self._settings.runner_start_timeout.total_seconds())
         try:
             await runner.send(await self._start())
+            self._hold.screen.attach(runner, self._say)
             outcome = await self._follow(runner)
         except (OSError, protocol.ProtocolError) as error:
             await runner.kill()
-            outcome = Outcome(failure=_broken_runner(error))
+            outcome = Outcome(failure=ended_badly.broken_runner(error))
+        finally:
+            self._hold.screen.detach()
+            await self._asking.close()
         course.is_over = True
         await self._log.flush()
         return outcome
@@ -117,14 +130,18 @@ class Attempt:
         return protocol.Start(
             run_id=claim.run_id,
             attempt=claim.attempt,
-            kind=claim.kind.value,
+            kind="record" if claim.plan.api == RECORD_API else claim.kind.value,
+            start_url=None if claim.plan.session is None else claim.plan.session.start_url,
+            finish_url=None if claim.plan.session is None else claim.plan.session.finish_url,
             api=claim.plan.api,
             parameters=claim.plan.parameters,
             save_trace=claim.plan.save_trace,
             save_har=claim.plan.save_har,
-            environment=await self._environment.of_attempt(claim),
+            environment=await patiently(lambda: self._environment.of_attempt(claim)),
             token=self._environment.token(claim),
             proxy=None if claim.plan.proxy is None else _proxy(claim.plan.proxy),
+            job_id=claim.job_id,
+            job_run_id=claim.job_run_id,
             auth_session_id=None if claim.plan.session is None else claim.plan.session.id,
             auth_state=claim.auth_state,
             parent_run_id=claim.parent_id,
@@ -145,23 +162,32 @@ class Attempt:
                 case None:
                     await self._at_pause(runner)
                 case protocol.Started():
-                    self._course.author_started_at = datetime.fromtimestamp(event.at, UTC)
-                    self._restart_clock()
+                    if self._course.author_started_at is None:
+                        self._course.author_started_at = _moment(event.at)
+                        self._restart_clock()
                 case protocol.ExtendTimeout():
                     self._restart_clock()
-                case protocol.File():
-                    await self._keep_file(event)
                 case protocol.Ended():
-                    self._course.attributes = event.attributes
-                    return self._outcome(event)
+                    return await self._end(event)
                 case Exited():
                     return self._crashed(event)
                 case _:
-                    self._take_line(event)
+                    await self._take_in_passing(runner, event)
+
+    async def _take_in_passing(self, runner: RunnerProcess, event: object) -> None:
+        match event:
+            case protocol.Ask():
+                self._asking.begin(runner, event)
+            case protocol.Withdraw():
+                await self._asking.withdraw(event.id)
+            case protocol.File():
+                await self._files.keep(runner.files_directory, event)
+            case _:
+                self._take_line(event)
 
     async def _next_event(self, runner: RunnerProcess) -> object | None:
         """Return the next event, or None when it is time to look at the clock and the interruption."""
-        left = min(self._course.deadline - _now(), _LOOK_SECONDS)
+        left = min(self._course.clock.left, _LOOK_SECONDS)
         if left <= 0:
             return None
         receiving = asyncio.ensure_future(runner.receive())
@@ -183,11 +209,11 @@ class Attempt:
         course = self._course
         interruption = self._hold.interruption
         if course.stop_reason is not None:
-            if _now() >= course.deadline:
+            if course.clock.left <= 0:
                 await self._kill(runner)
         elif interruption is not None:
             await self._ask_to_stop(runner, interruption.value)
-        elif _now() >= course.deadline:
+        elif course.clock.left <= 0:
             await self._ask_to_stop(runner, "timeout")
         elif runner.memory_bytes() > self._settings.runner_memory_bytes * _KILL_MEMORY_FACTOR:
             course.is_killed_for_memory = True
@@ -202,9 +228,9 @@ class Attempt:
         )
         if reason == Interruption.DRAINING:
             # The author's code may still end by itself; it is not disturbed until the grace is over.
-            self._course.deadline = min(self._course.deadline, _now() + grace.total_seconds())
+            self._course.clock.end_in(min(self._course.clock.left, grace.total_seconds()))
             return
-        self._course.deadline = _now() + grace.total_seconds()
+        self._course.clock.end_in(grace.total_seconds())
         if reason == Interruption.LOST:
             await self._kill(runner)
             return
@@ -213,22 +239,40 @@ class Attempt:
     async def _kill(self, runner: RunnerProcess) -> None:
         """Kill the Runner; all that can follow is its `Exited`, so the clock has run its course."""
         await runner.kill()
-        self._course.deadline = math.inf
+        self._course.clock.end_in(math.inf)
 
     def _restart_clock(self) -> None:
         if self._course.stop_reason is None:
-            self._course.deadline = _now() + self._claim.plan.request_timeout.total_seconds()
+            self._course.clock.restart(self._claim.plan.request_timeout.total_seconds())
 
-    def _outcome(self, ended: protocol.Ended) -> Outcome:
+    async def _end(self, ended: protocol.Ended) -> Outcome:
+        """Return how the Attempt ended; a Runner that the author's code took over may say anything.
+
+        Raises:
+            ProtocolError: what it says is no end of an Attempt.
+        """
+        try:
+            await _check_json(json.dumps(ended.attributes))
+            self._course.attributes = ended.attributes
+            return await self._outcome(ended)
+        except (KeyError, TypeError, ValueError) as error:
+            raise protocol.ProtocolError(
+                f"it said how it ended in a way that is none: {error}"
+            ) from error
+
+    async def _outcome(self, ended: protocol.Ended) -> Outcome:
         if self._course.stop_reason == "timeout":
-            return self._failed(self._timed_out())
+            return self._failed(ended_badly.timed_out(self._claim.plan.request_timeout))
         if ended.failure is not None:
-            return self._failed(_failure(ended.failure, self._redactor))
+            return self._failed(ended_badly.reported(ended.failure, self._redactor))
         if ended.result is None:
             asked = self._course.stop_reason is not None
-            return self._failed(_interrupted() if asked else _ended_itself())
+            return self._failed(ended_badly.interrupted() if asked else ended_badly.ended_itself())
         if len(ended.result) > self._settings.max_result_bytes:
-            return self._failed(_too_big(len(ended.result), self._settings.max_result_bytes))
+            return self._failed(
+                ended_badly.too_big(len(ended.result), self._settings.max_result_bytes)
+            )
+        await _check_json(ended.result)
         payloads = tuple(
             ExtendedPayload(api=str(item["api"]), parameters=dict(item["parameters"]))
             for item in ended.extended_payloads
@@ -243,35 +287,12 @@ class Attempt:
 
     def _crashed(self, exited: Exited) -> Outcome:
         if self._course.stop_reason == "timeout":
-            return self._failed(self._timed_out())
+            return self._failed(ended_badly.timed_out(self._claim.plan.request_timeout))
         if self._hold.interruption is not None:
-            return self._failed(_interrupted())
-        message = f"The process of the attempt died: {exited.description}."
-        if self._course.is_killed_for_memory:
-            limit = self._settings.runner_memory_bytes
-            message = (
-                f"The attempt was killed for memory: it held more than "
-                f"{int(limit * _KILL_MEMORY_FACTOR) // 2**20} MiB."
-            )
-        return self._failed(
-            Failure(
-                code=FailureCode.PROCESS_CRASHED,
-                category=Category.EXECUTION,
-                message=message,
-                retryable=True,
-                details={"crashed": "process"},
-            )
-        )
-
-    def _timed_out(self) -> Failure:
-        seconds = self._claim.plan.request_timeout.total_seconds()
-        return Failure(
-            code=FailureCode.TIMEOUT,
-            category=Category.EXECUTION,
-            message=f"The attempt ran longer than its `requestTimeout` of {seconds:g} s and was stopped.",
-            retryable=True,
-            details={"timeoutInSeconds": seconds},
-        )
+            return self._failed(ended_badly.interrupted())
+        limit = self._settings.runner_memory_bytes if self._course.is_killed_for_memory else None
+        most_bytes = None if limit is None else int(limit * _KILL_MEMORY_FACTOR)
+        return self._failed(ended_badly.crashed(exited.description, most_bytes))
 
     def _failed(self, failure: Failure) -> Outcome:
         return Outcome(
@@ -280,11 +301,13 @@ class Attempt:
             attributes=self._course.attributes,
         )
 
+    def _say(self, text: str) -> None:
+        """Tell something of the platform's own in the Run's log."""
+        self._log.add(datetime.now(UTC), "platform", "info", text)
+
     def _take_line(self, event: object) -> None:
         if isinstance(event, protocol.Log):
-            self._log.add(
-                datetime.fromtimestamp(event.at, UTC), event.stream, event.level, event.text
-            )
+            self._log.add(_moment(event.at), event.stream, event.level, event.text)
         elif isinstance(event, RawLine):
             level = "error" if event.stream == "stderr" else "info"
             self._log.add(datetime.now(UTC), event.stream, level, event.text)
@@ -301,7 +324,7 @@ class Attempt:
                         case protocol.Retiring() | Exited():
                             return False
                         case protocol.File():
-                            await self._keep_file(event)
+                            await self._files.keep(runner.files_directory, event)
                         case _:
                             self._take_line(event)
         except TimeoutError:
@@ -314,39 +337,33 @@ class Attempt:
         finally:
             await self._log.flush()
 
-    async def _keep_file(self, event: protocol.File) -> None:
-        """Move a file into the blob store; one that cannot be kept is told of in the log."""
-        path = Path(event.path)
-        claim = self._claim
-        try:
-            size = (await asyncio.to_thread(path.stat)).st_size
-            if event.kind in ("trace", "har") and size > self._settings.max_trace_bytes:
-                self._log.add_own(
-                    f"the {event.kind} of {size} bytes is larger than allowed and was not kept"
-                )
-                return
-            blob = f"runs/{claim.run_id}/{claim.attempt}/{uuid.uuid4().hex}"
-            await self._platform.blobs.put_file(blob, path)
-            file = RunFile(
-                id=0,
-                attempt=claim.attempt,
-                kind=event.kind,
-                name=event.name[:255].replace("\0", ""),
-                size_bytes=size,
-                blob=blob,
-                created_at=datetime.now(UTC),
-            )
-            await attempts.add_file(self._platform, claim, file)
-        except Exception as error:
-            # A file that cannot be kept never fails a Run.
-            log.exception("file not kept", event_name="file_not_kept", run_id=claim.run_id)
-            self._log.add_own(f"the {event.kind} `{event.name}` could not be kept: {error}")
-        finally:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+def _moment(at: float) -> datetime:
+    """Return a moment that a Runner names; now, when there is none such."""
+    try:
+        return datetime.fromtimestamp(at, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.now(UTC)
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+async def _check_json(text: str) -> None:
+    """Raise ValueError unless the text is JSON; a long one does not hold up other Attempts."""
+    is_json = _is_json(text) if len(text) < _LONG else await asyncio.to_thread(_is_json, text)
+    if not is_json:
+        raise ValueError("it is no JSON")
+
+
+def _is_json(text: str) -> bool:
+    """Return whether a result is what callers are given as it is."""
+    try:
+        json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return False
+    return text.isascii()
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _proxy(url: str) -> protocol.Proxy:
@@ -357,52 +374,4 @@ def _proxy(url: str) -> protocol.Proxy:
         server=f"{parts.scheme}://{host}{port}",
         username=None if parts.username is None else unquote(parts.username),
         password=None if parts.password is None else unquote(parts.password),
-    )
-
-
-def _failure(failed: protocol.Failed, redactor: Redactor) -> Failure:
-    return Failure(
-        code=FailureCode(failed.code),
-        category=Category(failed.category),
-        message=redactor.text(failed.message),
-        retryable=failed.retryable,
-        details=redactor.value(failed.details),
-    )
-
-
-def _interrupted() -> Failure:
-    return Failure(
-        code=FailureCode.UNEXPECTED_ERROR,
-        category=Category.INFRASTRUCTURE,
-        message="The attempt was interrupted.",
-        retryable=True,
-    )
-
-
-def _ended_itself() -> Failure:
-    return Failure(
-        code=FailureCode.PROCESS_CRASHED,
-        category=Category.EXECUTION,
-        message="The automation ended its own process: one of its tasks called `sys.exit`.",
-        retryable=True,
-        details={"crashed": "process"},
-    )
-
-
-def _too_big(size: int, limit: int) -> Failure:
-    return Failure(
-        code=FailureCode.RESULT_TOO_BIG,
-        category=Category.EXECUTION,
-        message=f"The result has {size} bytes; at most {limit} are kept.",
-        retryable=True,
-        details={"sizeInBytes": size, "maxSizeInBytes": limit},
-    )
-
-
-def _broken_runner(error: Exception) -> Failure:
-    return Failure(
-        code=FailureCode.UNEXPECTED_ERROR,
-        category=Category.INFRASTRUCTURE,
-        message=f"The runner broke off before the attempt was over: {error}",
-        retryable=True,
     )

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from runwright import telemetry
-from runwright.control import auth_sessions, runs, session_work
-from runwright.control.attempts import Claim
-from runwright.control.auth_sessions import Opened
+from runwright.control import runs, sealed_sessions, session_work
+from runwright.control.claims import Claim
 from runwright.control.platform import Platform
+from runwright.control.sealed_sessions import Opened
 from runwright.control.session_work import Mending
 from runwright.domain import auth_sessions as domain
 from runwright.domain.auth_sessions import (
@@ -30,7 +30,7 @@ from runwright.domain.failures import Failure
 from runwright.domain.runs import Cancellation, Outcome
 from runwright.errors import CancelReason, Category, FailureCode, TooLarge
 from runwright.execution.attempt import Hold, Interruption
-from runwright.execution.carrier import patiently
+from runwright.execution.patience import patiently
 from runwright.execution.session_steps import Interrupted, NotPassed, Passed, SessionSteps, secrets
 
 log = telemetry.logger(__name__)
@@ -82,7 +82,7 @@ class AuthFlow:
             return Refused(cancellation=session_work.refused(waited.failure))
         was_mended = waited is not None and waited.is_completed
         while True:
-            opened = await auth_sessions.open_session(self._platform, claim.project_id, plan.id)
+            opened = await sealed_sessions.open_session(self._platform, claim.project_id, plan.id)
             if opened is None:
                 return _refused(session_work.session_gone(plan.id))
             match self._next(claim, plan, opened, was_mended=was_mended):
@@ -105,7 +105,7 @@ class AuthFlow:
         claim = hold.claim
         plan = claim.plan.session
         assert plan is not None
-        opened = await auth_sessions.open_session(self._platform, claim.project_id, plan.id)
+        opened = await sealed_sessions.open_session(self._platform, claim.project_id, plan.id)
         if opened is None:
             outcome = Outcome(cancellation=_removed(plan.id))
             await self._end(claim, outcome, None)
@@ -118,7 +118,7 @@ class AuthFlow:
         except Interrupted:
             if hold.interruption is not Interruption.CANCELED:
                 raise
-            is_there = await auth_sessions.open_session(self._platform, claim.project_id, plan.id)
+            is_there = await sealed_sessions.open_session(self._platform, claim.project_id, plan.id)
             cancellation = runs.cancelled_by_user() if is_there else _removed(plan.id)
             await self._end(claim, Outcome(cancellation=cancellation), None)
             return
@@ -134,7 +134,7 @@ class AuthFlow:
     def _next(self, claim: Claim, plan: SessionPlan, opened: Opened, *, was_mended: bool) -> Step:
         has_same_input = opened.session.type is not SessionType.RUNTIME or (
             plan.parameters is None
-            or auth_sessions.is_digest(
+            or sealed_sessions.is_digest(
                 self._platform, claim.project_id, plan.parameters, opened.input_digest
             )
         )
@@ -180,6 +180,8 @@ class AuthFlow:
         self, hold: Hold, opened: Opened, plan: SessionPlan
     ) -> _Made | Failure | None:
         """Do what the operation is for; None when the state that is there was found good."""
+        if plan.operation is SessionOperation.RECORD:
+            return await self._record(hold, opened, plan)
         is_renewal = plan.operation in (SessionOperation.CREATE, SessionOperation.UPDATE)
         if (
             not is_renewal
@@ -206,7 +208,7 @@ class AuthFlow:
         """Return whether the state is of the input that the operation is for."""
         if opened.session.type is not SessionType.RUNTIME or plan.parameters is None:
             return True
-        return auth_sessions.is_digest(
+        return sealed_sessions.is_digest(
             self._platform, hold.claim.project_id, plan.parameters, opened.input_digest
         )
 
@@ -223,6 +225,16 @@ class AuthFlow:
                 return _Made(state=checked.state)
             if left <= 0:
                 return domain.post_create_check_failed(checked.failures)
+
+    async def _record(self, hold: Hold, opened: Opened, plan: SessionPlan) -> _Made | Failure:
+        """Let a person sign in, and check that they are."""
+        recorded = await self._steps.record(hold, opened, plan)
+        if isinstance(recorded, NotPassed):
+            return recorded.failures[-1]
+        checked = await self._steps.check(hold, opened, plan, recorded.state)
+        if isinstance(checked, Passed):
+            return _Made(state=checked.state)
+        return domain.post_create_check_failed(checked.failures)
 
     async def _note_passed(self, claim: Claim, opened: Opened, passed: Passed) -> None:
         state = passed.state if passed.is_new else None

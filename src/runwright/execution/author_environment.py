@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from runwright.control import author_calls, variables
-from runwright.control.attempts import Claim
+from runwright.control.claims import Claim
 from runwright.control.platform import Platform
 from runwright.domain.ids import ProjectId, WorkspaceId
+from runwright.execution.patience import patiently
 
 _KEPT = 200
 
@@ -18,8 +19,13 @@ class AuthorEnvironment:
         self._known: dict[tuple[ProjectId, int], dict[str, str]] = {}
 
     async def of_project(self, workspace_id: WorkspaceId, project_id: ProjectId) -> dict[str, str]:
-        """Return the variables as they are now, with where the platform is."""
-        found = await variables.environment(self._platform, workspace_id, project_id)
+        """Return the variables as they are now, with where the platform is.
+
+        A database that is away is waited for: a Runner that could not start fails who waits for it.
+        """
+        found = await patiently(
+            lambda: variables.environment(self._platform, workspace_id, project_id)
+        )
         url = self._platform.settings.url
         return {
             **found,

@@ -20,10 +20,11 @@ _SHELL_DOWNLOADS = (
     "chromium_headless_shell-*/chrome-*/headless_shell",
     "chromium_headless_shell-*/chrome-*/chrome-headless-shell",
 )
-_INSTALL = (
+INSTALL = (
     "install one with `playwright install chromium`, or as root "
     "`apt-get install chromium chromium-headless-shell`, or set `RUNWRIGHT_CHROMIUM`"
 )
+"""What to do where one is missing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +60,7 @@ def find(settings: Settings, environ: Mapping[str, str] | None = None) -> Browse
         downloads, _SHELL_DOWNLOADS, _SHELL_COMMANDS, path
     )
     if chromium is None and shell is None:
-        raise ConfigError(f"There is no Chromium on this machine: {_INSTALL}.")
+        raise ConfigError(f"There is no Chromium on this machine: {INSTALL}.")
     if chromium is None or shell is None:
         missing, serving = ("Chromium", shell) if chromium is None else ("headless shell", chromium)
         log.warning(

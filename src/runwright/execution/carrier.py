@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
 
 from runwright import telemetry
 from runwright.control.platform import Platform
-from runwright.domain.failures import Failure
 from runwright.domain.ids import DeploymentId
 from runwright.domain.runs import Outcome
-from runwright.errors import Category, FailureCode, RunwrightError
-from runwright.execution import installed
+from runwright.errors import BlobsAway, RunwrightError
+from runwright.execution import ended_badly, installed, tidy
 from runwright.execution.attempt import Attempt, Hold
 from runwright.execution.author_environment import AuthorEnvironment
 from runwright.execution.installed import Installed
-from runwright.execution.pool import Pool, RunnerFailure
+from runwright.execution.patience import patiently
+from runwright.execution.pool import Pool
+from runwright.execution.runner_groups import RunnerFailure
 from runwright.storage import database
 
 log = telemetry.logger(__name__)
 
-_Value = TypeVar("_Value")
-_PATIENCE_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0)
 _INSTALLED_KEPT = 200
+_NO_ROOM = "There is no room for the Bundle on this machine: its operator must make room."
 
 
 class Carrier:
@@ -36,24 +33,52 @@ class Carrier:
         self._environment = environment
         self._installed: dict[DeploymentId, Installed] = {}
 
+    async def fetch(self, deployment_id: DeploymentId) -> None:
+        """Have the Deployment on this machine before anything is begun with it.
+
+        What else is wrong with it is found, and told, when an Attempt is carried out.
+
+        Raises:
+            BlobsAway: its Bundle cannot be fetched just now, or there is no room for it.
+        """
+        try:
+            await patiently(lambda: self.install(deployment_id))
+        except BlobsAway:
+            raise
+        except Exception as error:
+            if database.is_full(error):
+                raise BlobsAway(_NO_ROOM) from error
+
+    async def warm(self, deployment_id: DeploymentId) -> None:
+        """Have a Runner ready ahead of need; a Deployment that cannot be had keeps no other from it."""
+        try:
+            self._pool.warm(await self.install(deployment_id))
+        except RunwrightError as error:
+            log.warning(
+                "deployment not warmed",
+                event_name="deployment_not_warmed",
+                deployment_id=str(deployment_id),
+                error=str(error),
+            )
+
     async def carry_out(self, hold: Hold) -> Outcome:
         """Carry out a held Attempt and return how it went, whatever happens to the Runner."""
         claim = hold.claim
         attempt = Attempt(self._platform, hold, self._environment)
         try:
-            deployment = await self.install(claim.deployment_id)
+            deployment = await patiently(lambda: self.install(claim.deployment_id))
             leasing = self._pool.lease(deployment, attempt.recover)
             async with leasing as runner:
                 return await attempt.carry_out(runner)
         except (RunnerFailure, RunwrightError) as error:
-            return Outcome(failure=_no_runner(str(error)))
+            return Outcome(failure=ended_badly.no_runner(str(error)))
         except Exception as error:
-            if database.is_connection_lost(error):
+            if database.is_to_wait_for(error):
                 raise
             log.exception(
                 "attempt failed in the platform", event_name="attempt_failed", run_id=claim.run_id
             )
-            return Outcome(failure=_no_runner(f"{type(error).__name__}: {error}"))
+            return Outcome(failure=ended_badly.no_runner(f"{type(error).__name__}: {error}"))
 
     async def install(self, deployment_id: DeploymentId) -> Installed:
         """Return the Deployment as it lies on this machine, fetching it the first time."""
@@ -70,24 +95,10 @@ class Carrier:
         """Return the folders that Runs on this Worker may still be started from."""
         return [path for each in self._installed.values() for path in (each.root, each.python)]
 
-
-async def patiently(write: Callable[[], Awaitable[_Value]]) -> _Value:
-    """Write what must not be lost, however long the database is away; the fence makes that safe."""
-    tries = 0
-    while True:
-        try:
-            return await write()
-        except Exception as error:
-            if not database.is_connection_lost(error):
-                raise
-            await asyncio.sleep(_PATIENCE_SECONDS[min(tries, len(_PATIENCE_SECONDS) - 1)])
-            tries += 1
-
-
-def _no_runner(reason: str) -> Failure:
-    return Failure(
-        code=FailureCode.INTERNAL_SERVER_ERROR,
-        category=Category.INFRASTRUCTURE,
-        message=f"No runner could be made ready for this attempt: {reason}",
-        retryable=True,
-    )
+    def forget_idle(self) -> None:
+        """Forget what no Runner here is started from; it is found again, or fetched, when it is wanted."""
+        for deployment_id in set(self._installed) - self._pool.warm_deployments:
+            idle = self._installed.pop(deployment_id)
+            tidy.mark_used(idle.root)
+            if self._platform.settings.data_dir in idle.python.parents:
+                tidy.mark_used(idle.python.parents[1])

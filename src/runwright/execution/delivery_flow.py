@@ -17,7 +17,7 @@ from runwright.domain import sinks
 from runwright.domain.deliveries import Try
 from runwright.domain.sinks import Sink, SinkKind
 from runwright.errors import NotFound
-from runwright.execution.carrier import patiently
+from runwright.execution.patience import patiently
 from runwright.storage.deliveries import DeliveryRow
 
 log = telemetry.logger(__name__)
@@ -83,10 +83,13 @@ class DeliveryFlow:
         return answered.status_code, answered.text, reason
 
     async def _put(self, row: DeliveryRow, sink: Sink, body: bytes) -> None:
+        if sink.endpoint is not None:
+            await self._sender.check(sink.endpoint)
         delivery = row.delivery
         name = await deliveries.project_name(self._platform, delivery.project_id)
+        job = await deliveries.job_of(self._platform, row)
         key = sinks.object_key(
-            sink, name, job=None, day=delivery.created_at, run_id=delivery.run_id or delivery.id
+            sink, name, job=job, day=delivery.created_at, run_id=delivery.run_id or delivery.id
         )
         await s3.put(sink, key, body, patience=self._platform.settings.webhook_timeout)
 

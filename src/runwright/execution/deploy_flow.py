@@ -7,14 +7,15 @@ from datetime import timedelta
 from uuid import UUID
 
 from runwright import config, telemetry
-from runwright.control import deployments
+from runwright.control import deployments, jobs
 from runwright.control.platform import Platform
 from runwright.domain.projects import Deployment, Manifest, ProjectSecrets
-from runwright.errors import AuthorError, RunwrightError
+from runwright.errors import AuthorError, BlobsAway, RunwrightError
 from runwright.execution import environments, inspection, installed, project_folder
 from runwright.execution.installed import Installed
 from runwright.execution.launcher import Launcher
-from runwright.execution.pool import Pool, RunnerFailure
+from runwright.execution.pool import Pool
+from runwright.execution.runner_groups import RunnerFailure
 from runwright.storage import database
 
 log = telemetry.logger(__name__)
@@ -29,27 +30,36 @@ class DeployFlow:
         self._launcher = launcher
 
     async def look(self, entry_id: str) -> timedelta | None:
-        """Build the Deployment named by a queue entry, if it is not finished."""
+        """Build the Deployment named by a queue entry, if it is not finished; return when to look again."""
         deployment_id = UUID(entry_id.removeprefix("deployment:"))
         deployment = await deployments.begin(self._platform, deployment_id)
         if deployment is None:
             return None
+        # Until it is current, who looks for what is current would end its Runner.
+        with self._pool.keeping(deployment.id):
+            return await self._make(deployment)
+
+    async def _make(self, deployment: Deployment) -> timedelta | None:
         try:
             manifest, secrets = await self._build(deployment)
         except AuthorError as error:
-            await deployments.fail(self._platform, deployment_id, error.message)
+            await deployments.fail(self._platform, deployment, error.message)
+        except BlobsAway as error:
+            line = f"The bundle cannot be fetched, and is asked for again: {error.message}"
+            await deployments.report(self._platform, deployment, line)
+            return timedelta(seconds=error.retry_after)
         except (RunwrightError, RunnerFailure) as error:
-            await deployments.fail(self._platform, deployment_id, f"The platform failed: {error}")
+            await deployments.fail(self._platform, deployment, f"The platform failed: {error}")
         except Exception as error:
-            if database.is_connection_lost(error):
+            if database.is_to_wait_for(error):
                 raise
             log.exception(
                 "deployment failed in the platform",
                 event_name="deployment_failed",
-                deployment_id=str(deployment_id),
+                deployment_id=str(deployment.id),
             )
             reason = f"The platform failed: {type(error).__name__}: {error}"
-            await deployments.fail(self._platform, deployment_id, reason)
+            await deployments.fail(self._platform, deployment, reason)
         else:
             await deployments.finish(self._platform, deployment, manifest, secrets)
         return None
@@ -58,7 +68,7 @@ class DeployFlow:
         """Return the manifest, and what of the project must not stand in it."""
 
         async def report(line: str) -> None:
-            await deployments.report(self._platform, deployment.id, line)
+            await deployments.report(self._platform, deployment, line)
 
         root = await installed.folder(self._platform, deployment.bundle_sha256)
         found = await asyncio.to_thread(project_folder.read, root)
@@ -87,11 +97,23 @@ class DeployFlow:
             apis=(),
         )
         apis = await inspection.inspect(
-            self._launcher, candidate, self._platform.settings.inspect_timeout, found.samples
+            self._launcher,
+            candidate,
+            self._platform.settings.inspect_timeout,
+            found.samples,
+            report,
         )
-        await report(f"Found {len(apis)} APIs: " + ", ".join(api.name for api in apis))
+        count = "1 API" if len(apis) == 1 else f"{len(apis)} APIs"
+        await report(f"Found {count}: " + ", ".join(api.name for api in apis))
         manifest = Manifest(apis=apis, settings=found.settings, requirements=requirements)
+        _check_jobs(found.secrets, manifest)
         await report("Starting a warm runner")
         ready = await installed.from_manifest(self._platform, deployment, manifest)
         await self._pool.wait_warm(ready)
         return manifest, found.secrets
+
+
+def _check_jobs(secrets: ProjectSecrets, manifest: Manifest) -> None:
+    for job_id, plan in secrets.jobs.items():
+        if found := jobs.problems(plan, manifest):
+            raise AuthorError(f"The job `{job_id}`: `{found[0].path}` {found[0].message}.")

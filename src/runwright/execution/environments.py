@@ -93,6 +93,8 @@ async def _build(
             [
                 "pip",
                 "install",
+                # Runners keep no bytecode, and each would compile what it imports.
+                "--compile-bytecode",
                 "--python",
                 str(directory / "bin" / "python"),
                 "--requirements",

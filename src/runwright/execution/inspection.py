@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -16,18 +16,48 @@ from runwright.execution.runner_process import Exited, RawLine, RunnerProcess
 
 _MAX_OUTPUT_LINES = 50
 
+Report = Callable[[str], Awaitable[None]]
+"""Tells who deploys how it goes."""
+
+
+class _Killed(Exception):
+    """A signal ended the process that imports the project: of which, and what it said before."""
+
+
+async def silent(_line: str) -> None:
+    """Tell nobody."""
+
 
 async def inspect(
     launcher: Launcher,
     candidate: Installed,
     patience: timedelta,
     samples: Mapping[str, dict[str, Any]],
+    report: Report,
 ) -> tuple[Api, ...]:
     """Import everything in the real environment and return the Apis.
+
+    A process that is killed says nothing about the project, so it is started once more.
 
     Raises:
         AuthorError: something cannot be imported, has no entry function, or takes too long.
     """
+    try:
+        return await _inspect(launcher, candidate, patience, samples)
+    except _Killed as killed:
+        await report(f"The process that imports the project died, so once more: {killed}")
+    try:
+        return await _inspect(launcher, candidate, patience, samples)
+    except _Killed as killed:
+        raise AuthorError(f"Importing the project ended the process, twice: {killed}") from killed
+
+
+async def _inspect(
+    launcher: Launcher,
+    candidate: Installed,
+    patience: timedelta,
+    samples: Mapping[str, dict[str, Any]],
+) -> tuple[Api, ...]:
     runner = await launcher.spawn(candidate, mode="inspect")
     try:
         async with asyncio.timeout(patience.total_seconds()):
@@ -51,10 +81,10 @@ async def _inspected(runner: RunnerProcess) -> protocol.Inspected:
             case protocol.Log() | RawLine():
                 said.append(event.text)
             case Exited():
-                output = "\n".join(said[-_MAX_OUTPUT_LINES:])
-                raise AuthorError(
-                    f"Importing the project ended the process: {event.description}.\n{output}"
-                )
+                end = "\n".join([f"{event.description}.", *said[-_MAX_OUTPUT_LINES:]])
+                if event.code < 0:
+                    raise _Killed(end)
+                raise AuthorError(f"Importing the project ended the process: {end}")
             case _:
                 continue
 

@@ -15,7 +15,7 @@ from runwright import config, protocol
 from runwright.config import Settings
 from runwright.domain.projects import BrowserKind, Isolation
 from runwright.errors import PlatformError
-from runwright.execution import browsers, runner_process
+from runwright.execution import author_side, browsers, process_trees, runner_process
 from runwright.execution.browsers import Browsers
 from runwright.execution.installed import Installed
 from runwright.execution.runner_process import Exited, RawLine, RunnerProcess
@@ -33,13 +33,13 @@ class Launcher:
         self,
         settings: Settings,
         found: Browsers,
-        author_side: Path,
+        staged: Path,
         directory: Path,
         variables: Variables,
     ) -> None:
         self._settings = settings
         self._browsers = found
-        self._author_side = author_side
+        self._staged = staged
         self._directory = directory
         self._variables = variables
 
@@ -73,7 +73,7 @@ class Launcher:
         runner = await runner_process.launch(
             python=deployment.python,
             directory=directory,
-            author_side=self._author_side,
+            author_side=self._staged,
             environment={**config.author_environment(), **variables},
         )
         browser = protocol.Browser(
@@ -115,15 +115,14 @@ async def opened(settings: Settings, variables: Variables) -> AsyncGenerator[Lau
         ConfigError: there is no Chromium on this machine.
     """
     found = browsers.find(settings)
-    runner_process.become_subreaper()
+    process_trees.become_subreaper()
     runners = settings.data_dir / "runners"
     directory, lock = await asyncio.to_thread(_make_own, runners)
     try:
         await asyncio.to_thread(_sweep, runners)
-        author_side = await asyncio.to_thread(
-            runner_process.stage_author_side, settings.data_dir / "author-side"
-        )
-        yield Launcher(settings, found, author_side, directory, variables)
+        staged = await asyncio.to_thread(author_side.stage, settings.data_dir / "author-side")
+        await asyncio.to_thread(author_side.compile_playwright)
+        yield Launcher(settings, found, staged, directory, variables)
     finally:
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
         os.close(lock)

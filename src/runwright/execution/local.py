@@ -18,6 +18,7 @@ from runwright.execution import environments, inspection, launcher, project_fold
 from runwright.execution.installed import Installed
 from runwright.execution.launcher import Launcher
 from runwright.execution.runner_process import Exited, RawLine, RunnerProcess
+from runwright.execution.terminal import Terminal
 
 Say = Callable[[str], None]
 _NOBODY = uuid.UUID(int=0)
@@ -50,7 +51,11 @@ class LocalProject:
             AuthorError: it could not be deployed; says why.
         """
         return await inspection.inspect(
-            self._launcher, self._installed, self._settings.inspect_timeout, self._samples
+            self._launcher,
+            self._installed,
+            self._settings.inspect_timeout,
+            self._samples,
+            inspection.silent,
         )
 
     async def carry_out(self, start: protocol.Start, say: Say, kept: Path) -> LocalRun:
@@ -59,10 +64,12 @@ class LocalProject:
             replace(self._installed, apis=(start.api,) if start.kind == "api" else ())
         )
         files: list[Path] = []
+        terminal = Terminal(runner, say)
         try:
             await runner.send(start)
-            ended = await _follow(runner, say, kept, files)
+            ended = await _follow(runner, terminal, say, kept, files)
         finally:
+            await terminal.close()
             await runner.kill()
         return LocalRun(ended=ended, files=tuple(files))
 
@@ -97,7 +104,9 @@ async def opened(
         yield LocalProject(settings, starter, installed, found.samples)
 
 
-async def _follow(runner: RunnerProcess, say: Say, kept: Path, files: list[Path]) -> protocol.Ended:
+async def _follow(
+    runner: RunnerProcess, terminal: Terminal, say: Say, kept: Path, files: list[Path]
+) -> protocol.Ended:
     """Follow the Attempt until the Runner is through with it; one that dies is a failure."""
     ended: protocol.Ended | None = None
     while True:
@@ -107,6 +116,8 @@ async def _follow(runner: RunnerProcess, say: Say, kept: Path, files: list[Path]
                 ended = event
             case protocol.Log() | RawLine():
                 say(event.text)
+            case protocol.Ask() | protocol.Withdraw():
+                await terminal.take(event)
             case protocol.File():
                 files.append(_keep(event, kept))
             case protocol.Ready() | protocol.Retiring() | Exited() if ended is not None:
@@ -120,7 +131,7 @@ async def _follow(runner: RunnerProcess, say: Say, kept: Path, files: list[Path]
                     )
                 )
             case _:
-                continue
+                pass
 
 
 def _keep(file: protocol.File, kept: Path) -> Path:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from runwright import telemetry
 from runwright.control import attempts
-from runwright.control.attempts import Claim
+from runwright.control.claims import Claim
 from runwright.control.platform import Platform
 from runwright.domain.runs import LogLine
 from runwright.redaction import Redactor
@@ -16,6 +16,7 @@ from runwright.storage import database
 log = telemetry.logger(__name__)
 
 _FLUSH_SECONDS = 0.15
+_LOST_SECONDS = 0.5
 _MAX_LINE_LENGTH = 32_768
 _LINE_OVERHEAD_BYTES = 64
 
@@ -49,8 +50,12 @@ class LogWriter:
         """Add a line of the platform's own, which no bound cuts."""
         self._append(datetime.now(UTC), "platform", "warning", self._redactor.text(text))
 
+    def hide(self, secret: str) -> None:
+        """Take a text out of every line from now on."""
+        self._redactor.learn(secret)
+
     async def flush(self) -> None:
-        """Write what is there; lines that cannot be written stay for the next time."""
+        """Write what is there; where the database is away or full, as soon as it is not."""
         async with self._lock:
             lines, self._lines = self._lines, []
             if not lines:
@@ -58,12 +63,13 @@ class LogWriter:
             try:
                 await attempts.add_log_lines(self._platform, self._claim, lines)
             except Exception as error:
-                if not database.is_connection_lost(error):
+                if not database.is_to_wait_for(error):
                     log.exception(
                         "log lines lost", event_name="log_lost", run_id=self._claim.run_id
                     )
                     return
                 self._lines = lines + self._lines
+                self._flushing = asyncio.create_task(self._flush_soon(_LOST_SECONDS))
 
     def _append(self, at: datetime, stream: str, level: str, text: str) -> None:
         self._lines.append(
@@ -72,6 +78,6 @@ class LogWriter:
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush_soon())
 
-    async def _flush_soon(self) -> None:
-        await asyncio.sleep(_FLUSH_SECONDS)
+    async def _flush_soon(self, seconds: float = _FLUSH_SECONDS) -> None:
+        await asyncio.sleep(seconds)
         await self.flush()

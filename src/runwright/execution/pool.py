@@ -1,62 +1,30 @@
 """The pool of warm Runners of one Worker: leasing one, starting them ahead of need, retiring them.
 
-How many stay warm is decided anew at every change: as many as are leased or waited for, and one
+How many are started is decided anew at every change: as many as are leased or waited for, and one
 more, within what memory and cores allow. When the pool is full the Runner that was idle longest
-gives way to who waits.
+gives way to who waits. Of a Deployment that nobody has used for a while one stays; while it is in
+use, those that were not needed for as long go, down to two.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 
 from runwright import telemetry
 from runwright.domain.ids import DeploymentId
+from runwright.domain.overview import RunnerSeen
 from runwright.execution.installed import Installed
+from runwright.execution.runner_groups import Group, Slot, Stage
 from runwright.execution.runner_process import RunnerProcess
 
 log = telemetry.logger(__name__)
 
-_MAX_START_FAILURES = 3
-
-
-class RunnerFailure(Exception):
-    """No Runner of a Deployment could be started; the message says what the last one said."""
-
-
-class _Stage(Enum):
-    STARTING = auto()
-    READY = auto()
-    LEASED = auto()
-    RECOVERING = auto()
-
-
-@dataclass(eq=False, kw_only=True, slots=True)
-class Slot:
-    """A place in the pool and the Runner in it."""
-
-    deployment_id: DeploymentId
-    stage: _Stage = _Stage.STARTING
-    runner: RunnerProcess | None = None
-    task: asyncio.Task[None] | None = None
-    idle_since: int = 0
-
-
-@dataclass(eq=False, kw_only=True, slots=True)
-class _Group:
-    """The Runners of one Deployment and who waits for one."""
-
-    installed: Installed
-    slots: set[Slot] = field(default_factory=set[Slot])
-    waiting: deque[asyncio.Future[Slot]] = field(default_factory=deque["asyncio.Future[Slot]"])
-    start_failures: int = 0
-    is_kept_warm: bool = True
-
+_IDLE_SECONDS = 120.0
+_FEWEST_IN_USE = 2
 
 Launch = Callable[[Installed], Awaitable[RunnerProcess]]
 Recover = Callable[[RunnerProcess], Awaitable[bool]]
@@ -65,18 +33,42 @@ Recover = Callable[[RunnerProcess], Awaitable[bool]]
 class Pool:
     """Leases warm Runners; at most `capacity` exist at once."""
 
-    def __init__(self, *, capacity: int, launch: Launch) -> None:
+    def __init__(
+        self, *, capacity: int, launch: Launch, idle_seconds: float = _IDLE_SECONDS
+    ) -> None:
+        """Take what is needed; a Runner too many goes when it was idle for so long."""
         self._capacity = capacity
+        self._idle_seconds = idle_seconds
         self._launch = launch
-        self._groups: dict[DeploymentId, _Group] = {}
+        self._groups: dict[DeploymentId, Group] = {}
         self._clock = itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._going: set[RunnerProcess] = set()
+        self._coming: set[DeploymentId] = set()
         self._is_closed = False
 
     @property
     def size(self) -> int:
         """Return how many Runners there are, starting ones too."""
         return sum(len(group.slots) for group in self._groups.values())
+
+    def seen(self) -> list[RunnerSeen]:
+        """Return what Runners there are and what each does."""
+        return [
+            RunnerSeen(deployment_id=str(slot.deployment_id), stage=slot.stage.name.lower())
+            for group in self._groups.values()
+            for slot in group.slots
+        ]
+
+    def stages(self) -> Counter[str]:
+        """Return how many Runners are at which stage: starting, ready, leased, recovering."""
+        slots = (slot for group in self._groups.values() for slot in group.slots)
+        return Counter(slot.stage.name.lower() for slot in slots)
+
+    def pids(self) -> list[int]:
+        """Return the processes of the Runners that have one."""
+        slots = (slot for group in self._groups.values() for slot in group.slots)
+        return [slot.runner.pid for slot in slots if slot.runner is not None]
 
     @asynccontextmanager
     async def lease(self, installed: Installed, recover: Recover) -> AsyncGenerator[RunnerProcess]:
@@ -93,7 +85,7 @@ class Pool:
         try:
             yield slot.runner
         finally:
-            slot.stage = _Stage.RECOVERING
+            slot.stage = Stage.RECOVERING
             self._spawn(self._recover(slot, recover))
 
     def warm(self, installed: Installed) -> None:
@@ -103,15 +95,23 @@ class Pool:
         group.start_failures = 0
         self._balance()
 
+    @contextmanager
+    def keeping(self, deployment_id: DeploymentId) -> Generator[None]:
+        """Let nobody cool a Deployment that is about to become current."""
+        self._coming.add(deployment_id)
+        try:
+            yield
+        finally:
+            self._coming.discard(deployment_id)
+
     def cool(self, deployment_id: DeploymentId) -> None:
         """Stop keeping Runners of a Deployment; those leased finish their Attempt."""
         group = self._groups.get(deployment_id)
-        if group is None:
+        if group is None or deployment_id in self._coming:
             return
         group.is_kept_warm = False
-        for slot in list(group.slots):
-            if slot.stage is _Stage.READY:
-                self._evict(slot)
+        for slot in group.ready:
+            self._evict(slot)
 
     @property
     def warm_deployments(self) -> set[DeploymentId]:
@@ -124,10 +124,16 @@ class Pool:
         Raises:
             RunnerFailure: Runners of this Deployment do not start.
         """
-        self.warm(installed)
-        slot = await self._take(installed)
-        slot.stage = _Stage.RECOVERING
-        self._offer(slot)
+        group = self._group(installed)
+        started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if group.has_runner:
+            started.set_result(None)
+        group.watching.add(started)
+        try:
+            self.warm(installed)
+            await started
+        finally:
+            group.watching.discard(started)
 
     async def close(self) -> None:
         """Kill every Runner and wait until they are gone."""
@@ -136,17 +142,17 @@ class Pool:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.gather(*(slot.runner.kill() for slot in slots if slot.runner is not None))
+        runners = {slot.runner for slot in slots if slot.runner is not None} | self._going
+        await asyncio.gather(*(runner.kill() for runner in runners))
         self._groups.clear()
 
     async def _take(self, installed: Installed) -> Slot:
         group = self._group(installed)
-        ready = [slot for slot in group.slots if slot.stage is _Stage.READY]
+        ready = group.ready
         if ready and not group.waiting:
             # The one used last has the warmest caches.
             slot = max(ready, key=lambda each: each.idle_since)
-            slot.stage = _Stage.LEASED
-            self._balance()
+            self._hand_out(group, slot)
             return slot
         future: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
         group.waiting.append(future)
@@ -161,65 +167,72 @@ class Pool:
             if future in group.waiting:
                 group.waiting.remove(future)
 
-    def _group(self, installed: Installed) -> _Group:
-        return self._groups.setdefault(installed.deployment_id, _Group(installed=installed))
+    def _group(self, installed: Installed) -> Group:
+        return self._groups.setdefault(installed.deployment_id, Group(installed=installed))
 
     def _offer(self, slot: Slot) -> None:
         """Give a ready Runner to who waits longest, or let it idle."""
         group = self._groups[slot.deployment_id]
-        while group.waiting:
-            future = group.waiting.popleft()
-            if not future.done():
-                slot.stage = _Stage.LEASED
-                future.set_result(slot)
-                self._balance()
-                return
-        slot.stage = _Stage.READY
+        if group.tell_of(slot):
+            self._hand_out(group, slot)
+            return
+        slot.stage = Stage.READY
         slot.idle_since = next(self._clock)
+        self._watch_idle(group, slot)
         if not group.is_kept_warm:
             self._evict(slot)
         self._balance()
+
+    def _hand_out(self, group: Group, slot: Slot) -> None:
+        if slot.idling is not None:
+            slot.idling.cancel()
+        slot.stage = Stage.LEASED
+        # This one works, so what kept others from starting may be over: a database that was away.
+        group.start_failures = 0
+        group.used_at = asyncio.get_running_loop().time()
+        self._balance()
+
+    def _watch_idle(self, group: Group, slot: Slot) -> None:
+        loop = asyncio.get_running_loop()
+        slot.idling = loop.call_later(self._idle_seconds, self._end_idle, group, slot)
+
+    def _end_idle(self, group: Group, slot: Slot) -> None:
+        """End a Runner that was idle for long, unless it is one of those that stay."""
+        if self._is_closed or slot not in group.slots or slot.stage is not Stage.READY:
+            return
+        unused = asyncio.get_running_loop().time() - group.used_at
+        fewest = 1 if unused >= self._idle_seconds else _FEWEST_IN_USE
+        if len(group.slots) > max(fewest, group.wanted(self._capacity)):
+            self._evict(slot)
+        else:
+            self._watch_idle(group, slot)
 
     def _balance(self) -> None:
         """Start what is wanted and fits; make room where someone waits and nothing fits."""
         if self._is_closed:
             return
         for group in sorted(self._groups.values(), key=lambda each: -len(each.waiting)):
-            while len(group.slots) < self._wanted(group):
-                if self.size >= self._capacity and not (group.waiting and self._make_room(group)):
+            while len(group.slots) < group.wanted(self._capacity):
+                if self.size >= self._capacity and not self._make_room(group):
                     break
                 self._start(group)
 
-    def _wanted(self, group: _Group) -> int:
-        if group.start_failures >= _MAX_START_FAILURES:
-            return 0
-        waiting = sum(not future.done() for future in group.waiting)
-        leased = sum(slot.stage is _Stage.LEASED for slot in group.slots)
-        return min(leased + waiting + (1 if group.is_kept_warm else 0), self._capacity)
-
-    def _make_room(self, group: _Group) -> bool:
-        # Runners that are on their way serve this group soon enough.
-        coming = sum(slot.stage in (_Stage.STARTING, _Stage.RECOVERING) for slot in group.slots)
-        if coming >= len(group.waiting):
+    def _make_room(self, group: Group) -> bool:
+        if group.is_served_soon:
             return False
-        idle = [
-            slot
-            for other in self._groups.values()
-            if other is not group
-            for slot in other.slots
-            if slot.stage is _Stage.READY
-        ]
+        others = (other for other in self._groups.values() if other is not group)
+        idle = [slot for other in others for slot in other.ready]
         if not idle:
             return False
         self._evict(min(idle, key=lambda slot: slot.idle_since))
         return True
 
-    def _start(self, group: _Group) -> None:
+    def _start(self, group: Group) -> None:
         slot = Slot(deployment_id=group.installed.deployment_id)
         group.slots.add(slot)
         slot.task = self._spawn(self._bring_up(group, slot))
 
-    async def _bring_up(self, group: _Group, slot: Slot) -> None:
+    async def _bring_up(self, group: Group, slot: Slot) -> None:
         try:
             slot.runner = await self._launch(group.installed)
         except asyncio.CancelledError:
@@ -234,22 +247,11 @@ class Pool:
                 deployment_id=str(slot.deployment_id),
                 error=str(error),
             )
-            self._give_up(group, error)
+            group.give_up(error)
             self._balance()
             return
         group.start_failures = 0
         self._offer(slot)
-
-    def _give_up(self, group: _Group, error: Exception) -> None:
-        if group.start_failures < _MAX_START_FAILURES or any(slot.runner for slot in group.slots):
-            return
-        while group.waiting:
-            future = group.waiting.popleft()
-            if not future.done():
-                future.set_exception(RunnerFailure(str(error)))
-        # The next one who asks gets a fresh try.
-        group.start_failures = 0
-        group.is_kept_warm = False
 
     async def _recover(self, slot: Slot, recover: Recover) -> None:
         assert slot.runner is not None
@@ -266,10 +268,15 @@ class Pool:
         group = self._groups[slot.deployment_id]
         group.slots.discard(slot)
         if slot.runner is not None and not self._is_closed:
-            self._spawn(slot.runner.kill())
-        if not group.slots and not group.waiting and not group.is_kept_warm:
+            self._going.add(slot.runner)
+            self._spawn(self._kill(slot.runner))
+        if group.is_over:
             del self._groups[slot.deployment_id]
         self._balance()
+
+    async def _kill(self, runner: RunnerProcess) -> None:
+        await runner.kill()
+        self._going.discard(runner)
 
     def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.ensure_future(work)

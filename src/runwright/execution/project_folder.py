@@ -10,8 +10,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from runwright.domain import sinks
+from runwright.domain import job_text, sinks
 from runwright.domain.auth_sessions import is_session_id
+from runwright.domain.job_text import InvalidJob
+from runwright.domain.jobs import JobPlan, is_job_id
 from runwright.domain.projects import (
     BrowserKind,
     Isolation,
@@ -21,6 +23,7 @@ from runwright.domain.projects import (
 )
 from runwright.domain.sinks import InvalidSink, Sink
 from runwright.errors import AuthorError
+from runwright.execution import samples
 
 _OURS = ("intuned-runtime", "runwright")
 """Served by the platform itself, so never installed."""
@@ -28,8 +31,7 @@ _SNAKE = re.compile(r"(?<!^)(?=[A-Z])")
 _REQUIREMENT_NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _CREATE, _CHECK = "auth-sessions/create.py", "auth-sessions/check.py"
 _DECLARED = "intuned-resources/auth-sessions"
-_MAX_SAMPLES = 500
-_MAX_SAMPLE_BYTES = 64 * 1024
+_DECLARED_JOBS = "intuned-resources/jobs"
 _WIDTHS = (200, 3840)
 _HEIGHTS = (200, 2160)
 
@@ -75,8 +77,10 @@ def read(root: Path) -> ProjectFolder:
     return ProjectFolder(
         settings=settings,
         requirements=_requirements(root, pyproject),
-        samples=_samples(root),
-        secrets=ProjectSecrets(auth_sessions=declared, default_sink=_default_sink(body, source)),
+        samples=samples.read(root, body),
+        secrets=ProjectSecrets(
+            auth_sessions=declared, default_sink=_default_sink(body, source), jobs=_jobs(root)
+        ),
         lacks_check=settings.has_auth_sessions and not (root / _CHECK).is_file(),
     )
 
@@ -97,23 +101,46 @@ def _default_sink(body: dict[str, Any], source: str) -> Sink | None:
 
 def _auth_sessions(root: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for file in sorted((root / _DECLARED).rglob("*.auth-session.json*")):
-        session_id, _, ending = file.name.partition(".auth-session.")
-        if ending not in ("json", "jsonc"):
-            continue
+    for session_id, file in _declared(root, _DECLARED, "auth-session").items():
         if not is_session_id(session_id):
             raise AuthorError(
                 f"`{file.relative_to(root)}`: an id has 1 to 128 letters, digits, `-` or `_`."
             )
         parameters = _jsonc(file).get("parameters", {})
-        if session_id in found or not isinstance(parameters, dict):
-            reason = (
-                "declares a session twice"
-                if session_id in found
-                else "`parameters` must be an object"
-            )
-            raise AuthorError(f"`{file.relative_to(root)}`: {reason}.")
+        if not isinstance(parameters, dict):
+            raise AuthorError(f"`{file.relative_to(root)}`: `parameters` must be an object.")
         found[session_id] = parameters
+    return found
+
+
+def _jobs(root: Path) -> dict[str, JobPlan]:
+    found: dict[str, JobPlan] = {}
+    for job_id, file in _declared(root, _DECLARED_JOBS, "job").items():
+        name = file.relative_to(root)
+        if not is_job_id(job_id):
+            raise AuthorError(
+                f"`{name}`: an id has 1 to 128 letters, digits, `.`, `_`, `~` or `-`."
+            )
+        try:
+            found[job_id] = job_text.parse(_jsonc(file))
+        except InvalidJob as error:
+            raise AuthorError(f"`{name}`: `{error.path}` {error}.") from error
+    return found
+
+
+def _declared(root: Path, folder: str, kind: str) -> dict[str, Path]:
+    """Return the files below a folder that declare something, by the id that each is named by."""
+    found: dict[str, Path] = {}
+    for file in sorted((root / folder).rglob(f"*.{kind}.json*")):
+        identifier, _, ending = file.name.partition(f".{kind}.")
+        if ending not in ("json", "jsonc"):
+            continue
+        if identifier in found:
+            raise AuthorError(
+                f"`{file.relative_to(root)}` and `{found[identifier].relative_to(root)}` declare "
+                f"`{identifier}` twice."
+            )
+        found[identifier] = file
     return found
 
 
@@ -165,8 +192,11 @@ def _settings(body: dict[str, Any], *, kind: str, source: str) -> ProjectSetting
     timeout = reader.whole("defaults.request_timeout", low=1)
     replication = reader.whole("replication.max_concurrent_requests", low=1)
     older_name = reader.whole("replication.max_count", low=1)
+    time_to_live = reader.whole("queue.time_to_live", low=1)
     return ProjectSettings(
         kind=kind,
+        max_queued_runs=reader.whole("queue.max_length", low=1),
+        queue_time_to_live=None if time_to_live is None else timedelta(seconds=time_to_live),
         is_api_access_enabled=reader.boolean("api_access.enabled", default=True),
         max_concurrent_runs=replication if replication is not None else older_name,
         headful=headful,
@@ -257,21 +287,6 @@ def _requirements(root: Path, pyproject: dict[str, Any]) -> Requirements:
         listed += _requirement_lines(plain.read_text(encoding="utf-8"))
     packages = sorted({each.strip() for each in listed if not is_ours(each)})
     return Requirements(python=project.get("requires-python"), packages=tuple(packages))
-
-
-def _samples(root: Path) -> dict[str, dict[str, Any]]:
-    """Return what lies under `.parameters/api`; a sample that is no JSON is nobody's error."""
-    folder = root / ".parameters" / "api"
-    found: dict[str, dict[str, Any]] = {}
-    for file in sorted(folder.rglob("*.json"))[:_MAX_SAMPLES]:
-        api = file.parent.relative_to(folder).as_posix()
-        if file.stat().st_size > _MAX_SAMPLE_BYTES:
-            continue
-        try:
-            found.setdefault(api, {})[file.stem] = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError:
-            continue
-    return found
 
 
 def _requirement_lines(text: str) -> list[str]:

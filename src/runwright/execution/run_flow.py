@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-from datetime import timedelta
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
-from runwright import telemetry
-from runwright.control import attempts, runs, session_work
-from runwright.control.attempts import Claim
+from runwright import telemetry, tracing
+from runwright.control import attempts, claims, room, runs, session_work
+from runwright.control.claims import Claim
 from runwright.control.platform import Platform
 from runwright.domain.ids import WorkerId
 from runwright.domain.runs import Outcome, RunKind
-from runwright.errors import TooLarge
+from runwright.errors import BlobsAway, TooLarge
 from runwright.execution.attempt import Hold, Interruption
 from runwright.execution.auth_flow import AuthFlow, Parked, Refused
-from runwright.execution.carrier import Carrier, patiently
+from runwright.execution.carrier import Carrier
+from runwright.execution.patience import patiently
 from runwright.execution.session_steps import Interrupted, SessionSteps
+from runwright.storage import database
 
 log = telemetry.logger(__name__)
+
+_LOOK_AGAIN = timedelta(seconds=1)
+_ROOM_LOOKS = 20
+_ROOM_LOOK_SECONDS = 0.25
 
 
 class RunFlow:
@@ -30,20 +39,56 @@ class RunFlow:
         self._sessions = AuthFlow(platform, SessionSteps(platform, worker_id, carrier))
         self.held: dict[str, Hold] = {}
         """By run id: what this Worker carries out now."""
+        self._looking: set[str] = set()
         self.is_draining = False
+        self.shortages: list[room.Shortage] = []
+        """What kept this Worker from beginning something when it last wanted to."""
 
     async def look(self, run_id: str) -> timedelta | None:
         """Carry out the next Attempt of the Run, or its operation; return when to look again."""
         if self.is_draining:
             return timedelta(0)
-        claim = await attempts.claim(self._platform, run_id, self._worker_id)
-        if claim is None:
-            return None
+        if run_id in self._looking:
+            # Its entry was handed out twice: another Worker had it in between and left it to us.
+            return _LOOK_AGAIN
+        self._looking.add(run_id)
+        try:
+            if not await self._find_room():
+                return timedelta(0)
+            return await self._look(run_id)
+        finally:
+            self._looking.discard(run_id)
+
+    async def _find_room(self) -> bool:
+        """Wait a while for disk and memory; False: it is better that another Worker looks at the Run."""
+        for _ in range(_ROOM_LOOKS):
+            short = room.shortages(self._platform.settings)
+            if short != self.shortages:
+                log.warning(
+                    "nothing new is begun" if short else "there is room again",
+                    event_name="room_short" if short else "room_found",
+                    short=[each.value for each in short],
+                )
+                self.shortages = short
+            if not short:
+                return True
+            await asyncio.sleep(_ROOM_LOOK_SECONDS)
+            if self.is_draining:
+                return False
+        return False
+
+    async def _look(self, run_id: str) -> timedelta | None:
+        claim = await patiently(lambda: claims.take(self._platform, run_id, self._worker_id))
+        if not isinstance(claim, Claim):
+            return claim
         hold = Hold(claim=claim)
         self.held[run_id] = hold
+        context = {"run_id": run_id, "correlation_id": claim.correlation_id}
         try:
-            return await self._carry_out(hold)
+            with telemetry.bound(**context), _traced(claim):
+                return await self._carry_out(hold)
         finally:
+            hold.screen.close()
             if self.held.get(run_id) is hold:
                 del self.held[run_id]
 
@@ -52,7 +97,7 @@ class RunFlow:
         held = list(self.held.values())
         if not held:
             return
-        found = await attempts.interrupted(self._platform, [hold.claim for hold in held])
+        found = await claims.interrupted(self._platform, [hold.claim for hold in held])
         for run_id, is_lost in found.items():
             if (hold := self.held.get(run_id)) is not None:
                 hold.interrupt(Interruption.LOST if is_lost else Interruption.CANCELED)
@@ -65,6 +110,7 @@ class RunFlow:
 
     async def _carry_out(self, hold: Hold) -> timedelta | None:
         try:
+            await self._carrier.fetch(hold.claim.deployment_id)
             if hold.claim.kind is RunKind.OPERATION:
                 await self._sessions.operate(hold)
                 return None
@@ -74,7 +120,28 @@ class RunFlow:
                 outcome = await self._signed_in(hold)
         except Interrupted:
             outcome = Outcome()
+        except BlobsAway as error:
+            log.warning(
+                "run waits", event_name="run_waits", run_id=hold.claim.run_id, error=str(error)
+            )
+            return await self._give_back(hold.claim, timedelta(seconds=error.retry_after))
+        except Exception as error:
+            if database.is_to_wait_for(error):
+                return await self._give_back(hold.claim)
+            await self._disown(hold.claim)
+            raise
         return None if outcome is None else await self._conclude(hold, outcome)
+
+    async def _give_back(self, claim: Claim, again: timedelta = timedelta(0)) -> timedelta | None:
+        """Undo the claim, and have the Run looked at again if it still was ours."""
+        is_ours = await patiently(lambda: claims.give_back(self._platform, claim))
+        return again if is_ours else None
+
+    async def _disown(self, claim: Claim) -> None:
+        try:
+            await claims.disown(self._platform, claim)
+        except Exception:
+            log.exception("run not disowned", event_name="run_not_disowned", run_id=claim.run_id)
 
     async def _signed_in(self, hold: Hold) -> Outcome | None:
         """Carry out a Run once its session is good; None when it is no longer this Worker's."""
@@ -95,8 +162,7 @@ class RunFlow:
         if hold.interruption is Interruption.LOST:
             return None
         if hold.interruption is Interruption.DRAINING and is_unfinished:
-            is_ours = await patiently(lambda: attempts.give_back(self._platform, claim))
-            return timedelta(0) if is_ours else None
+            return await self._give_back(claim)
         if hold.interruption is Interruption.CANCELED and is_unfinished:
             outcome = dataclasses.replace(
                 outcome, failure=None, cancellation=runs.cancelled_by_user()
@@ -120,6 +186,17 @@ class RunFlow:
                 run_id=claim.run_id,
                 error=error.message,
             )
+
+
+@contextmanager
+def _traced(claim: Claim) -> Generator[None]:
+    """Trace an Attempt, and before its first one how long the Run has waited."""
+    if claim.attempt <= 1 and claim.accepted_at is not None:
+        parent, since = claim.trace_parent, claim.accepted_at
+        tracing.past("queue", parent=parent, since=since, until=datetime.now(UTC))
+    facts = {"run_id": claim.run_id, "api": claim.plan.api, "attempt": claim.attempt}
+    with tracing.span("attempt", parent=claim.trace_parent, **facts):
+        yield
 
 
 def _log_end(claim: Claim, outcome: Outcome, again: timedelta | None) -> None:

@@ -1,39 +1,28 @@
-"""A Runner's process as its Worker sees it: started with an environment made from nothing, heard, killed whole.
-
-Playwright starts Chromium in a session of its own, so a process group is not the whole tree. What
-belongs to a Runner is found three ways: as descendants, by the mark in its environment, and, because the
-Worker is a child subreaper, among the Worker's own children once their parents are gone.
-"""
+"""A Runner's process as its Worker sees it: started with an environment made from nothing, heard, killed whole."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import hashlib
 import os
 import shutil
 import signal
 import socket
-import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import psutil
 
 from runwright import protocol, telemetry
+from runwright.execution import process_trees
 
 log = telemetry.logger(__name__)
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
-_LIBC: ctypes.CDLL | None = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-_AUTHOR_SIDE = ("__init__.py", "protocol.py", "redaction.py", "sdk", "runner", "compat")
-_KILL_ROUNDS = 50
-_KILL_PAUSE_SECONDS = 0.02
 _EVENTS_KEPT = 10_000
+_BYTES_KEPT = 128 * 1024 * 1024
+"""Of events that nobody has received yet, give or take one of them."""
 _TEMPORARY = "tmp"
 
 
@@ -71,11 +60,15 @@ class RunnerProcess:
         self._reader = reader
         self._writer = writer
         self._directory = directory
-        self._events: asyncio.Queue[Event] = asyncio.Queue(_EVENTS_KEPT)
+        self._events: asyncio.Queue[tuple[Event, int]] = asyncio.Queue(_EVENTS_KEPT)
+        self._kept_bytes = 0
+        self._has_room = asyncio.Event()
+        self._has_room.set()
         self._exited: Exited | None = None
         self._killing: asyncio.Task[None] | None = None
         self._is_killed_by_us = False
         self._last_memory_bytes = 0
+        self._hear_live: Callable[[protocol.Message], None] | None = None
         self._tasks = [asyncio.create_task(self._hear(), name=f"runner {process.pid}")]
 
     @property
@@ -97,11 +90,18 @@ class RunnerProcess:
         self._writer.write(protocol.encode(message))
         await self._writer.drain()
 
+    def hear_live(self, hear: Callable[[protocol.Message], None] | None) -> None:
+        """Give what is seen of the Attempt to `hear`, at once and past the events; or to nobody."""
+        self._hear_live = hear
+
     async def receive(self) -> Event:
         """Return the next event; after `Exited`, `Exited` again."""
         if self._exited is not None and self._events.empty():
             return self._exited
-        event = await self._events.get()
+        event, size = await self._events.get()
+        self._kept_bytes -= size
+        if self._kept_bytes < _BYTES_KEPT:
+            self._has_room.set()
         if isinstance(event, Exited):
             self._exited = event
         return event
@@ -109,7 +109,8 @@ class RunnerProcess:
     def memory_bytes(self) -> int:
         """Return the memory of the process and all below it, shared pages left out."""
         self._last_memory_bytes = max(
-            sum(_own_bytes(process) for process in _tree(self.pid)), self._last_memory_bytes
+            sum(process_trees.own_bytes(pid) for pid in process_trees.tree(self.pid)),
+            self._last_memory_bytes,
         )
         return self._last_memory_bytes
 
@@ -122,10 +123,10 @@ class RunnerProcess:
 
     async def _kill(self) -> None:
         mark = str(self.files_directory)
-        killed = await kill_tree(self.pid, mark)
+        killed = await process_trees.kill_tree(self.pid, mark)
         await self._process.wait()
         # What it started are our children now, and nobody else waits for them.
-        _reap(killed - {self.pid})
+        process_trees.reap(killed - {self.pid})
         self._writer.close()
         for task in self._tasks:
             with contextlib.suppress(asyncio.TimeoutError):
@@ -147,12 +148,27 @@ class RunnerProcess:
         await asyncio.wait(lines, timeout=0.5)
         for task in lines:
             task.cancel()
-        await self._events.put(Exited(code=code, description=self._describe(code)))
+        await self._events.put((Exited(code=code, description=self._describe(code)), 0))
+
+    async def _keep(self, event: Event, size: int) -> None:
+        """Keep an event until it is received; one that says too much meanwhile is not read from."""
+        await self._has_room.wait()
+        self._kept_bytes += size
+        if self._kept_bytes >= _BYTES_KEPT:
+            self._has_room.clear()
+        await self._events.put((event, size))
 
     async def _hear_messages(self) -> None:
         try:
             while line := await self._reader.readline():
-                await self._events.put(protocol.decode(line))
+                message = protocol.decode(line)
+                if isinstance(
+                    message, protocol.Frame | protocol.Pages | protocol.Copied | protocol.Choices
+                ):
+                    if self._hear_live is not None:
+                        self._hear_live(message)
+                    continue
+                await self._keep(message, len(line))
         except (OSError, ValueError, protocol.ProtocolError) as error:
             log.warning(
                 "runner said what is no message", event_name="runner_garbled", error=str(error)
@@ -170,7 +186,7 @@ class RunnerProcess:
             if not line:
                 return
             text = line.decode(errors="replace").rstrip("\r\n")
-            await self._events.put(RawLine(stream=stream, text=text))
+            await self._keep(RawLine(stream=stream, text=text), len(line))
 
     def _describe(self, code: int) -> str:
         if code >= 0:
@@ -223,95 +239,23 @@ async def launch(
             cwd=directory,
             pass_fds=(theirs.fileno(),),
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=process_trees.die_with_parent,
         )
+        reader, writer = await asyncio.open_connection(sock=ours, limit=protocol.MAX_LINE_BYTES)
+    except BaseException:
+        # A Runner whose socket is closed ends by itself.
+        ours.close()
+        await asyncio.to_thread(_remove, directory)
+        raise
     finally:
         theirs.close()
-    reader, writer = await asyncio.open_connection(sock=ours, limit=protocol.MAX_LINE_BYTES)
     return RunnerProcess(process, reader, writer, directory)
-
-
-def stage_author_side(directory: Path) -> Path:
-    """Copy what authors' interpreters need of this package to a folder named by its content."""
-    package = Path(str(resources.files("runwright")))
-    files = sorted(
-        file
-        for name in _AUTHOR_SIDE
-        for file in (
-            [package / name] if (package / name).is_file() else (package / name).rglob("*.py")
-        )
-    )
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(str(file.relative_to(package)).encode() + b"\0" + file.read_bytes())
-    target = directory / digest.hexdigest()[:16]
-    if target.is_dir():
-        return target
-    building = directory / f"{target.name}.{os.getpid()}.building"
-    for file in files:
-        copy = building / "runwright" / file.relative_to(package)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, copy)
-    try:
-        building.rename(target)
-    except OSError:
-        # Another worker was faster; the content is the same by its name.
-        shutil.rmtree(building)
-    return target
-
-
-def become_subreaper() -> None:
-    """Have orphans below this process become its children, so that it can reap them."""
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def reap_orphans() -> int:
-    """Reap dead children that asyncio does not wait for; return how many."""
-    reaped = 0
-    for child in psutil.Process().children():
-        with contextlib.suppress(psutil.Error, ChildProcessError):
-            # asyncio's own children are waited for at once; one that stays a zombie is an orphan.
-            if child.status() == psutil.STATUS_ZOMBIE and child.pid in _zombies_seen:
-                os.waitpid(child.pid, os.WNOHANG)
-                reaped += 1
-    _zombies_seen.clear()
-    for child in psutil.Process().children():
-        with contextlib.suppress(psutil.Error):
-            if child.status() == psutil.STATUS_ZOMBIE:
-                _zombies_seen.add(child.pid)
-    return reaped
-
-
-_zombies_seen: set[int] = set()
-
-
-async def kill_tree(pid: int, mark: str) -> set[int]:
-    """Kill a process, all below it and all that carries the mark, until none is left; return them."""
-    killed: set[int] = set()
-    for _ in range(_KILL_ROUNDS):
-        alive = [each for each in {*_tree(pid), *_marked(mark)} if _is_alive(each)]
-        if not alive:
-            return killed
-        killed |= {each.pid for each in alive}
-        for each in alive:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
-        await asyncio.sleep(_KILL_PAUSE_SECONDS)
-    log.error("processes of a runner survive being killed", event_name="runner_immortal", pid=pid)
-    return killed
-
-
-def _reap(pids: set[int]) -> None:
-    for pid in pids:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
 
 
 def sweep_leftovers(directory: Path) -> None:
     """Kill what the Runners of a dead Worker left alive, and remove the folder that each has."""
     for home in directory.iterdir():
-        for process in _marked(str(home / "files")):
+        for process in process_trees.marked(str(home / "files")):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         _remove(home)
@@ -322,41 +266,3 @@ def _remove(directory: Path) -> None:
     with contextlib.suppress(OSError):
         shutil.rmtree((directory / _TEMPORARY).readlink(), ignore_errors=True)
     shutil.rmtree(directory, ignore_errors=True)
-
-
-def _tree(pid: int) -> list[psutil.Process]:
-    try:
-        process = psutil.Process(pid)
-        return [process, *process.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
-
-
-def _marked(mark: str) -> list[psutil.Process]:
-    wanted = f"{protocol.RUNNER_ID_VARIABLE}={mark}".encode()
-    found: list[psutil.Process] = []
-    for entry in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError, psutil.NoSuchProcess):
-            if wanted in entry.read_bytes().split(b"\0"):
-                found.append(psutil.Process(int(entry.parent.name)))
-    return found
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _own_bytes(process: psutil.Process) -> int:
-    try:
-        memory = process.memory_info()
-    except psutil.Error:
-        return 0
-    return memory.rss - getattr(memory, "shared", 0)
-
-
-def _die_with_parent() -> None:
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

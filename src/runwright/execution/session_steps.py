@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from runwright import redaction
 from runwright.control import attempts
-from runwright.control.attempts import Claim
-from runwright.control.auth_sessions import Opened
+from runwright.control.claims import Claim
 from runwright.control.platform import Platform
+from runwright.control.sealed_sessions import Opened
 from runwright.domain import auth_sessions as domain
 from runwright.domain.auth_sessions import AuthState, SessionPlan
 from runwright.domain.failures import Failure
@@ -18,7 +18,11 @@ from runwright.domain.ids import WorkerId
 from runwright.domain.runs import Cancellation, Outcome, RunKind, RunPlan
 from runwright.errors import CancelReason
 from runwright.execution.attempt import Hold, Interruption
-from runwright.execution.carrier import Carrier, patiently
+from runwright.execution.carrier import Carrier
+from runwright.execution.patience import patiently
+
+_RECORDING_SPARE = timedelta(minutes=2)
+"""What a recording may take besides waiting for the person."""
 
 
 class Interrupted(Exception):
@@ -77,6 +81,20 @@ class SessionSteps:
         )
         return await self._carry_out(hold, RunKind.CREATE, run_plan, opened, None)
 
+    async def record(self, hold: Hold, opened: Opened, plan: SessionPlan) -> Passed | NotPassed:
+        """Let a person sign in, in a browser without any state.
+
+        Raises:
+            Interrupted: the hold was.
+        """
+        run_plan = dataclasses.replace(
+            _plan("record", plan, opened, 1),
+            parameters={"timeoutInSeconds": plan.request_timeout.total_seconds()},
+            request_timeout=_RECORDING_SPARE,
+            save_trace=False,
+        )
+        return await self._carry_out(hold, RunKind.CREATE, run_plan, opened, None)
+
     async def _carry_out(
         self,
         hold: Hold,
@@ -109,7 +127,7 @@ class SessionSteps:
         raise Interrupted
 
     async def _one(self, hold: Hold, claim: Claim) -> Outcome:
-        part = Hold(claim=claim)
+        part = Hold(claim=claim, screen=hold.screen)
         hold.parts.append(part)
         if hold.interruption is not None:
             part.interrupt(hold.interruption)

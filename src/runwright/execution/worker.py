@@ -3,31 +3,55 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import socket
-import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
 
 import psutil
 
 from runwright import telemetry
-from runwright.adapters import engine, signals
+from runwright.adapters import signals
+from runwright.adapters.consumer import Consumer, Queue
 from runwright.config import Settings
-from runwright.control import attempts, deliveries, deployments, queues
+from runwright.control import (
+    attempts,
+    deliveries,
+    deployments,
+    drift,
+    examinations,
+    job_runs,
+    live,
+    queue_limits,
+    queues,
+    room,
+)
 from runwright.control.platform import Platform
 from runwright.domain.ids import WorkerId
-from runwright.execution import launcher, runner_process, tidy
+from runwright.execution import doctor, figures, launcher, process_trees, unsent
 from runwright.execution.author_environment import AuthorEnvironment
 from runwright.execution.carrier import Carrier
 from runwright.execution.delivery_flow import DeliveryFlow
 from runwright.execution.deploy_flow import DeployFlow
+from runwright.execution.examiner import Examiner
+from runwright.execution.housekeeping import Housekeeping
 from runwright.execution.installed import Installed
+from runwright.execution.job_flow import JobFlow
 from runwright.execution.launcher import Launcher
+from runwright.execution.live_flow import LiveFlow
 from runwright.execution.pool import Pool
 from runwright.execution.run_flow import RunFlow
-from runwright.storage import database, platform as platform_rows, projects as project_rows
+from runwright.execution.schedule_tick import ScheduleTick
+from runwright.storage import (
+    database,
+    metrics as metric_rows,
+    platform as platform_rows,
+    projects as project_rows,
+)
 
 log = telemetry.logger(__name__)
 
@@ -37,10 +61,16 @@ _RUNNERS_PER_CORE = 2
 _SPARE_RUNNERS = 1
 _LOOK_SECONDS = 1.0
 _BEAT_SECONDS = 2.0
-_REAP_SECONDS = 0.1
+_LEAVING = timedelta(seconds=5)
+"""What is left for a drain's last writes."""
+_PUBLISH_SECONDS = 5.0
 _SWEEP_SECONDS = 5.0
-_TIDY_SECONDS = 3600.0
-_DEPLOYS_AT_ONCE = 1
+_RESULTS_SECONDS = 2.0
+_EXAMINE_SECONDS = 30.0
+_LIVE_SECONDS = 3600.0
+"""Who waits asks again."""
+_STEPS_AT_ONCE = 8
+"""Deployments and steps of JobRuns, which take no slot from Attempts."""
 _DELIVERIES_AT_ONCE = 32
 _DELIVERIES_OF_A_PROJECT = 8
 """A receiver that hangs holds up its own project's Deliveries at the most."""
@@ -58,68 +88,104 @@ class Worker:
         self._pool = Pool(capacity=self.slots + _SPARE_RUNNERS, launch=starter.launch)
         self._carrier = Carrier(platform, self._pool, environment)
         self._runs = RunFlow(platform, self.id, self._carrier)
+        self._live = LiveFlow(platform, self._runs.held)
         self._deploys = DeployFlow(platform, self._pool, starter)
-        self._consumer = engine.Consumer(
+        self._consumer = Consumer(
             platform.database,
             queues=self._queues,
-            slots=self.slots + _DEPLOYS_AT_ONCE,
+            slots=self.slots,
+            beside=_STEPS_AT_ONCE,
             heartbeat_timeout=platform.settings.heartbeat_timeout,
         )
+        self._jobs = JobFlow(platform)
+        self._tick = ScheduleTick(platform)
         self._deliveries = DeliveryFlow(platform)
         # One of their own: a receiver that hangs takes no slot from Runs.
-        self._sending = engine.Consumer(
+        self._sending = Consumer(
             platform.database,
             queues=self._delivery_queues,
             slots=_DELIVERIES_AT_ONCE,
             heartbeat_timeout=platform.settings.webhook_timeout * 2,
             is_woken_by_hand=True,
         )
+        self._housekeeping = Housekeeping(platform, self._carrier)
+        self._examiner = Examiner(platform, self.id)
         self._stopping = asyncio.Event()
+        # Several within what counts as a silence.
+        silence = platform.settings.heartbeat_timeout.total_seconds()
+        self._beat_seconds = min(_BEAT_SECONDS, silence / 4)
 
     def stop(self) -> None:
         """Drain: begin nothing more, give what runs its grace, then hand it back."""
         self._stopping.set()
         self._runs.drain()
+        self._tick.stop()
         self._consumer.stop()
         self._sending.stop()
 
     async def serve(self) -> None:
         """Work until `stop`."""
         watches = [
-            self._repeatedly(_BEAT_SECONDS, self._beat),
+            self._repeatedly(self._beat_seconds, self._beat),
             self._on_signal("interrupted", _LOOK_SECONDS, self._runs.interrupt_asked),
             self._on_signal("projects", _SWEEP_SECONDS, self._follow_projects),
             self._on_signal("deliveries", _SWEEP_SECONDS, self._wake_sending),
+            self._on_signal(live.TOPIC, _LIVE_SECONDS, self._live.look),
             self._repeatedly(_SWEEP_SECONDS, self._sweep),
-            self._repeatedly(_TIDY_SECONDS, self._tidy),
+            self._repeatedly(_SWEEP_SECONDS, functools.partial(unsent.send, self._platform)),
+            self._repeatedly(_RESULTS_SECONDS, self._examine_results),
+            self._on_signal(examinations.TOPIC, _EXAMINE_SECONDS, self._examiner.look),
+            self._housekeeping.run(),
+            self._tick.run(),
+            self._repeatedly(_PUBLISH_SECONDS, self._publish),
         ]
         tasks = [asyncio.create_task(watch) for watch in watches]
         try:
-            await asyncio.gather(self._consumer.run(), self._sending.run())
+            await self._until_drained(asyncio.gather(self._consumer.run(), self._sending.run()))
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self._live.close()
             await self._pool.close()
-            # Twice: the first look tells orphans from what is just being waited for.
-            for _ in range(2):
-                runner_process.reap_orphans()
-                await asyncio.sleep(_REAP_SECONDS)
-            runner_process.reap_orphans()
+            await process_trees.reap_the_rest()
             await self._forget()
 
-    async def _queues(self) -> list[engine.Queue]:
+    async def _until_drained(self, working: asyncio.Future[Any]) -> None:
+        """Return when all is over; where it does not end in time, the database being away, without it.
+
+        What is left under way then is another Worker's, as if this one had died.
+        """
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        settings = self._platform.settings
+        grace = max(settings.drain_grace, settings.webhook_timeout) + _LEAVING
+        await asyncio.wait({working}, timeout=grace.total_seconds())
+        if working.done():
+            await working
+            return
+        log.warning("worker leaves what is under way", event_name="worker_left_work")
+        for consumer in (self._consumer, self._sending):
+            consumer.give_up()
+        working.cancel()
+        await asyncio.wait({working}, timeout=_LEAVING.total_seconds())
+
+    async def _queues(self) -> list[Queue]:
         limits = await attempts.limits(self._platform)
         found = [
-            engine.Queue(name=queues.queue_name(project_id), limit=limit, handler=self._runs.look)
+            Queue(name=queues.queue_name(project_id), limit=limit, handler=self._runs.look)
             for project_id, limit in limits.items()
         ]
-        deploy = engine.Queue(name=deployments.QUEUE, limit=0, handler=self._deploys.look)
-        return [*found, deploy]
+        deploy = Queue(
+            name=deployments.QUEUE, limit=0, handler=self._deploys.look, takes_slot=False
+        )
+        steps = Queue(name=queues.JOB_RUNS, limit=0, handler=self._jobs.look, takes_slot=False)
+        return [*found, deploy, steps]
 
-    async def _delivery_queues(self) -> list[engine.Queue]:
+    async def _delivery_queues(self) -> list[Queue]:
         return [
-            engine.Queue(
+            Queue(
                 name=deliveries.queue_name(project_id),
                 limit=_DELIVERIES_OF_A_PROJECT,
                 handler=self._deliveries.look,
@@ -131,10 +197,23 @@ class Worker:
         self._sending.wake()
 
     async def _beat(self) -> None:
-        await platform_rows.beat(
-            self._platform.database, self.id, socket.gethostname(), os.getpid(), self.slots
-        )
-        runner_process.reap_orphans()
+        silence = self._platform.settings.heartbeat_timeout
+        async with asyncio.timeout(silence.total_seconds()):
+            await platform_rows.beat(
+                self._platform.database,
+                self.id,
+                socket.gethostname(),
+                os.getpid(),
+                self.slots,
+                self._pool.seen(),
+                silence=silence,
+            )
+        process_trees.reap_orphans()
+
+    async def _publish(self) -> None:
+        short = room.shortages(self._platform.settings)
+        found = await figures.take(self._pool, attempts=len(self._runs.held), short=short)
+        await metric_rows.publish(self._platform.database, self.id, found)
 
     async def _follow_projects(self) -> None:
         """Follow new projects and limits; keep the Runners of current Deployments warm, others not."""
@@ -146,31 +225,28 @@ class Worker:
             self._pool.cool(gone)
         for deployment in current:
             if deployment.id not in self._pool.warm_deployments:
-                self._pool.warm(await self._carrier.install(deployment.id))
+                await self._carrier.warm(deployment.id)
+
+    async def _examine_results(self) -> None:
+        """Look at results that have come since, whether they are as usual."""
+        while await drift.examine(self._platform) == drift.EXAMINED_AT_ONCE:
+            pass
 
     async def _sweep(self) -> None:
+        await queue_limits.expire_due(self._platform)
         lost_runs = await attempts.requeue_lost(self._platform)
         lost_deployments = await deployments.requeue_lost(self._platform)
         lost_deliveries = await deliveries.requeue_lost(self._platform)
-        if lost_runs or lost_deployments or lost_deliveries:
+        lost_job_runs = await job_runs.requeue_lost(self._platform)
+        if lost_runs or lost_deployments or lost_deliveries or lost_job_runs:
             log.warning(
                 "queue entries were lost and made again",
                 event_name="entries_requeued",
                 runs=len(lost_runs),
                 deployments=len(lost_deployments),
                 deliveries=len(lost_deliveries),
+                job_runs=len(lost_job_runs),
             )
-
-    async def _tidy(self) -> None:
-        settings = self._platform.settings
-        await deployments.forget_unneeded(self._platform)
-        await asyncio.to_thread(
-            tidy.sweep,
-            settings.data_dir,
-            kept=self._carrier.folders,
-            unused_for=settings.unused_retention,
-            now=time.time(),
-        )
 
     async def _on_signal(
         self, topic: str, seconds: float, act: Callable[[], Awaitable[None]]
@@ -223,5 +299,6 @@ async def begin(platform: Platform) -> AsyncGenerator[Worker]:
     async def variables(deployment: Installed) -> dict[str, str]:
         return await environment.of_project(deployment.workspace_id, deployment.project_id)
 
+    await asyncio.to_thread(doctor.sweep_leftovers)
     async with launcher.opened(platform.settings, variables) as opened:
         yield Worker(platform, opened, environment)

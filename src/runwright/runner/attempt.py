@@ -1,33 +1,28 @@
-"""One Attempt inside the Runner: call the author's function, report, hand over the files."""
+"""One Attempt inside the Runner: call the author's function, and tell how it went."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-import os
 import time
-import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import BrowserContext, Error as PlaywrightError, Route
 
-from runwright import protocol, redaction
-from runwright.redaction import Redactor
-from runwright.runner import auth_state, hook, loader, results, schema, traces
-from runwright.runner.browser import Chromium, Opened, start_tracing
-from runwright.runner.loader import EntryError, Project
+from runwright import protocol
+from runwright.runner import auth_state, hook, leavings, loader, recording, results, schema
+from runwright.runner.browser import Opened, start_tracing
+from runwright.runner.loader import EntryError
+from runwright.runner.recording import NobodySignedIn
+from runwright.runner.stage import Stage
 from runwright.sdk import context as sdk_context
 from runwright.sdk.context import AttemptContext, NonRetryableError, RunInfo
 from runwright.sdk.deferred import is_deferred
 
-_DOWNLOAD_SECONDS = 60
 _STATE_SECONDS = 20
 _MAX_ATTRIBUTE_LENGTH = 1000
-
-Send = Callable[[protocol.Message], None]
 
 
 class _Quit(Exception):
@@ -40,17 +35,6 @@ class _Quit(Exception):
 
 class _Unrestorable(Exception):
     """The browser does not take the session's state."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Stage:
-    """What every Attempt on this Runner shares."""
-
-    setup: protocol.Setup
-    project: Project
-    chromium: Chromium
-    send: Send
-    flush_output: Callable[[], None]
 
 
 async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> protocol.Ended:
@@ -69,10 +53,10 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
         extend_timeout=lambda: stage.send(protocol.ExtendTimeout()),
         keep_file=lambda path, name: stage.send(protocol.File(kind="file", name=name, path=path)),
         files_directory=stage.setup.files_directory,
+        ask=stage.questions.ask,
     )
     try:
-        function = stage.project.entry(start.api, start.kind)
-        parameters = None if start.kind == "check" else schema.convert(function, start.parameters)
+        function, parameters = _function(stage, start)
     except EntryError as error:
         stage.send(protocol.Started(at=time.time()))
         return protocol.Ended(failure=_entry_failure(str(error)))
@@ -86,7 +70,7 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
     ended = await _carry(stage, lambda: call.author(function, parameters))
     over = time.perf_counter()
     stage.flush_output()
-    await _hand_over_downloads(stage, opened)
+    await leavings.downloads(stage, opened)
     if ended.result is not None:
         ended = await _with_state(start, call, ended)
     return dataclasses.replace(
@@ -97,33 +81,12 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
     )
 
 
-async def hand_over_recordings(
-    stage: Stage, start: protocol.Start, opened: Opened, ended: protocol.Ended
-) -> None:
-    """Report the trace and the recorded network, as far as they were wanted; then end the hook's part."""
-    if opened.is_tracing and start.save_trace:
-        secrets = (*start.secrets, *redaction.secrets_of_state(ended.auth_state))
-        await _save_trace(stage, opened, secrets)
-    await hook.clean_up(opened, stage.send)
-    if opened.har is not None:
-        # The recording is written when the context is closed.
-        await opened.context.close()
-        if os.path.exists(opened.har):  # noqa: ASYNC240 - a local file, once an Attempt
-            stage.send(protocol.File(kind="har", name="network.har.zip", path=opened.har))
-
-
-async def _save_trace(stage: Stage, opened: Opened, secrets: tuple[str, ...]) -> None:
-    path = Path(stage.setup.files_directory) / f"{uuid.uuid4().hex}.zip"
-    try:
-        await opened.context.tracing.stop(path=str(path))
-        if secrets:
-            # Nothing else is to be done here meanwhile, and the threads of the Attempt have ended.
-            traces.redact(path, Redactor(secrets))
-    except Exception as error:  # noqa: BLE001 - the browser may be gone; the Run has its outcome
-        text = f"the trace could not be saved: {type(error).__name__}: {error}"
-        stage.send(protocol.Log(at=time.time(), stream="platform", level="warning", text=text))
-        return
-    stage.send(protocol.File(kind="trace", name="trace.zip", path=str(path)))
+def _function(stage: Stage, start: protocol.Start) -> tuple[Callable[..., Any], Any]:
+    """Return what is called, and what with."""
+    if start.kind == "record":
+        return recording.recorder(start, stage.questions), start.parameters
+    function = stage.project.entry(start.api, start.kind)
+    return function, None if start.kind == "check" else schema.convert(function, start.parameters)
 
 
 class _Call:
@@ -197,7 +160,7 @@ class _Call:
 async def _with_state(start: protocol.Start, call: _Call, ended: protocol.Ended) -> protocol.Ended:
     """Add the state that the browser has ended with, where it is wanted and new."""
     context, before = call.context, start.auth_state
-    is_create = start.kind == "create"
+    is_create = start.kind in ("create", "record")
     if before is None and not is_create:
         return ended
     try:
@@ -262,21 +225,6 @@ def _ended(stage: Stage, calling: asyncio.Future[Any]) -> protocol.Ended:
         return protocol.Ended(failure=_raised(error, stage.project.root))
 
 
-async def _hand_over_downloads(stage: Stage, opened: Opened) -> None:
-    for download in opened.downloads:
-        target = Path(stage.setup.files_directory) / uuid.uuid4().hex
-        try:
-            async with asyncio.timeout(_DOWNLOAD_SECONDS):
-                await download.save_as(target)
-        except Exception as error:  # noqa: BLE001 - a broken download never changes the outcome
-            text = f"the download `{download.suggested_filename}` was not kept: {error}"
-            stage.send(protocol.Log(at=time.time(), stream="platform", level="warning", text=text))
-            continue
-        stage.send(
-            protocol.File(kind="download", name=download.suggested_filename, path=str(target))
-        )
-
-
 def _entry_failure(message: str) -> protocol.Failed:
     return protocol.Failed(
         code="script-execution-exception", category="user", message=message, retryable=False
@@ -306,6 +254,10 @@ def _died(part: str) -> protocol.Failed:
 
 
 def _raised(error: BaseException, root: Path) -> protocol.Failed:
+    if isinstance(error, NobodySignedIn):
+        return protocol.Failed(
+            code="script-timeout", category="user", message=f"{error}.", retryable=False
+        )
     if isinstance(error, _Unrestorable):
         return _unexpected(f"The auth session's state could not be put into the browser: {error}")
     attributes = {

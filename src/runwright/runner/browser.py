@@ -21,8 +21,7 @@ from playwright.async_api import (
     async_playwright,
 )
 
-from runwright import protocol
-from runwright.runner import channel
+from runwright import kin, protocol
 
 _ANSWER_SECONDS = 5.0
 _QUIET = (
@@ -194,7 +193,7 @@ def _free_port() -> int:
 
 
 def _has_driver() -> bool:
-    for child in channel.children(os.getpid()):
+    for child in kin.children(os.getpid()):
         try:
             with open(f"/proc/{child}/cmdline", "rb") as file:
                 # A zombie's is empty.

@@ -13,9 +13,11 @@ import socket
 import threading
 from collections.abc import Callable
 
-from runwright import protocol
+from runwright import kin, protocol
 
 _READ_BYTES = 65536
+
+Send = Callable[[protocol.Message], None]
 
 
 class Channel:
@@ -73,30 +75,9 @@ class Channel:
 
 def die() -> None:
     """Kill all that this process started, then itself; never returns."""
-    for pid in reversed(descendants(os.getpid())):
+    for pid in reversed(kin.descendants(os.getpid())):
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def descendants(pid: int) -> list[int]:
-    """Return the process ids below one, parents before children; nothing where there is no /proc."""
-    found: list[int] = []
-    for child in children(pid):
-        found += [child, *descendants(child)]
-    return found
-
-
-def children(pid: int) -> list[int]:
-    """Return the process ids right below one; nothing where there is no /proc."""
-    found: list[int] = []
-    try:
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{task}/children") as file:
-                found += [int(child) for child in file.read().split()]
-    except OSError:
-        # It, or a thread of it, has just ended.
-        return found
-    return found

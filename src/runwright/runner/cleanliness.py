@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runwright.runner import channel
+from runwright import kin
 
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _SIGNALS = (
     signal.SIGINT,
     signal.SIGTERM,
@@ -47,7 +46,7 @@ def look() -> Snapshot:
         path=tuple(sys.path),
         handlers=tuple(signal.getsignal(number) for number in _SIGNALS),
         threads=frozenset(thread.ident for thread in threading.enumerate()),
-        children=frozenset(channel.children(os.getpid())),
+        children=frozenset(kin.children(os.getpid())),
         umask=mask,
     )
 
@@ -79,18 +78,8 @@ async def end_tasks(ours: set[asyncio.Task[Any]], seconds: float) -> bool:
 
 def memory_bytes() -> int:
     """Return the resident memory of this process and all below it."""
-    pids = [os.getpid(), *channel.descendants(os.getpid())]
-    return sum(_resident_bytes(pid) for pid in pids)
-
-
-def _resident_bytes(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/statm") as file:
-            fields = file.read().split()
-    except OSError:
-        return 0
-    # Shared pages are counted once: in whoever maps them last we cannot know, so in nobody.
-    return (int(fields[1]) - int(fields[2])) * _PAGE_BYTES
+    pids = [os.getpid(), *kin.descendants(os.getpid())]
+    return sum(kin.own_bytes(pid) for pid in pids)
 
 
 def _directory() -> str:

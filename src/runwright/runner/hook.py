@@ -10,11 +10,10 @@ from playwright.async_api import BrowserContext, Page
 
 from runwright import protocol
 from runwright.runner.browser import Opened
+from runwright.runner.channel import Send
 from runwright.runner.loader import EntryError, Project
 
 FILE = "hooks/setup_context.py"
-
-Send = Callable[[protocol.Message], None]
 
 
 def exists(project: Project) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from runwright.runner import schema
+from runwright.runner import imports, schema
 
 _ENTRIES = ("automation", "create", "check")
 _OTHER_FILES = ("hooks/setup_context.py", "auth-sessions/create.py", "auth-sessions/check.py")
@@ -32,6 +32,7 @@ class Project:
         """Names of modules that were seen to live elsewhere."""
         if str(root) not in sys.path:
             sys.path.insert(0, str(root))
+        imports.use_for(str(root))
 
     def api_names(self) -> list[str]:
         """Return the names of all Apis in the folder, sorted."""
@@ -128,7 +129,8 @@ class Project:
 
 
 def _load_file(module_name: str, file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(module_name, file)
+    loader = imports.Loader(module_name, str(file))
+    spec = importlib.util.spec_from_file_location(module_name, file, loader=loader)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

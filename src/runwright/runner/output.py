@@ -7,11 +7,10 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
 
 from runwright import protocol
+from runwright.runner.channel import Send
 
-Send = Callable[[protocol.Message], None]
 _MAX_LINE = 65_536
 _LEVELS = ((logging.ERROR, "error"), (logging.WARNING, "warning"), (logging.INFO, "info"))
 

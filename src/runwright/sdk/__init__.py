@@ -11,6 +11,7 @@ from runwright.sdk.markdown import to_markdown
 from runwright.sdk.one_time_codes import one_time_code
 from runwright.sdk.pages import click_until_gone, go_to, scroll_to_end, settle
 from runwright.sdk.payloads import extend_payload, extend_timeout
+from runwright.sdk.people import NobodyAnswered, ask_person
 from runwright.sdk.platform import (
     get_ai_gateway_config,
     get_auth_session_parameters,
@@ -22,8 +23,10 @@ from runwright.sdk.stores import attempt_store, persistent_store
 __all__ = [
     "BackendError",
     "EnsureBrowserFunction",
+    "NobodyAnswered",
     "NonRetryableError",
     "RunInfo",
+    "ask_person",
     "attempt_store",
     "click_until_gone",
     "deferred_browser",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +41,8 @@ class AttemptContext:
     keep_file: Callable[[str, str], None]
     """Hands a file in `files_directory` (path, name) to the Worker."""
     files_directory: str
+    ask: Callable[[str, float, bool], Awaitable[str | None]]
+    """Asks a person (question, seconds, whether the answer is secret); None: nobody answered in time."""
     payloads: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
     store: dict[str, Any] = field(default_factory=dict[str, Any])

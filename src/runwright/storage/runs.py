@@ -1,4 +1,4 @@
-"""Runs, Attempts, their logs and files, as rows: one function a query of `sql/runs.sql`."""
+"""Runs as rows: one function a query of `sql/runs.sql`, like `attempts` and `run_outputs`."""
 
 from __future__ import annotations
 
@@ -8,23 +8,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from runwright.domain.auth_sessions import SessionOperation, SessionPlan
+from runwright.domain.auth_sessions import SessionPlan
 from runwright.domain.failures import Failure
-from runwright.domain.ids import DeploymentId, ProjectId, RunId, WorkerId, WorkspaceId
+from runwright.domain.ids import DeploymentId, JobRunId, ProjectId, RunId, WorkerId, WorkspaceId
 from runwright.domain.runs import (
-    Attempt,
-    AttemptStatus,
     Cancellation,
     ExtendedPayload,
-    LogLine,
     Run,
-    RunFile,
     RunFilter,
     RunKind,
     RunPlan,
     RunStatus,
 )
-from runwright.errors import CancelReason, Category, FailureCode
+from runwright.storage import drift, run_texts, session_plans
 from runwright.storage.database import queries
 
 _SQL = queries("runs")
@@ -41,7 +37,8 @@ class RunRow:
     save_trace: bool
     request_timeout: timedelta
     fence: int
-    turn: int
+    turn: int | None
+    """Its place in the fair order; None: an item that its JobRun has not fed into the queue."""
     request_sha256: bytes | None
     is_cancel_requested: bool
     save_har: bool
@@ -52,6 +49,18 @@ class RunRow:
     sealed_session: bytes | None
     waits_for: str | None
     sealed_sink: bytes | None
+    job_id: str | None
+    """Of the Job whose item it is, when the row was claimed."""
+    worker_id: WorkerId | None
+    """Who has claimed it, until it is given back, waits or ends."""
+    correlation_id: str | None
+    trace_parent: str | None
+    expires_at: datetime | None
+
+    def has_expired(self, now: datetime) -> bool:
+        """Return whether it was not begun in its time."""
+        is_waiting = self.run.status is RunStatus.PENDING and self.worker_id is None
+        return is_waiting and self.expires_at is not None and self.expires_at <= now
 
     def plan(self, *, proxy: str | None, session: SessionPlan | None = None) -> RunPlan:
         """Return what the Run was accepted with; `proxy` and `session` are the opened ones."""
@@ -82,6 +91,12 @@ class NewRun:
     kind: RunKind = RunKind.API
     sealed_session: bytes | None = None
     sealed_sink: bytes | None = None
+    correlation_id: str | None = None
+    """Of the request that started it."""
+    trace_parent: str | None = None
+    """Where it belongs in a trace, as W3C writes it."""
+    expires_after: timedelta | None = None
+    """Canceled unless it has begun by then; None: it waits for ever."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,11 +133,24 @@ async def insert(connection: Any, new: NewRun) -> RunRow:
         new.plan.save_har,
         new.kind.value,
         None if new.plan.session is None else new.plan.session.id,
-        _session_text(new.plan.session),
+        session_plans.text(new.plan.session),
         new.sealed_session,
         new.sealed_sink,
+        new.correlation_id,
+        new.trace_parent,
+        new.expires_after,
     )
-    return _run_row(row)
+    return run_row(row)
+
+
+async def count_waiting(connection: Any, project_id: ProjectId, most: int) -> int:
+    """Return how many Runs of a project wait, but no more than `most`."""
+    return await connection.fetchval(_SQL["count_waiting"], project_id, most)
+
+
+async def expired(connection: Any, limit: int) -> list[RunId]:
+    """Return Runs that no Worker has begun and whose time is up."""
+    return [RunId(row["id"]) for row in await connection.fetch(_SQL["expired"], limit)]
 
 
 async def find_idempotent(connection: Any, project_id: ProjectId, key: str) -> RunRow | None:
@@ -131,75 +159,37 @@ async def find_idempotent(connection: Any, project_id: ProjectId, key: str) -> R
     if row is None:
         await connection.execute(_SQL["forget_idempotency_key"], project_id, key)
         return None
-    return _run_row(row)
+    return run_row(row)
 
 
 async def get(connection: Any, run_id: str) -> RunRow | None:
     """Return one Run."""
     row = await connection.fetchrow(_SQL["get"], run_id)
-    return None if row is None else _run_row(row)
+    return None if row is None else run_row(row)
 
 
 async def lock(connection: Any, run_id: str) -> RunRow | None:
     """Return one Run, held until the transaction ends."""
     row = await connection.fetchrow(_SQL["lock"], run_id)
-    return None if row is None else _run_row(row)
+    return None if row is None else run_row(row)
 
 
 async def claim_first(connection: Any, run_id: str, worker_id: WorkerId) -> RunRow | None:
     """Take a waiting Run for the first time; None when it is not waiting. See the statement."""
     row = await connection.fetchrow(_SQL["claim_first"], run_id, worker_id)
-    return None if row is None else _run_row(row)
+    return None if row is None else run_row(row)
 
 
 async def claim_next(connection: Any, run_id: str, worker_id: WorkerId) -> RunRow | None:
     """Begin another Attempt of a locked Run."""
     row = await connection.fetchrow(_SQL["claim_next"], run_id, worker_id)
-    return None if row is None else _run_row(row)
+    return None if row is None else run_row(row)
 
 
 async def claim_prepared(connection: Any, run_id: str, worker_id: WorkerId) -> RunRow | None:
     """Take a locked operation, or Run whose session comes first; no Attempt begins."""
     row = await connection.fetchrow(_SQL["claim_prepared"], run_id, worker_id)
-    return None if row is None else _run_row(row)
-
-
-async def begin_attempt(connection: Any, run_id: str, fence: int) -> int | None:
-    """Begin an Attempt under the fence; return its number, or None when the fence has moved on."""
-    return await connection.fetchval(_SQL["begin_attempt"], run_id, fence)
-
-
-async def begin_part(  # noqa: PLR0913 - the columns of a row
-    connection: Any,
-    part_id: RunId,
-    parent: tuple[str, int],
-    kind: RunKind,
-    *,
-    save_trace: bool,
-    request_timeout: timedelta,
-    maximum_attempts: int,
-) -> bool:
-    """Begin a check or create of the Run with that id and fence; return whether the fence held."""
-    row = await connection.fetchrow(
-        _SQL["begin_part"],
-        part_id,
-        *parent,
-        kind.value,
-        save_trace,
-        request_timeout,
-        maximum_attempts,
-    )
-    return row is not None
-
-
-async def parts(connection: Any, run_id: str) -> tuple[Run, ...]:
-    """Return the checks and creates of a Run, in order."""
-    return tuple(_run_row(row).run for row in await connection.fetch(_SQL["parts"], run_id))
-
-
-async def lose_parts(connection: Any, run_id: str, failure: Failure) -> None:
-    """End the checks and creates of a locked Run whose Worker is gone."""
-    await connection.execute(_SQL["lose_parts"], run_id, _failure_text(failure))
+    return None if row is None else run_row(row)
 
 
 async def park(connection: Any, run_id: str, fence: int, operation_id: str) -> bool:
@@ -207,7 +197,9 @@ async def park(connection: Any, run_id: str, fence: int, operation_id: str) -> b
     return await connection.fetchrow(_SQL["park"], run_id, fence, operation_id) is not None
 
 
-async def waiting(connection: Any, operation_id: str) -> list[tuple[RunId, ProjectId, int, int]]:
+async def waiting(
+    connection: Any, operation_id: str
+) -> list[tuple[RunId, ProjectId, int | None, int]]:
     """Return id, project, turn and fence of the Runs that wait for an operation."""
     rows = await connection.fetch(_SQL["waiting"], operation_id)
     return [
@@ -220,17 +212,7 @@ async def active_operation(
 ) -> RunRow | None:
     """Return the operation that a session is held by; it cannot end before the transaction does."""
     row = await connection.fetchrow(_SQL["active_operation"], project_id, session_id)
-    return None if row is None else _run_row(row)
-
-
-async def lose_attempts(connection: Any, run_id: str, failure: Failure) -> int:
-    """End the Attempts of a locked Run whose Worker is gone; return how many there were."""
-    return len(await connection.fetch(_SQL["lose_attempts"], run_id, _failure_text(failure)))
-
-
-async def attempts(connection: Any, run_id: str) -> tuple[Attempt, ...]:
-    """Return all Attempts of a Run, in order."""
-    return tuple(_attempt(row) for row in await connection.fetch(_SQL["attempts"], run_id))
+    return None if row is None else run_row(row)
 
 
 async def finish(connection: Any, run_id: str, fence: int, ending: Ending) -> RunRow | None:
@@ -241,14 +223,16 @@ async def finish(connection: Any, run_id: str, fence: int, ending: Ending) -> Ru
         fence,
         ending.status.value,
         ending.result,
-        _payloads_text(ending.extended_payloads) if ending.status is RunStatus.COMPLETED else None,
-        _failure_text(ending.failure),
-        _cancellation_text(ending.cancellation),
-        _failure_text(ending.attempt_failure),
+        run_texts.payloads_text(ending.extended_payloads)
+        if ending.status is RunStatus.COMPLETED
+        else None,
+        run_texts.failure_text(ending.failure),
+        run_texts.cancellation_text(ending.cancellation),
+        run_texts.failure_text(ending.attempt_failure),
         ending.author_started_at,
-        _attributes_text(ending.attributes),
+        run_texts.attributes_text(ending.attributes),
     )
-    return None if row is None else _run_row(row)
+    return None if row is None else run_row(row)
 
 
 async def retry(connection: Any, run_id: str, fence: int, ending: Ending) -> bool:
@@ -257,11 +241,16 @@ async def retry(connection: Any, run_id: str, fence: int, ending: Ending) -> boo
         _SQL["retry"],
         run_id,
         fence,
-        _failure_text(ending.attempt_failure),
+        run_texts.failure_text(ending.attempt_failure),
         ending.author_started_at,
-        _attributes_text(ending.attributes),
+        run_texts.attributes_text(ending.attributes),
     )
     return row is not None
+
+
+async def disown(connection: Any, run_id: str, fence: int) -> None:
+    """Let any Worker take a claimed Run up at once."""
+    await connection.execute(_SQL["disown"], run_id, fence)
 
 
 async def give_back(connection: Any, run_id: str, fence: int) -> bool:
@@ -269,12 +258,17 @@ async def give_back(connection: Any, run_id: str, fence: int) -> bool:
     return await connection.fetchrow(_SQL["give_back"], run_id, fence) is not None
 
 
+async def hold_back(connection: Any, run_id: str, fence: int) -> bool:
+    """Take a claimed item out of the queue until it is fed again; return whether the fence held."""
+    return await connection.fetchrow(_SQL["hold_back"], run_id, fence) is not None
+
+
 async def cancel_pending(connection: Any, run_id: str, cancellation: Cancellation) -> RunRow | None:
     """Cancel a Run that no Worker has begun; None when there is none."""
     row = await connection.fetchrow(
-        _SQL["cancel_pending"], run_id, _cancellation_text(cancellation)
+        _SQL["cancel_pending"], run_id, run_texts.cancellation_text(cancellation)
     )
-    return None if row is None else _run_row(row)
+    return None if row is None else run_row(row)
 
 
 async def cancel_pending_of_project(
@@ -282,9 +276,9 @@ async def cancel_pending_of_project(
 ) -> list[RunRow]:
     """Cancel every Run of a project that no Worker has begun; return them."""
     rows = await connection.fetch(
-        _SQL["cancel_pending_of_project"], project_id, _cancellation_text(cancellation)
+        _SQL["cancel_pending_of_project"], project_id, run_texts.cancellation_text(cancellation)
     )
-    return [_run_row(row) for row in rows]
+    return [run_row(row) for row in rows]
 
 
 async def request_cancel(connection: Any, run_id: str) -> bool:
@@ -316,8 +310,9 @@ async def page(
 ) -> list[Run]:
     """Return Runs of a project, newest first."""
     at, run_id = before or (None, None)
+    is_of_job_run = chosen.job_run_id is not None
     rows = await connection.fetch(
-        _SQL["page"],
+        _SQL["page_of_job_run" if is_of_job_run else "page"],
         project_id,
         chosen.api,
         chosen.status and chosen.status.value,
@@ -326,61 +321,15 @@ async def page(
         None if chosen.attribute is None else json.dumps(dict([chosen.attribute])),
         at,
         run_id,
+        chosen.job_run_id if is_of_job_run else chosen.job_id,
+        chosen.is_drifted is True,
         limit,
     )
-    return [_run_row(row).run for row in rows]
+    return [run_row(row).run for row in rows]
 
 
-async def add_log_lines(
-    connection: Any, run_id: str, attempt: int, lines: Sequence[LogLine]
-) -> None:
-    """Keep lines of an Attempt's log; their `id` is given by the database."""
-    await connection.execute(
-        _SQL["add_log_lines"],
-        run_id,
-        attempt,
-        [line.at for line in lines],
-        [line.stream for line in lines],
-        [line.level for line in lines],
-        [line.text for line in lines],
-    )
-
-
-async def log_lines(connection: Any, run_id: str, *, after: int, limit: int) -> list[LogLine]:
-    """Return lines of a Run's log after an id."""
-    rows = await connection.fetch(_SQL["log_lines"], run_id, after, limit)
-    return [
-        LogLine(
-            id=row["id"],
-            attempt=row["attempt"],
-            at=row["at"],
-            stream=row["stream"],
-            level=row["level"],
-            text=row["text"],
-        )
-        for row in rows
-    ]
-
-
-async def add_file(connection: Any, run_id: str, file: RunFile) -> int:
-    """Put a stored blob on a Run; return its id."""
-    return await connection.fetchval(
-        _SQL["add_file"], run_id, file.attempt, file.kind, file.name, file.size_bytes, file.blob
-    )
-
-
-async def files(connection: Any, run_id: str) -> tuple[RunFile, ...]:
-    """Return the files of a Run."""
-    return tuple(_file(row) for row in await connection.fetch(_SQL["files"], run_id))
-
-
-async def file(connection: Any, run_id: str, file_id: int) -> RunFile | None:
-    """Return one file of a Run."""
-    row = await connection.fetchrow(_SQL["file"], run_id, file_id)
-    return None if row is None else _file(row)
-
-
-def _run_row(row: Any) -> RunRow:
+def run_row(row: Any) -> RunRow:
+    """Return a row of `runs` as a value."""
     run = Run(
         id=RunId(row["id"]),
         workspace_id=WorkspaceId(row["workspace_id"]),
@@ -394,10 +343,12 @@ def _run_row(row: Any) -> RunRow:
         attempt=row["attempt"],
         maximum_attempts=row["maximum_attempts"],
         result=row["result"],
-        extended_payloads=_payloads(row["extended_payloads"]),
-        failure=_failure(row["failure"]),
-        cancellation=_cancellation(row["cancellation"]),
+        extended_payloads=run_texts.payloads(row["extended_payloads"]),
+        job_run_id=None if row["job_run_id"] is None else JobRunId(row["job_run_id"]),
+        failure=run_texts.failure(row["failure"]),
+        cancellation=run_texts.cancellation(row["cancellation"]),
         attributes=json.loads(row["attributes"]),
+        drift=drift.read(row["drift"]),
         created_at=row["created_at"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
@@ -414,129 +365,13 @@ def _run_row(row: Any) -> RunRow:
         is_cancel_requested=row["cancel_requested_at"] is not None,
         save_har=row["save_har"],
         variables_version=row.get("variables_version", 0),
-        session=_session(row["session_plan"]),
+        session=session_plans.read(row["session_plan"]),
         sealed_session=row["sealed_session"],
         waits_for=row["waits_for"],
         sealed_sink=row["sealed_sink"],
+        job_id=row.get("job_id"),
+        worker_id=row["worker_id"],
+        correlation_id=row["correlation_id"],
+        trace_parent=row["trace_parent"],
+        expires_at=row["expires_at"],
     )
-
-
-def _attempt(row: Any) -> Attempt:
-    return Attempt(
-        number=row["number"],
-        status=AttemptStatus(row["status"]),
-        failure=_failure(row["failure"]),
-        started_at=row["started_at"],
-        author_started_at=row["author_started_at"],
-        ended_at=row["ended_at"],
-    )
-
-
-def _file(row: Any) -> RunFile:
-    return RunFile(
-        id=row["id"],
-        attempt=row["attempt"],
-        kind=row["kind"],
-        name=row["name"],
-        size_bytes=row["size_bytes"],
-        blob=row["blob"],
-        created_at=row["created_at"],
-    )
-
-
-def _session_text(plan: SessionPlan | None) -> str | None:
-    """Return a plan as JSON text, less what is secret of it."""
-    if plan is None:
-        return None
-    return json.dumps(
-        {
-            "id": plan.id,
-            "operation": plan.operation,
-            "auto_recreate": plan.auto_recreate,
-            "check_attempts": plan.check_attempts,
-            "create_attempts": plan.create_attempts,
-            "request_timeout": plan.request_timeout.total_seconds(),
-            "save_trace": plan.save_trace,
-            "check_every": None if plan.check_every is None else plan.check_every.total_seconds(),
-            "is_check_due": plan.is_check_due,
-        }
-    )
-
-
-def _session(text: str | None) -> SessionPlan | None:
-    if text is None:
-        return None
-    body = json.loads(text)
-    every, operation = body["check_every"], body["operation"]
-    body |= {
-        "operation": None if operation is None else SessionOperation(operation),
-        "request_timeout": timedelta(seconds=body["request_timeout"]),
-        "check_every": None if every is None else timedelta(seconds=every),
-    }
-    return SessionPlan(**body)
-
-
-def _attributes_text(attributes: dict[str, Any]) -> str:
-    # jsonb has no NUL.
-    return json.dumps(attributes).replace("\\u0000", "\\ufffd")
-
-
-def _failure_text(failure: Failure | None) -> str | None:
-    if failure is None:
-        return None
-    return json.dumps(
-        {
-            "code": failure.code.value,
-            "category": failure.category.value,
-            "message": failure.message,
-            "retryable": failure.retryable,
-            "details": failure.details,
-        }
-    )
-
-
-def _failure(text: str | None) -> Failure | None:
-    if text is None:
-        return None
-    body = json.loads(text)
-    return Failure(
-        code=FailureCode(body["code"]),
-        category=Category(body["category"]),
-        message=body["message"],
-        retryable=body["retryable"],
-        details=body["details"],
-    )
-
-
-def _cancellation_text(cancellation: Cancellation | None) -> str | None:
-    if cancellation is None:
-        return None
-    return json.dumps(
-        {
-            "reason": cancellation.reason.value,
-            "message": cancellation.message,
-            "details": cancellation.details,
-        }
-    )
-
-
-def _cancellation(text: str | None) -> Cancellation | None:
-    if text is None:
-        return None
-    body = json.loads(text)
-    return Cancellation(
-        reason=CancelReason(body["reason"]), message=body["message"], details=body["details"]
-    )
-
-
-def _payloads_text(payloads: Sequence[ExtendedPayload]) -> str:
-    return json.dumps(
-        [
-            {"api": item.api, "parameters": item.parameters, "run_id": item.run_id}
-            for item in payloads
-        ]
-    )
-
-
-def _payloads(text: str | None) -> tuple[ExtendedPayload, ...]:
-    return tuple(ExtendedPayload(**item) for item in json.loads(text or "[]"))

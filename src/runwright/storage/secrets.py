@@ -35,6 +35,10 @@ COLUMNS = (
     SealedColumn(
         table="deployments", column="sealed_sink", keys=("id",), record="deployment-sink:{0}"
     ),
+    SealedColumn(
+        table="jobs", column="sealed_secrets", keys=("project_id", "id"), record="job:{0}/{1}"
+    ),
+    SealedColumn(table="job_runs", column="sealed_secrets", keys=("id",), record="job-run:{0}"),
     SealedColumn(table="deliveries", column="sealed_sink", keys=("id",), record="delivery:{0}"),
     SealedColumn(
         table="webhook_secrets",

@@ -16,16 +16,40 @@ from runwright.web import (
     bodies,
     deliveries,
     deployments,
+    drift,
     errors,
     functions,
+    job_runs,
+    jobs,
+    live,
+    metrics,
+    mounts,
+    retention,
     runs,
     schedules,
+    sign_in_links,
     variables,
 )
 from runwright.web.callers import Starter
+from runwright.web.dashboard import routes as dashboard
+from runwright.web.limits import Limited
+from runwright.web.relay import Relay
 from runwright.web.wire import common
 
 _MOUNTS = (("/api/v1/workspace", 200), ("/sdk/v1/workspace", 201))
+_MOUNTED = (
+    deployments.routes,
+    variables.routes,
+    auth_sessions.routes,
+    deliveries.routes,
+    schedules.routes,
+    jobs.routes,
+    job_runs.routes,
+    drift.routes,
+    retention.routes,
+    sign_in_links.routes,
+    live.routes,
+)
 
 
 class Readiness(TypedDict):
@@ -50,23 +74,28 @@ def create(platform: Platform) -> Any:
         redirect_slashes=False,
     )
     app.state.platform = platform
+    app.state.relay = Relay(platform)
+    app.state.meters = meters = metrics.Meters(platform)
     errors.install(app)
     for prefix, start_status in _MOUNTS:
         app.include_router(runs.router(start_status), prefix=prefix, tags=[prefix])
-        app.include_router(deployments.routes, prefix=prefix, tags=[prefix])
-        app.include_router(variables.routes, prefix=prefix, tags=[prefix])
-        app.include_router(auth_sessions.routes, prefix=prefix, tags=[prefix])
-        app.include_router(deliveries.routes, prefix=prefix, tags=[prefix])
-        app.include_router(schedules.routes, prefix=prefix, tags=[prefix])
+        for routes in _MOUNTED:
+            app.include_router(routes, prefix=prefix, tags=[prefix])
         app.add_api_route(f"{prefix}/{{workspace_id}}/web-tasks/start", web_task, methods=["POST"])
         path = f"{prefix}/{{workspace_id}}/web-tasks/{{task_id}}/result"
         app.add_api_route(path, web_task, methods=["GET"])
+    app.include_router(job_runs.links)
     app.include_router(functions.routes)
+    app.include_router(live.open_routes)
+    app.include_router(metrics.routes)
     app.add_api_route("/healthz", healthz, response_model=dict[str, str])
     app.add_api_route(
         "/readyz", readyz, response_model=Readiness, responses={503: {"model": Readiness}}
     )
-    return errors.Guard(app)
+    app.include_router(dashboard.router())
+    app.router.default = dashboard.fallback(app.router.default)
+    limited = Limited(app, platform.settings, lambda reason: meters.refusals.labels(reason).inc())
+    return errors.Guard(mounts.Mounted(metrics.Metered(limited, meters)))
 
 
 async def web_task(caller: Starter) -> Response:

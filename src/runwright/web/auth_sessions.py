@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from runwright.control import auth_sessions
 from runwright.domain.auth_sessions import SessionOperation
-from runwright.domain.ids import new_run_id
+from runwright.domain.ids import new_auth_session_id
 from runwright.web import bodies
 from runwright.web.callers import Caller, Reader, Starter
 from runwright.web.runs import PROJECT, Wait
@@ -34,7 +34,7 @@ async def list_sessions(caller: Reader, project_name: str) -> Response:
 )
 async def upload(request: Request, caller: Starter, project_name: str) -> Response:
     """Make a RECORDER session from a browser's state, or replace the state of one."""
-    asked = wire.parse_upload(await bodies.read_json(request), new_run_id())
+    asked = wire.parse_upload(await bodies.read_json(request), new_auth_session_id())
     project = await caller.project(project_name)
     made = await auth_sessions.upload(caller.platform, project, *asked)
     return bodies.answer(wire.session(made), 201)
@@ -48,7 +48,7 @@ async def upload(request: Request, caller: Starter, project_name: str) -> Respon
 )
 async def create(request: Request, caller: Starter, project_name: str) -> Response:
     """Begin to make a session from parameters."""
-    plan = wire.parse_create(await bodies.read_json(request), new_run_id())
+    plan = wire.parse_create(await bodies.read_json(request), new_auth_session_id())
     project = await caller.project(project_name)
     made = await auth_sessions.create(caller.platform, project, plan)
     return _started(made.id, "started")
@@ -62,6 +62,30 @@ async def create_result(
 ) -> Response:
     """Tell how the making of a session stands, as soon as it is over or the wait is."""
     return await _result(caller, project_name, operation_id, (SessionOperation.CREATE, None), wait)
+
+
+@routes.post(
+    f"{PROJECT}/auth-sessions/record",
+    status_code=201,
+    response_model=wire.StartedAnswer,
+    openapi_extra=bodies.documented(bodies.JSON, wire.RecordBody.model_json_schema(by_alias=True)),
+)
+async def record(request: Request, caller: Starter, project_name: str) -> Response:
+    """Begin to record a session: a person signs in, in the live view of the Run with the operation's id."""
+    plan = wire.parse_record(await bodies.read_json(request), new_auth_session_id())
+    project = await caller.project(project_name)
+    made = await auth_sessions.record(caller.platform, project, plan)
+    return _started(made.id, "started")
+
+
+@routes.get(
+    f"{PROJECT}/auth-sessions/record/{{operation_id}}/result", response_model=wire.OperationAnswer
+)
+async def record_result(
+    caller: Reader, project_name: str, operation_id: str, wait: Wait = 0
+) -> Response:
+    """Tell how a recording stands, as soon as it is over or the wait is."""
+    return await _result(caller, project_name, operation_id, (SessionOperation.RECORD, None), wait)
 
 
 @routes.get(f"{PROJECT}/auth-sessions/{{session_id}}", response_model=wire.SessionAnswer)

@@ -12,10 +12,11 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from runwright.errors import TooLarge, UnsupportedMediaType
+from runwright.errors import TooLarge, TooSlow, UnsupportedMediaType
 from runwright.web.wire import common
 
 JSON = "application/json"
+_SLOWEST_BYTES_A_SECOND = 64 * 1024
 
 
 async def read_json(request: Request) -> Any:
@@ -33,17 +34,40 @@ async def read_json(request: Request) -> Any:
     return common.read_json(bytes(body))
 
 
+async def read_text(request: Request) -> str:
+    """Return the body of a request whose kind does not matter, within its bounds.
+
+    Raises:
+        TooLarge: it is too long.
+    """
+    body = bytearray()
+    async for chunk in stream(request, request.app.state.platform.settings.max_body_bytes):
+        body += chunk
+    return body.decode("utf-8", "replace")
+
+
 async def stream(request: Request, limit: int) -> AsyncIterator[bytes]:
     """Yield the request's body in chunks.
 
     Raises:
         TooLarge: it says that it is, or turns out, longer than the limit; the rest is not read.
+        TooSlow: it does not come within its time, which grows by a second for each 64 KiB.
     """
     said = request.headers.get("content-length", "")
     if said.isdigit() and int(said) > limit:
         raise TooLarge(f"The request body has {said} bytes; this server takes {limit}.")
+    patience = request.app.state.platform.settings.body_timeout.total_seconds()
+    until = asyncio.get_running_loop().time() + patience
     taken = 0
-    async for chunk in request.stream():
+    chunks = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout_at(until + taken / _SLOWEST_BYTES_A_SECOND):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise TooSlow(f"The request body came too slowly: {taken} bytes.") from error
         taken += len(chunk)
         if taken > limit:
             raise TooLarge(f"The request body is larger than the {limit} bytes this server takes.")

@@ -32,24 +32,34 @@ class Caller:
         return await projects.find(self.platform, self.workspace_id, name)
 
 
-def _may(scope: Scope) -> Callable[..., Awaitable[Caller]]:
-    """Return a dependency that gives the caller who has the scope.
+async def identify(
+    platform: Platform, secret: str | None, workspace_id: str, scope: Scope
+) -> ApiKey:
+    """Return the key of who calls.
 
-    It raises Unauthorized without a valid key; NotFound for a key of another workspace, since what
-    exists there is not told; Forbidden for a key without the scope.
+    Raises:
+        Unauthorized: there is no valid one.
+        NotFound: it is of another workspace, since what exists there is not told.
+        Forbidden: it lacks the scope.
     """
+    if not secret:
+        raise Unauthorized
+    key = await keys.authenticate(platform, secret)
+    if str(key.workspace_id) != _canonical(workspace_id):
+        raise NotFound
+    if not (key.allows(scope) or (scope is Scope.READ and key.allows(Scope.RUN))):
+        raise Forbidden(f"This API key lacks the scope `{scope.value}`.")
+    return key
+
+
+def _may(scope: Scope) -> Callable[..., Awaitable[Caller]]:
+    """Return a dependency that gives the caller who has the scope; it raises what `identify` does."""
 
     async def caller(
         request: Request, workspace_id: str, secret: Annotated[str | None, Depends(_header)]
     ) -> Caller:
         platform: Platform = request.app.state.platform
-        if not secret:
-            raise Unauthorized
-        key = await keys.authenticate(platform, secret)
-        if str(key.workspace_id) != _canonical(workspace_id):
-            raise NotFound
-        if not (key.allows(scope) or (scope is Scope.READ and key.allows(Scope.RUN))):
-            raise Forbidden(f"This API key lacks the scope `{scope.value}`.")
+        key = await identify(platform, secret, workspace_id, scope)
         return Caller(platform=platform, key=key, workspace_id=key.workspace_id)
 
     return caller

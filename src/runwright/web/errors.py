@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextvars import ContextVar
 from typing import Any
 
 import structlog
@@ -13,14 +13,16 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from runwright import telemetry
+from runwright import telemetry, tracing
 from runwright.errors import (
     Category,
     MethodNotAllowed,
     NotFound,
     PlatformError,
     Problem,
+    RateLimited,
     RequestError,
+    TooSlow,
     Unavailable,
     ValidationError,
 )
@@ -29,7 +31,7 @@ from runwright.web.wire.common import ErrorBody
 
 log = telemetry.logger(__name__)
 
-_correlation_id: ContextVar[str] = ContextVar("correlation_id", default="")
+_CORRELATION_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _Scope = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -55,8 +57,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        correlation_id = secrets.token_hex(8)
-        token = _correlation_id.set(correlation_id)
+        correlation_id = _given(scope) or secrets.token_hex(8)
+        token = telemetry.correlation_id.set(correlation_id)
         structlog.contextvars.bind_contextvars(correlation_id=correlation_id)
         is_answered = False
 
@@ -71,52 +73,77 @@ class Guard:
                 is_answered = not message.get("more_body", False)
             await send(message)
 
+        parent = _header(scope, b"traceparent")
         try:
-            await self._app(scope, receive, send_with_id)
+            with tracing.span(f"{scope['method']} request", parent=parent, path=scope["path"]):
+                await self._app(scope, receive, send_with_id)
         except Exception:
             # Starlette raises what it has answered; an answer cut in the middle must look like one.
             if not is_answered:
                 raise
         finally:
             structlog.contextvars.unbind_contextvars("correlation_id")
-            _correlation_id.reset(token)
+            telemetry.correlation_id.reset(token)
+
+
+def _header(scope: _Scope, wanted: bytes) -> str | None:
+    return next(
+        (value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None
+    )
+
+
+def _given(scope: _Scope) -> str | None:
+    """Return the id that who asks goes by, if it is one that can stand in a log and a header."""
+    for name, value in scope["headers"]:
+        if name == b"x-correlation-id" and _CORRELATION_ID.fullmatch(value):
+            return value.decode()
+    return None
 
 
 async def _answer_unforeseen(request: Request, error: Exception) -> Response:
+    return await _answer_platform_error(request, told(request, error))
+
+
+def told(request: Request, error: Exception) -> PlatformError:
+    """Log what nobody foresaw, and return what may be told of it."""
     if database.is_connection_lost(error):
         log.warning("request lost the database", event_name="request_database_lost")
-        return await _answer_platform_error(
-            request, Unavailable("The database does not answer just now: try again.")
-        )
+        return Unavailable("The database does not answer just now: try again.")
     if database.is_full(error):
         log.error("disk full", event_name="disk_full", error=str(error))
-        return await _answer_platform_error(
-            request, Unavailable("The server's disk is full: its operator must make room.")
-        )
+        return Unavailable("The server's disk is full: its operator must make room.")
     log.error("request failed", event_name="request_failed", path=request.url.path, exc_info=error)
-    return _answer(
-        500,
-        PlatformError.code,
-        PlatformError.category,
-        "Runwright failed; its log has the cause under this correlation id.",
-        is_retryable=True,
-    )
+    return PlatformError("Runwright failed; its log has the cause under this correlation id.")
+
+
+def correlation_id() -> str:
+    """Return the id under which the log tells of this request."""
+    return telemetry.correlation_id.get() or ""
+
+
+def answer(error: RequestError | PlatformError) -> Response:
+    """Return the answer that tells of an error."""
+    problems = error.problems if isinstance(error, ValidationError) else None
+    found = _answer(
+        error.status, error.code, error.category, error.message,
+        is_retryable=error.retryable, problems=problems,
+    )  # fmt: skip
+    if isinstance(error, RateLimited | Unavailable):
+        found.headers["retry-after"] = str(error.retry_after)
+    if isinstance(error, TooSlow):
+        # The rest of the body is not waited for.
+        found.headers["connection"] = "close"
+    return found
 
 
 async def _answer_request_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    problems = error.problems if isinstance(error, ValidationError) else None
-    return _answer(
-        error.status, error.code, error.category, error.message,
-        is_retryable=error.retryable, problems=problems,
-    )  # fmt: skip
+    return answer(error)
 
 
 async def _answer_platform_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, PlatformError)
-    return _answer(
-        error.status, error.code, error.category, error.message, is_retryable=error.retryable
-    )
+    return answer(error)
 
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:
@@ -161,9 +188,8 @@ def _answer(
         "category": category,
         "message": message,
         "retirable": is_retryable,
-        "correlationId": _correlation_id.get(),
+        "correlationId": telemetry.correlation_id.get() or "",
     }
     if problems is not None:
         body["details"] = [{"path": each.path, "message": each.message} for each in problems]
-    headers = {"retry-after": "1"} if status == 503 else {}  # noqa: PLR2004
-    return Response(json.dumps(body), status, headers, "application/json")
+    return Response(json.dumps(body), status, media_type="application/json")

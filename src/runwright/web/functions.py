@@ -159,7 +159,7 @@ async def download(request: Request, subject: ToRead) -> Response:
     if not await platform.blobs.exists(f"runs/{subject}"):
         raise NotFound("No file was uploaded here, or it is no longer kept.")
     return StreamingResponse(
-        platform.blobs.read(f"runs/{subject}"),
+        await platform.blobs.read(f"runs/{subject}"),
         media_type="application/octet-stream",
         headers={"content-disposition": "attachment", "x-content-type-options": "nosniff"},
     )

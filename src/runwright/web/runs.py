@@ -16,7 +16,7 @@ from runwright.domain.runs import Run, RunDetail
 from runwright.errors import Problem, ValidationError
 from runwright.web import bodies
 from runwright.web.callers import Caller, Reader, Starter
-from runwright.web.wire import runs as wire
+from runwright.web.wire import run_requests, runs as wire
 
 PROJECT = "/{workspace_id}/projects/{project_name}"
 _MAX_WAIT_SECONDS = 60
@@ -42,7 +42,7 @@ def router(start_status: int) -> APIRouter:
         status_code=start_status,
         response_model=wire.StartAnswer,
         openapi_extra=bodies.documented(
-            bodies.JSON, wire.StartBody.model_json_schema(by_alias=True)
+            bodies.JSON, run_requests.StartBody.model_json_schema(by_alias=True)
         ),
     )
     mounted.include_router(routes)
@@ -57,12 +57,12 @@ async def start(
 ) -> Response:
     """Start a Run; it is on disk before this answers."""
     value = await bodies.read_json(request)
-    asked = wire.parse_start(value)
+    asked = run_requests.parse_start(value)
     run = await runs.start(
         caller.platform,
         await caller.project(project_name),
         asked,
-        idempotency_key=_checked_key(idempotency_key),
+        idempotency_key=checked_key(idempotency_key),
         request_text=json.dumps(value, sort_keys=True),
     )
     return bodies.answer(wire.started(run), request.scope["route"].status_code)
@@ -86,14 +86,14 @@ async def cancel(caller: Starter, project_name: str, run_id: str) -> Response:
 
 @routes.get(f"{PROJECT}/runs", response_model=wire.RunsAnswer)
 async def list_runs(
-    caller: Reader, project_name: str, query: Annotated[wire.ListQuery, Query()]
+    caller: Reader, project_name: str, query: Annotated[run_requests.ListQuery, Query()]
 ) -> Response:
     """List the Runs of a project, newest first."""
     project = await caller.project(project_name)
     found, following = await runs.list_page(
         caller.platform,
         project.id,
-        chosen=wire.run_filter(query),
+        chosen=run_requests.run_filter(query),
         cursor=query.cursor,
         limit=query.limit,
     )
@@ -150,7 +150,7 @@ async def file(caller: Reader, project_name: str, run_id: str, file_id: int) -> 
     known_id = min(max(file_id, 0), _LARGEST_ID)
     found = await runs.file(caller.platform, project.id, run_id, known_id)
     return StreamingResponse(
-        runs.open_file(caller.platform, found),
+        await runs.open_file(caller.platform, found),
         media_type="application/octet-stream",
         headers={
             "content-disposition": f'attachment; filename="{_plain(found.name)}"',
@@ -200,7 +200,12 @@ async def _events(caller: Caller, run: Run, after: int) -> AsyncIterator[str]:
             yield f"id: {event.id}\nevent: log\ndata: {json.dumps(wire.log_line(event))}\n\n"
 
 
-def _checked_key(key: str | None) -> str | None:
+def checked_key(key: str | None) -> str | None:
+    """Return an idempotency key as it was given.
+
+    Raises:
+        ValidationError: it cannot be one.
+    """
     if key is None:
         return None
     if not (1 <= len(key) <= _MAX_KEY_LENGTH and key.isascii() and key.isprintable()):

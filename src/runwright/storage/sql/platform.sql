@@ -26,18 +26,50 @@ WHERE workspace_id = $1 AND id = $2
 RETURNING *;
 
 -- beat --
--- Says that a Worker is alive.
-INSERT INTO workers (id, host, pid, slots) VALUES ($1, $2, $3, $4)
-ON CONFLICT (id) DO UPDATE SET heartbeat_at = now();
+-- Says that a Worker is alive, and since when there was no gap as long as that between two beats.
+INSERT INTO workers (id, host, pid, slots, pool) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), pool = $5,
+    steady_since = CASE WHEN workers.heartbeat_at < now() - $6::interval THEN now()
+        ELSE workers.steady_since END;
+
+-- ask_for_examinations --
+-- Notes that every Worker is to examine its machine.
+UPDATE workers SET examination_asked_at = clock_timestamp();
+
+-- is_examination_due --
+-- Whether a Worker was asked to examine its machine since it last did, or has not done so for long.
+SELECT coalesce(examination_asked_at > coalesce(examined_at, '-infinity'), false)
+    OR coalesce(examined_at + $2::interval, started_at + $3::interval) < now()
+FROM workers WHERE id = $1;
+
+-- publish_findings --
+-- Keeps what a Worker found on its machine.
+UPDATE workers SET findings = $2, examined_at = clock_timestamp() WHERE id = $1;
+
+-- is_gone --
+-- Whether a Worker is silent for so long although it could have been heard: the database has been there,
+-- and the Worker that asks was not cut off itself.
+SELECT NOT EXISTS (
+    SELECT FROM workers
+    WHERE id = $1 AND (
+        heartbeat_at > now() - $3::interval
+        OR pg_postmaster_start_time() > now() - $3::interval
+        OR EXISTS (
+            SELECT FROM workers AS own
+            WHERE own.id = $2 AND (
+                own.heartbeat_at < now() - $3::interval OR own.steady_since > now() - $3::interval
+            )
+        )
+    )
+);
 
 -- forget_worker --
 -- A Worker has stopped in good order.
 DELETE FROM workers WHERE id = $1;
 
 -- forget_silent_workers --
--- Workers that have not been heard of for an hour.
-DELETE FROM workers WHERE heartbeat_at < now() - interval '1 hour';
-
--- live_workers --
--- How many Workers are alive.
-SELECT count(*) FROM workers WHERE heartbeat_at > now() - $1::interval;
+-- Workers that have not been heard of for an hour, while the Worker that asks was heard of all the time: where
+-- the database's clock has jumped, all seem to have been silent.
+DELETE FROM workers WHERE heartbeat_at < now() - interval '1 hour' AND EXISTS (
+    SELECT FROM workers AS own WHERE own.id = $1 AND own.steady_since < now() - interval '1 minute'
+);

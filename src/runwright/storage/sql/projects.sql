@@ -55,31 +55,31 @@ SELECT * FROM deployments WHERE project_id = $1 ORDER BY number DESC;
 
 -- begin_deployment --
 -- A Worker takes up a Deployment, the first time or again after the one before it died.
-UPDATE deployments SET status = 'building', progress = '{}'
+UPDATE deployments SET status = 'building', progress = '{}', fence = fence + 1
 WHERE id = $1 AND status IN ('pending', 'building')
 RETURNING *;
 
 -- report_deployment --
 -- Tells who deploys how it goes.
 WITH reported AS (
-    UPDATE deployments SET progress = progress || $2::text
-    WHERE id = $1 AND status IN ('building', 'ready')
+    UPDATE deployments SET progress = progress || $3::text
+    WHERE id = $1 AND fence = $2 AND status IN ('building', 'ready')
     RETURNING id
 )
 SELECT pg_notify('runwright', 'deployment:' || id) FROM reported;
 
 -- finish_deployment --
--- Makes a Deployment ready.
+-- Makes a Deployment ready, if no other Worker has taken it up since.
 UPDATE deployments
-SET status = 'ready', manifest = $2, sealed_sink = $3, ended_at = clock_timestamp()
-WHERE id = $1 AND status = 'building'
+SET status = 'ready', manifest = $3, sealed_sink = $4, ended_at = clock_timestamp()
+WHERE id = $1 AND fence = $2 AND status = 'building'
 RETURNING *;
 
 -- fail_deployment --
--- Ends a Deployment that cannot be, with what its author must read.
+-- Ends a Deployment that cannot be, with what its author must read, if no other Worker has taken it up since.
 WITH failed AS (
-    UPDATE deployments SET status = 'failed', error = $2, ended_at = clock_timestamp()
-    WHERE id = $1 AND status IN ('pending', 'building')
+    UPDATE deployments SET status = 'failed', error = $3, ended_at = clock_timestamp()
+    WHERE id = $1 AND fence = $2 AND status = 'building'
     RETURNING id
 )
 SELECT pg_notify('runwright', 'deployment:' || id) FROM failed;
@@ -106,22 +106,6 @@ UPDATE projects SET current_deployment_id = $2, max_concurrent_runs = $3 WHERE i
 -- Deployments that are neither ready nor failed.
 SELECT id FROM deployments
 WHERE status IN ('pending', 'building') AND created_at < clock_timestamp() - interval '3 seconds';
-
--- forget_unneeded --
--- Forgets Deployments that are over, not current, and of no Run; gives the Bundles that nothing has any more.
-WITH forgotten AS (
-    DELETE FROM deployments
-    WHERE status IN ('ready', 'failed') AND ended_at < clock_timestamp() - $1::interval
-        AND NOT EXISTS (SELECT FROM projects WHERE current_deployment_id = deployments.id)
-        AND NOT EXISTS (SELECT FROM runs WHERE runs.deployment_id = deployments.id)
-    RETURNING id, bundle_sha256
-)
-SELECT DISTINCT bundle_sha256 FROM forgotten
-WHERE NOT EXISTS (
-    SELECT FROM deployments
-    WHERE deployments.bundle_sha256 = forgotten.bundle_sha256
-        AND deployments.id NOT IN (SELECT id FROM forgotten)
-);
 
 -- current_deployments --
 -- Every current Deployment, those with the latest Runs first.

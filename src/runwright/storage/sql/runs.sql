@@ -8,12 +8,26 @@ WITH head AS (
 INSERT INTO runs (
     id, workspace_id, project_id, deployment_id, api, parameters, sealed_proxy, save_trace,
     request_timeout, maximum_attempts, idempotency_key, request_sha256, save_har, kind,
-    auth_session_id, session_plan, sealed_session, sealed_sink, turn
+    auth_session_id, session_plan, sealed_session, sealed_sink, correlation_id, trace_parent,
+    expires_at, turn
 )
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+    clock_timestamp() + $21::interval,
     greatest(coalesce(head.turn, 0), coalesce(own.turn + 1, 0))
 FROM head, own
 RETURNING *;
+
+-- count_waiting --
+-- How many Runs of a project wait, but no more than so many.
+SELECT count(*) FROM (
+    SELECT FROM runs WHERE project_id = $1 AND status = 'pending' AND turn IS NOT NULL LIMIT $2
+) AS waiting;
+
+-- expired --
+-- Runs that no Worker has begun and whose time is up.
+SELECT id FROM runs
+WHERE status = 'pending' AND expires_at < clock_timestamp() AND worker_id IS NULL
+ORDER BY expires_at LIMIT $1;
 
 -- find_idempotent --
 -- The Run that a key already made in this project within its day.
@@ -44,15 +58,17 @@ WITH claimed AS (
             ELSE status END,
         started_at = CASE WHEN auth_session_id IS NULL OR kind = 'operation'
             THEN clock_timestamp() END
-    WHERE id = $1 AND status = 'pending' AND cancel_requested_at IS NULL
+    WHERE id = $1 AND status = 'pending' AND cancel_requested_at IS NULL AND turn IS NOT NULL
         AND (auth_session_id IS NULL OR fence = 0)
+        AND (expires_at IS NULL OR expires_at > clock_timestamp())
     RETURNING *
 ), begun AS (
     INSERT INTO attempts (run_id, number, fence, worker_id)
     SELECT id, attempt, fence, worker_id FROM claimed WHERE auth_session_id IS NULL
 )
-SELECT claimed.*, projects.variables_version
-FROM claimed JOIN projects ON projects.id = claimed.project_id;
+SELECT claimed.*, projects.variables_version, job_runs.job_id
+FROM claimed JOIN projects ON projects.id = claimed.project_id
+    LEFT JOIN job_runs ON job_runs.id = claimed.job_run_id;
 
 -- claim_next --
 -- Begins another Attempt of a started Run that is locked.
@@ -65,8 +81,9 @@ WITH claimed AS (
     INSERT INTO attempts (run_id, number, fence, worker_id)
     SELECT id, attempt, fence, worker_id FROM claimed
 )
-SELECT claimed.*, projects.variables_version
-FROM claimed JOIN projects ON projects.id = claimed.project_id;
+SELECT claimed.*, projects.variables_version, job_runs.job_id
+FROM claimed JOIN projects ON projects.id = claimed.project_id
+    LEFT JOIN job_runs ON job_runs.id = claimed.job_run_id;
 
 -- claim_prepared --
 -- Takes a locked Run whose session comes first, or an operation, again.
@@ -79,8 +96,9 @@ WITH claimed AS (
     WHERE id = $1 AND status IN ('pending', 'started')
     RETURNING *
 )
-SELECT claimed.*, projects.variables_version
-FROM claimed JOIN projects ON projects.id = claimed.project_id;
+SELECT claimed.*, projects.variables_version, job_runs.job_id
+FROM claimed JOIN projects ON projects.id = claimed.project_id
+    LEFT JOIN job_runs ON job_runs.id = claimed.job_run_id;
 
 -- begin_attempt --
 -- Begins an Attempt of a Run whose session is good, under its fence.
@@ -104,7 +122,7 @@ WITH begun AS (
         worker_id, turn, started_at
     )
     SELECT $1, workspace_id, project_id, deployment_id, $4, id, auth_session_id,
-        'auth-sessions/' || $4, '{}', $5, $6, $7, 'started', 1, 1, worker_id, 0, clock_timestamp()
+        $8, '{}', $5, $6, $7, 'started', 1, 1, worker_id, 0, clock_timestamp()
     FROM runs
     WHERE id = $2 AND fence = $3 AND status IN ('pending', 'started')
     RETURNING *
@@ -153,6 +171,10 @@ SET status = 'failed', ended_at = clock_timestamp(), failure = $2
 WHERE run_id = $1 AND status = 'started'
 RETURNING *;
 
+-- is_under_way --
+-- Whether the Attempt that a Run was claimed for under that fence goes on.
+SELECT EXISTS (SELECT FROM attempts WHERE run_id = $1 AND fence = $2 AND status = 'started');
+
 -- attempts --
 -- All Attempts of a Run, in order.
 SELECT * FROM attempts WHERE run_id = $1 ORDER BY number;
@@ -170,7 +192,7 @@ WITH ended AS (
     UPDATE runs
     SET status = $3, result = $4, extended_payloads = $5, failure = $6, cancellation = $7,
         attributes = attributes || $10::jsonb, ended_at = clock_timestamp(), worker_id = NULL,
-        sealed_session = NULL
+        sealed_session = NULL, turn = coalesce(turn, 0)
     WHERE id = $1 AND fence = $2 AND status IN ('pending', 'started')
     RETURNING *
 ), forgotten AS (
@@ -197,6 +219,10 @@ WITH waiting AS (
 )
 SELECT id FROM waiting;
 
+-- disown --
+-- Lets any Worker take a claimed Run up, at once; the Attempt under way is lost.
+UPDATE runs SET worker_id = NULL WHERE id = $1 AND fence = $2 AND status IN ('pending', 'started');
+
 -- give_back --
 -- Undoes a claim: the Attempt was interrupted by us and does not count.
 WITH returned AS (
@@ -213,12 +239,19 @@ WITH returned AS (
 )
 SELECT id FROM returned;
 
+-- hold_back --
+-- Takes a claimed item out of the queue until its JobRun feeds it again, under its fence. How the
+-- operation ended that it waited for is no longer of interest by then.
+UPDATE runs SET turn = NULL, worker_id = NULL, waits_for = NULL
+WHERE id = $1 AND fence = $2 AND status IN ('pending', 'started')
+RETURNING id;
+
 -- cancel_pending --
 -- Cancels a Run that no Worker has begun.
 WITH canceled AS (
     UPDATE runs
     SET status = 'canceled', cancellation = $2, ended_at = clock_timestamp(), sealed_session = NULL,
-        worker_id = NULL
+        worker_id = NULL, turn = coalesce(turn, 0)
     WHERE id = $1 AND status = 'pending'
     RETURNING *
 ), forgotten AS (
@@ -238,7 +271,7 @@ WITH canceled AS (
     UPDATE runs
     SET status = 'canceled', cancellation = $2, ended_at = clock_timestamp(), sealed_session = NULL,
         worker_id = NULL
-    WHERE project_id = $1 AND status = 'pending' AND kind = 'api'
+    WHERE project_id = $1 AND status = 'pending' AND kind = 'api' AND job_run_id IS NULL
     RETURNING *
 ), forgotten AS (
     DELETE FROM auth_sessions USING canceled WHERE only_for = canceled.id
@@ -254,10 +287,10 @@ WHERE runs.cancel_requested_at IS NOT NULL
     OR runs.fence <> held.fence OR runs.status NOT IN ('pending', 'started');
 
 -- unfinished --
--- Runs that are not terminal, not a part, wait for no operation, and did not come just now; oldest first.
+-- Runs that are not terminal, not a part, wait for no operation, are not held, and did not come just now; oldest first.
 SELECT id, project_id, turn FROM runs
 WHERE status IN ('pending', 'started') AND created_at < clock_timestamp() - interval '3 seconds'
-    AND parent_id IS NULL
+    AND parent_id IS NULL AND turn IS NOT NULL
     AND NOT EXISTS (
         SELECT FROM runs AS operation
         WHERE operation.id = runs.waits_for AND operation.status IN ('pending', 'started')
@@ -275,8 +308,27 @@ WHERE project_id = $1 AND kind = 'api'
     AND ($5::timestamptz IS NULL OR created_at < $5)
     AND ($6::jsonb IS NULL OR attributes @> $6)
     AND ($7::timestamptz IS NULL OR (created_at, id) < ($7, $8))
+    AND ($9::text IS NULL OR job_run_id IN (
+        SELECT job_runs.id FROM job_runs
+        WHERE job_runs.project_id = $1 AND job_runs.job_id = $9
+    ))
+    AND (NOT $10 OR drift IS NOT NULL)
 ORDER BY created_at DESC, id DESC
-LIMIT $9;
+LIMIT $11;
+
+-- page_of_job_run --
+-- The items of a JobRun alone, newest first, from a cursor on: found by their JobRun, not among all Runs.
+SELECT * FROM (SELECT * FROM runs WHERE job_run_id = $9 OFFSET 0) AS items
+WHERE project_id = $1
+    AND ($2::text IS NULL OR api = $2)
+    AND ($3::text IS NULL OR status = $3)
+    AND ($4::timestamptz IS NULL OR created_at >= $4)
+    AND ($5::timestamptz IS NULL OR created_at < $5)
+    AND ($6::jsonb IS NULL OR attributes @> $6)
+    AND ($7::timestamptz IS NULL OR (created_at, id) < ($7, $8))
+    AND (NOT $10 OR drift IS NOT NULL)
+ORDER BY created_at DESC, id DESC
+LIMIT $11;
 
 -- add_log_lines --
 -- Keeps lines of an Attempt's log and tells who follows it.
@@ -292,9 +344,10 @@ SELECT pg_notify('runwright', 'run:' || $1);
 SELECT * FROM log_lines WHERE run_id = $1 AND id > $2 ORDER BY id LIMIT $3;
 
 -- add_file --
--- Puts a stored blob on a Run.
+-- Puts a stored blob on a Run, once however often it is said.
 INSERT INTO files (run_id, attempt, kind, name, size_bytes, blob)
-VALUES ($1, $2, $3, $4, $5, $6)
+SELECT $1, $2, $3, $4, $5, $6
+WHERE NOT EXISTS (SELECT FROM files WHERE run_id = $1 AND blob = $6)
 RETURNING id;
 
 -- files --

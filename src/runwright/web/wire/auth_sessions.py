@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from typing_extensions import TypedDict
 
 from runwright.domain.auth_sessions import (
+    DEFAULT_ATTEMPTS,
     AuthSession,
     AuthState,
     SessionOperation,
@@ -20,12 +22,17 @@ from runwright.domain.runs import Run, RunStatus
 from runwright.web.wire.common import (
     Body,
     SessionAttempts,
+    checked_proxy,
     parse,
     plan_fields,
     time_text,
     time_text_or_none,
 )
 from runwright.web.wire.runs import FailureBody, ReasonBody, ending
+
+_RECORDING_SECONDS = 900
+_MAX_RECORDING_SECONDS = 3600
+Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2048)]
 
 
 class CreateBody(SessionAttempts):
@@ -45,6 +52,29 @@ class ValidateBody(SessionAttempts):
     """How a session is checked."""
 
     auto_recreate: bool | None = Field(default=None, alias="autoRecreate")
+
+
+class RecordBody(Body):
+    """A session that a person signs in for."""
+
+    id: str | None = None
+    start_url: Url | None = Field(default=None, alias="startUrl")
+    """Where they sign in; else what the project's settings say."""
+    finish_url: Url | None = Field(default=None, alias="finishUrl")
+    """Where they are once signed in; `*` stands for anything."""
+    timeout: Annotated[int, Field(ge=10, le=_MAX_RECORDING_SECONDS, strict=True)] = (
+        _RECORDING_SECONDS
+    )
+    """Seconds that the person has."""
+    check_attempts: Annotated[int, Field(ge=1, le=10, strict=True)] | None = Field(
+        default=None, alias="checkAttempts"
+    )
+    proxy: str | None = None
+
+    @field_validator("proxy")
+    @classmethod
+    def _is_proxy(cls, value: str | None) -> str | None:
+        return checked_proxy(value)
 
 
 class CookieBody(Body):
@@ -152,6 +182,21 @@ def parse_update(value: Any, session_id: str) -> SessionPlan:
         operation=SessionOperation.UPDATE,
         parameters=body.parameters,
         **plan_fields(body),
+    )
+
+
+def parse_record(value: Any, new_id: str) -> SessionPlan:
+    """Return what a recording asks for; `new_id` is for one that does not say."""
+    body = parse(RecordBody, value)
+    return SessionPlan(
+        id=new_id if body.id is None else body.id,
+        operation=SessionOperation.RECORD,
+        auto_recreate=False,
+        check_attempts=body.check_attempts or DEFAULT_ATTEMPTS,
+        request_timeout=timedelta(seconds=body.timeout),
+        start_url=body.start_url,
+        finish_url=body.finish_url,
+        proxy=body.proxy,
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from datetime import datetime, timedelta
 from typing import Annotated, Any, NotRequired, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError as InvalidBody, field_validator
 from typing_extensions import TypedDict
 
+from runwright.domain import proxies
 from runwright.domain.auth_sessions import DEFAULT_ATTEMPTS, DEFAULT_TIMEOUT
 from runwright.errors import Category, Problem, ValidationError
 
@@ -17,7 +17,6 @@ _Parsed = TypeVar("_Parsed", bound=BaseModel)
 
 MAX_TIMEOUT_SECONDS = 86_400
 MAX_ATTEMPTS = 100
-_PROXY_SCHEMES = ("http", "https", "socks5")
 
 
 class Body(BaseModel):
@@ -111,11 +110,8 @@ def checked_proxy(value: str | None) -> str | None:
     """
     if value is None:
         return None
-    parts = urlsplit(value)
-    if parts.scheme not in _PROXY_SCHEMES or not parts.hostname or (parts.port or 1) < 1:
-        raise ValueError(
-            "must be a URL such as `http://user:pass@host:port` (http, https or socks5)"
-        )
+    if not proxies.is_proxy(value):
+        raise ValueError(proxies.EXPECTED)
     return value
 
 

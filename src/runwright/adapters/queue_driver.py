@@ -1,0 +1,149 @@
+"""pgqueuer's driver, made to outlive a database that goes away, and to wake only who can take something."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from pgqueuer.db import AsyncpgPoolDriver
+
+from runwright import telemetry
+from runwright.outages import CONNECTION_LOST, WAITED_FOR
+
+log = telemetry.logger(__name__)
+
+_RECONNECT_DELAYS = (0.05, 0.1, 0.25, 0.5, 1.0)
+_CHANGED = "table_changed_event"
+_DONE = re.compile(r'"operation" ?: ?"delete"')
+
+
+class Driver(AsyncpgPoolDriver):
+    """pgqueuer's pool driver, except that a lost connection or a full disk makes it wait and try again.
+
+    Every statement pgqueuer sends can be sent twice: a pick that was committed and not heard of
+    goes stale and is picked again.
+    """
+
+    def __init__(self, pool: Any, *, is_worth: Callable[[str], bool] = bool) -> None:
+        """Take the pool, and what says whether an event with that payload is worth a look."""
+        super().__init__(pool)
+        self._is_worth = is_worth
+        self._is_patient = True
+        self._own_pool = pool
+        self._listeners: list[tuple[str, Any]] = []
+        self._relisten: asyncio.Task[None] | None = None
+        self._changed: list[tuple[str, Any]] = []
+
+    def wake(self) -> None:
+        """Say that there may be something to hand out, as a change of the queue's table does."""
+        for channel, callback in self._changed:
+            event = {
+                "channel": channel,
+                "operation": "insert",
+                "sent_at": datetime.now(UTC).isoformat(),
+                "table": "pgqueuer",
+                "type": _CHANGED,
+            }
+            callback(json.dumps(event))
+
+    async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
+        """Send a statement and return its rows."""
+        return await self._patiently(lambda: super(Driver, self).fetch(query, *args))
+
+    async def execute(self, query: str, *args: object) -> str:
+        """Send a statement."""
+        return await self._patiently(lambda: super(Driver, self).execute(query, *args))
+
+    async def notify(self, channel: str, payload: str) -> None:
+        """Send an event."""
+        await self._patiently(lambda: super(Driver, self).notify(channel, payload))
+
+    async def add_listener(self, channel: str, callback: Any) -> None:
+        """Hear events of a channel, also after its connection was lost."""
+        heard: Any = _when(self._is_worth, callback)
+        self._listeners.append((channel, heard))
+        self._changed.append((channel, callback))
+        await self._patiently(lambda: super(Driver, self).add_listener(channel, heard))
+        self._watch_listener()
+
+    async def __aexit__(self, *error: object) -> None:
+        if self._relisten is not None:
+            self._relisten.cancel()
+        try:
+            await super().__aexit__(*error)
+        except CONNECTION_LOST:
+            # The connection died first; the pool forgets it by itself.
+            self._listener_connection = None
+
+    def _watch_listener(self) -> None:
+        connection = self._listener_connection
+        if connection is not None:
+            connection.add_termination_listener(self._start_relistening)
+
+    def _start_relistening(self, _connection: Any) -> None:
+        if self._entered > 0 and (self._relisten is None or self._relisten.done()):
+            self._relisten = asyncio.get_running_loop().create_task(self._listen_again())
+
+    async def _listen_again(self) -> None:
+        dead: Any = self._listener_connection
+        self._listener_connection = None
+        if dead is not None:
+            try:
+                await self._own_pool.release(dead)
+            except CONNECTION_LOST:
+                log.info("queue listener connection discarded", event_name="queue_listener_lost")
+        for channel, callback in self._listeners:
+            await self._patiently(
+                lambda c=channel, b=callback: super(Driver, self).add_listener(c, b)
+            )
+        self._watch_listener()
+
+    def give_up(self) -> None:
+        """Wait for no lost connection any more."""
+        self._is_patient = False
+
+    async def _patiently(self, send: Callable[[], Awaitable[Any]]) -> Any:
+        tries = 0
+        while True:
+            try:
+                return await send()
+            except WAITED_FOR as error:
+                if not self._is_patient:
+                    raise
+                if tries == 0:
+                    log.warning(
+                        "queue cannot use the database", event_name="queue_lost", error=str(error)
+                    )
+                await asyncio.sleep(_RECONNECT_DELAYS[min(tries, len(_RECONNECT_DELAYS) - 1)])
+                tries += 1
+
+
+def is_change(payload: str) -> bool:
+    """Return whether an event says that entries came or went."""
+    return f'"{_CHANGED}"' in payload
+
+
+def is_worth_a_look(payload: str, *, is_full: bool, is_end_of_interest: bool) -> bool:
+    """Return whether a Consumer that hears an event must ask the database what there is to do.
+
+    Every entry that is added and every one that is done wakes every Consumer, and each that asks costs a
+    statement. One whose slots are taken can take nothing; what another has done frees that one's slots, and
+    an entry that ends makes room for nothing where nothing waited.
+    """
+    if not is_change(payload):
+        return True
+    return not is_full and (_DONE.search(payload) is None or is_end_of_interest)
+
+
+def _when(is_worth: Callable[[str], bool], callback: Callable[[str], None]) -> Any:
+    """Return the callback for the events that are worth it."""
+
+    def heard(payload: str) -> None:
+        if is_worth(payload):
+            callback(payload)
+
+    return heard

@@ -1,0 +1,59 @@
+"""What authors' interpreters need of us, staged where they find it and compiled once.
+
+A Runner keeps no bytecode, because what it imports may be anybody's folder; so what every Runner
+imports is compiled here.
+"""
+
+from __future__ import annotations
+
+import compileall
+import hashlib
+import importlib.util
+import os
+import shutil
+from importlib import resources
+from pathlib import Path
+
+_PARTS = ("__init__.py", "kin.py", "protocol.py", "redaction.py", "sdk", "runner", "compat")
+_SAY_NOTHING = 2
+
+
+def stage(directory: Path) -> Path:
+    """Copy what authors' interpreters need of this package to a folder named by its content."""
+    package = Path(str(resources.files("runwright")))
+    files = sorted(
+        file
+        for name in _PARTS
+        for file in (
+            [package / name] if (package / name).is_file() else (package / name).rglob("*.py")
+        )
+    )
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(str(file.relative_to(package)).encode() + b"\0" + file.read_bytes())
+    target = directory / digest.hexdigest()[:16]
+    if target.is_dir():
+        return target
+    building = directory / f"{target.name}.{os.getpid()}.building"
+    for file in files:
+        copy = building / "runwright" / file.relative_to(package)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+    compileall.compile_dir(building, quiet=_SAY_NOTHING, stripdir=building, prependdir=target)
+    try:
+        building.rename(target)
+    except OSError:
+        # Another worker was faster; the content is the same by its name.
+        shutil.rmtree(building)
+    return target
+
+
+def compile_playwright() -> None:
+    """Compile the Playwright of our own interpreter, unless that was done or is not ours to do.
+
+    Installers such as uv leave it to the first import, and nothing here but Runners imports it.
+    """
+    spec = importlib.util.find_spec("playwright")
+    for location in (spec and spec.submodule_search_locations) or ():
+        if os.access(location, os.W_OK):
+            compileall.compile_dir(location, quiet=_SAY_NOTHING)

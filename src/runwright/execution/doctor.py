@@ -1,0 +1,297 @@
+"""Looks at this machine for what keeps Runs from being carried out, and says what to do about it.
+
+The command line does, and every Worker now and then (`execution.examiner`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import uuid
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import asyncpg
+import psutil
+
+from runwright import config
+from runwright.adapters import blobs, disk, memory
+from runwright.config import Settings
+from runwright.domain.findings import Finding, State
+from runwright.errors import BlobsAway, ConfigError
+from runwright.execution import browsers, process_trees
+from runwright.storage import cluster, database, dump
+
+_BROWSER_SECONDS = 40
+_DATABASE_SECONDS = 30
+_SKEW_SECONDS = 2.0
+_SHARED_BYTES = 256 * 2**20
+_MIBI = 2**20
+_PROFILE = "rw-doctor-"
+_MARK = "runwright-doctor-was-here"
+
+
+def sweep_leftovers() -> None:
+    """Remove the profiles of browsers that a process which died was just looking at."""
+    for profile in Path(tempfile.gettempdir()).glob(f"{_PROFILE}*-*"):
+        pid = profile.name.removeprefix(_PROFILE).split("-")[0]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(profile, ignore_errors=True)
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Yield what is found, one after the other."""
+    yield await asyncio.to_thread(_directory, settings)
+    yield await asyncio.to_thread(_memory, settings)
+    async for finding in _browsers(settings):
+        yield finding
+    yield await _fonts()
+    yield _display()
+    yield await asyncio.to_thread(_shared_memory)
+    async for finding in _database(settings):
+        yield finding
+    if settings.blobs is not None:
+        yield await _blobs(settings.blobs, settings.data_dir)
+
+
+def _directory(settings: Settings) -> Finding:
+    name, directory = "data directory", settings.data_dir
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            free = disk.free_bytes(existing)
+    except OSError as error:
+        return _failure(
+            name, f"{existing} cannot be written: {error}", "choose another `--data-dir`"
+        )
+    text = f"{directory}, {free // _MIBI} MiB free"
+    if free < settings.min_free_bytes:
+        remedy = "make room: below `RUNWRIGHT_MIN_FREE_BYTES` nothing new is begun"
+        return _failure(name, text, remedy)
+    secret = settings.secret_file
+    if secret.is_file() and secret.stat().st_mode & 0o077:
+        return _failure(name, f"{secret} can be read by others", f"chmod 600 {secret}")
+    return _ok(name, text)
+
+
+def _memory(settings: Settings) -> Finding:
+    available = memory.available_bytes()
+    text = f"{available // _MIBI} MiB available"
+    if available < settings.min_memory_bytes:
+        remedy = "free memory: below `RUNWRIGHT_MIN_MEMORY_BYTES` no Attempt begins"
+        return _failure("memory", text, remedy)
+    if available < 2 * 400 * _MIBI:
+        return _warning(
+            "memory", text, "a Runner with its browser takes about 400 MiB: expect one at a time"
+        )
+    return _ok("memory", text)
+
+
+async def _browsers(settings: Settings) -> AsyncIterator[Finding]:
+    try:
+        found = await asyncio.to_thread(browsers.find, settings)
+    except ConfigError as error:
+        yield _failure("browser", error.message, "")
+        return
+    for kind, binary in (("Chromium", found.chromium), ("headless shell", found.shell)):
+        if binary:
+            yield await _browser(kind, binary, settings.chromium_args)
+        else:
+            yield _warning(kind, "it is not there; the other serves in its place", browsers.INSTALL)
+
+
+async def _browser(kind: str, binary: str, arguments: tuple[str, ...]) -> Finding:
+    """Start a browser as a Runner does, sandbox included, and have it show a page."""
+    sandbox = ["--no-sandbox"] if config.is_root() else []
+    page = f"data:text/html,<p>{_MARK}</p>"
+    prefix = f"{_PROFILE}{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as profile:
+        command = [
+            binary, "--headless", "--disable-gpu", f"--user-data-dir={profile}", *sandbox, *arguments,
+            "--dump-dom", page,
+        ]  # fmt: skip
+        try:
+            async with asyncio.timeout(_BROWSER_SECONDS):
+                shown, said = await _output(command, HOME=profile)
+        except TimeoutError:
+            text = f"{binary} shows no page within {_BROWSER_SECONDS} s"
+            return _failure(kind, text, browsers.INSTALL)
+        except OSError as error:
+            return _failure(kind, f"{binary} does not start: {error}", browsers.INSTALL)
+    if _MARK not in shown:
+        last = "\n".join(said.strip().splitlines()[-3:])
+        return _failure(kind, f"{binary} shows no page: {last}", _browser_remedy(said))
+    if config.is_root():
+        remedy = "run as another user, so that Chromium's own sandbox is on"
+        return _warning(kind, f"{binary} works, without its sandbox as this is root", remedy)
+    return _ok(kind, f"{binary} works, its sandbox is on")
+
+
+async def _output(command: list[str], **variables: str) -> tuple[str, str]:
+    """Run a program to its end and return what it prints; all of it is killed if nobody waits any more.
+
+    A Worker does this beside authors' code, so the program is given nothing of the Worker's environment.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**config.author_environment(), **variables},
+        start_new_session=True,
+        preexec_fn=process_trees.die_with_parent,
+    )
+    try:
+        shown, said = await process.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+    return shown.decode(errors="replace"), said.decode(errors="replace")
+
+
+def _browser_remedy(said: str) -> str:
+    if "sandbox" in said.lower():
+        return (
+            "let users make user namespaces (`sysctl kernel.unprivileged_userns_clone=1`, or AppArmor's "
+            "`kernel.apparmor_restrict_unprivileged_userns=0`); in a container allow them in its seccomp profile"
+        )
+    if "shared libraries" in said:
+        return "install what it needs: `playwright install-deps chromium`"
+    return browsers.INSTALL
+
+
+async def _fonts() -> Finding:
+    program = shutil.which("fc-list")
+    if program is None:
+        return _warning(
+            "fonts", "fontconfig is not there", "apt-get install fontconfig fonts-liberation"
+        )
+    listed, _ = await _output([program, ":", "lang"])
+    if not listed.strip():
+        return _failure(
+            "fonts", "there is none: text is not shown", "apt-get install fonts-liberation"
+        )
+    missing = [name for name, code in (("Chinese", "zh"), ("Arabic", "ar")) if code not in listed]
+    count = len(listed.splitlines())
+    if missing:
+        remedy = "if pages need them: apt-get install fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji"
+        return _warning("fonts", f"{count}, none for {' or '.join(missing)}", remedy)
+    return _ok("fonts", f"{count}")
+
+
+def _display() -> Finding:
+    if config.has_display():
+        return _ok("display", "headed browsers have one")
+    return _warning(
+        "display", "none: `headful` projects run in new headless mode", "apt-get install xvfb"
+    )
+
+
+def _shared_memory() -> Finding:
+    shared = Path("/dev/shm")  # noqa: S108
+    if not shared.is_dir() or disk.free_bytes(shared) >= _SHARED_BYTES:
+        return _ok("shared memory", "enough")
+    remedy = "start the container with `--shm-size=1g`, or set `RUNWRIGHT_CHROMIUM_ARGS=--disable-dev-shm-usage`"
+    return _warning("shared memory", f"{shared} is small: heavy pages crash", remedy)
+
+
+async def _database(settings: Settings) -> AsyncIterator[Finding]:
+    """Look at the database and, against its clock, at ours."""
+    directory = settings.data_dir / "postgresql"
+    try:
+        if settings.database_url is None and cluster.home(directory) is None:
+            binaries = await asyncio.to_thread(cluster.wheel_binaries)
+            yield _ok("database", f"none yet; the first start makes one with {binaries}")
+            return
+        async with asyncio.timeout(_DATABASE_SECONDS):
+            if settings.database_url is not None:
+                found = await _ask(settings.database_url)
+            else:
+                async with dump.reach(directory) as url:
+                    found = await _ask(url)
+    except (
+        ConfigError,
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        ValueError,
+    ) as error:
+        remedy = "see postgresql.log in the data directory, or check `RUNWRIGHT_DATABASE_URL`"
+        yield _failure("database", f"it does not answer: {error or type(error).__name__}", remedy)
+        return
+    for finding in found:
+        yield finding
+
+
+async def _ask(url: str) -> list[Finding]:
+    connection = cast("Any", await asyncpg.connect(url, timeout=10))  # pyright: ignore[reportUnknownMemberType]
+    try:
+        version = int(await connection.fetchval("SHOW server_version_num")) // 10_000
+        applied = await connection.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")
+        numbers = [
+            row[0] for row in await connection.fetch("SELECT number FROM schema_migrations")
+        ] if applied else []  # fmt: skip
+        theirs = await connection.fetchval("SELECT clock_timestamp()")
+        skew = abs((theirs - datetime.now(UTC)).total_seconds())
+    finally:
+        await connection.close()
+    known = {step.number for step in await asyncio.to_thread(database.migrations)}
+    return [_schema(version, set(numbers), known), _clock(skew)]
+
+
+async def _blobs(url: str, data_dir: Path) -> Finding:
+    """Write an object to the bucket, and remove it."""
+    name, key = "blob store", f"doctor/{uuid.uuid4().hex}"
+    try:
+        store = blobs.open_store(url, data_dir / "blobs")
+        with tempfile.NamedTemporaryFile() as file:
+            await store.put_file(key, Path(file.name))
+        await store.size(key)
+        await store.delete(key)
+    except BlobsAway as error:
+        remedy = "check `RUNWRIGHT_BLOBS`, the credentials and the way there: until then Runs wait for Bundles, and files to be stored"
+        return _failure(name, f"{error.message} {error.__cause__ or ''}".splitlines()[0], remedy)
+    return _ok(name, "it takes and gives objects")
+
+
+def _schema(version: int, applied: set[int], known: set[int]) -> Finding:
+    text = f"PostgreSQL {version}"
+    if version < database.OLDEST_MAJOR:
+        remedy = f"at least {database.OLDEST_MAJOR} is needed"
+        return _failure("database", text, remedy)
+    if later := applied - known:
+        text += f", of a later version of Runwright (migration {max(later)})"
+        return _failure(
+            "database", text, "start a version at least as new as the one that ran last"
+        )
+    if missing := known - applied:
+        return _ok("database", f"{text}; the next start applies {len(missing)} migrations")
+    return _ok("database", f"{text}, up to date")
+
+
+def _clock(skew: float) -> Finding:
+    if skew > _SKEW_SECONDS:
+        remedy = (
+            "synchronise both clocks, for example with chrony: schedules and links depend on them"
+        )
+        return _failure("clock", f"{skew:.1f} s apart from the database's", remedy)
+    return _ok("clock", "the same as the database's")
+
+
+def _ok(name: str, message: str) -> Finding:
+    return Finding(name=name, state=State.OK, message=message)
+
+
+def _warning(name: str, message: str, remedy: str) -> Finding:
+    return Finding(name=name, state=State.WARNING, message=message, remedy=remedy)
+
+
+def _failure(name: str, message: str, remedy: str) -> Finding:
+    return Finding(name=name, state=State.FAILURE, message=message, remedy=remedy)

@@ -1,0 +1,43 @@
+"""Sample parameters that a project brings: its files, and what its settings pre-fill a playground with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from runwright.domain.projects import PLAYGROUND_SAMPLE
+
+_MAX_SAMPLES = 500
+_MAX_SAMPLE_BYTES = 64 * 1024
+_SETTINGS = (
+    ("metadata", "default_run_playground_input", "api_name"),
+    ("metadata", "defaultRunPlaygroundInput", "apiName"),
+)
+
+
+def read(root: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the samples by Api and case; one that is no JSON, or none, is nobody's error.
+
+    `settings` are the project's own as they stand in their file.
+    """
+    folder = root / ".parameters" / "api"
+    found = _of_playground(settings)
+    for file in sorted(folder.rglob("*.json"))[:_MAX_SAMPLES]:
+        api = file.parent.relative_to(folder).as_posix()
+        if file.stat().st_size > _MAX_SAMPLE_BYTES:
+            continue
+        try:
+            found.setdefault(api, {})[file.stem] = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError:
+            continue
+    return found
+
+
+def _of_playground(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    for outer, inner, name in _SETTINGS:
+        given: Any = settings.get(outer, {})
+        given = given.get(inner) if isinstance(given, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        if isinstance(given, dict) and isinstance(given.get(name), str):  # pyright: ignore[reportUnknownMemberType]
+            return {given[name]: {PLAYGROUND_SAMPLE: given.get("parameters") or {}}}  # pyright: ignore[reportUnknownMemberType]
+    return {}

@@ -1,0 +1,60 @@
+"""Fires Jobs when their moment comes. Every Worker does; each firing is taken by one."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from runwright import telemetry
+from runwright.adapters import signals
+from runwright.control import firing, room
+from runwright.control.platform import Platform
+from runwright.storage import database
+
+log = telemetry.logger(__name__)
+
+_LOOK_SECONDS = 1.0
+_SHORTEST_SECONDS = 0.001
+
+
+class ScheduleTick:
+    """The tick of one Worker."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Fire nothing more."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Fire what is due until `stop`; a new or changed Schedule is heard of at once."""
+        with self._platform.signals.subscribe("schedules") as changed:
+            while not self._stopping.is_set():
+                changed.clear()
+                await signals.wait(changed, await self._fire())
+
+    async def _fire(self) -> float:
+        """Fire what is due and return in how many seconds to look again."""
+        if room.is_disk_short(self._platform.settings):
+            # What a Job begins takes room too. Another Worker may have it; if none has, firings are missed.
+            return _LOOK_SECONDS
+        try:
+            # Workers' clocks may differ, and a Job fires by one.
+            ahead = await database.now(self._platform.database) - datetime.now(UTC)
+            while not self._stopping.is_set():
+                now = datetime.now(UTC) + ahead
+                if await firing.fire_due(self._platform, now) < firing.FIRED_AT_ONCE:
+                    break
+            following = await firing.next_moment(self._platform)
+        except Exception as error:
+            if database.is_connection_lost(error):
+                log.warning("no database to fire jobs from", event_name="tick_database_lost")
+            else:
+                log.exception("tick failed", event_name="tick_failed")
+            return _LOOK_SECONDS
+        if following is None:
+            return _LOOK_SECONDS
+        left = (following - datetime.now(UTC) - ahead).total_seconds()
+        return min(max(left, _SHORTEST_SECONDS), _LOOK_SECONDS)

@@ -1,0 +1,59 @@
+"""Imports of the project's own files, compiled once: they are imported anew for every Attempt.
+
+Modules and what they hold never outlive an Attempt; their code may, for it cannot be changed.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.machinery import (
+    BYTECODE_SUFFIXES,
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
+from types import CodeType
+
+_codes: dict[str, tuple[tuple[float, int], CodeType]] = {}
+"""By file: when it was changed and how large it was, and its code."""
+
+
+class Loader(SourceFileLoader):
+    """Python's own, which remembers what it has compiled."""
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """Return the code of the file as it is now."""
+        path = self.get_filename(fullname)
+        try:
+            stats = self.path_stats(path)
+        except OSError:
+            return super().get_code(fullname)
+        version = (stats["mtime"], stats["size"])
+        known = _codes.get(path)
+        if known is not None and known[0] == version:
+            return known[1]
+        code = super().get_code(fullname)
+        if code is not None:
+            _codes[path] = (version, code)
+        return code
+
+
+def use_for(root: str) -> None:
+    """Have everything below a folder imported this way."""
+    loaders = (
+        (ExtensionFileLoader, EXTENSION_SUFFIXES),
+        (Loader, SOURCE_SUFFIXES),
+        (SourcelessFileLoader, BYTECODE_SUFFIXES),
+    )
+
+    def finder(path: str) -> FileFinder:
+        if path != root and not path.startswith(f"{root}/"):
+            raise ImportError(f"{path} is not below {root}", path=path)
+        return FileFinder(path, *loaders)
+
+    sys.path_hooks.insert(0, finder)
+    for path in [known for known in sys.path_importer_cache if known.startswith(root)]:
+        del sys.path_importer_cache[path]

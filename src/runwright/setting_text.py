@@ -1,0 +1,85 @@
+"""How the text of a setting is read: each function raises ValueError with what is wrong."""
+
+from __future__ import annotations
+
+import math
+import shlex
+from datetime import timedelta
+
+
+def boolean(text: str) -> bool:
+    """Return what a yes or no means."""
+    known = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
+    if text.lower() not in known:
+        raise ValueError(f"`{text}` is neither `true` nor `false`")
+    return known[text.lower()]
+
+
+def positive(text: str) -> int:
+    """Return a whole number of at least 1."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(f"`{text}` is not at least 1")
+    return number
+
+
+def hour(text: str) -> int | None:
+    """Return an hour of the day; `off` is None."""
+    if text == "off":
+        return None
+    hour = int(text)
+    if hour not in range(24):
+        raise ValueError(f"`{text}` is neither an hour from 0 to 23 nor `off`")
+    return hour
+
+
+def natural(text: str) -> int:
+    """Return a whole number of at least 0."""
+    number = int(text)
+    if number < 0:
+        raise ValueError(f"`{text}` is negative")
+    return number
+
+
+def rate(text: str) -> float:
+    """Return how many a second."""
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"`{text}` is no number of at least 0")
+    return number
+
+
+def seconds(text: str) -> timedelta:
+    """Return a duration."""
+    number = float(text)
+    if number < 0:
+        raise ValueError(f"`{text}` is negative")
+    return timedelta(seconds=number)
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Split as a shell does."""
+    return tuple(shlex.split(text))
+
+
+def url(text: str) -> str:
+    """Return an address without a slash at its end."""
+    if not text.startswith(("http://", "https://")):
+        raise ValueError(f"`{text}` is no address such as `https://runwright.example.com`")
+    return text.rstrip("/")
+
+
+def log_format(text: str) -> str:
+    """Return the name of a form of logs."""
+    if text not in ("console", "json"):
+        raise ValueError(f"`{text}` is neither `console` nor `json`")
+    return text

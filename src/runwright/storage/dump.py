@@ -1,0 +1,100 @@
+"""A database as a file: written and read back by PostgreSQL's own programs, consistent while in use."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from runwright.errors import ConfigError
+from runwright.storage import cluster, embedded
+
+_PORT_LINE, _SOCKETS_LINE = 3, 4
+
+
+@asynccontextmanager
+async def reach(directory: Path) -> AsyncGenerator[str]:
+    """Yield where to connect to a data directory's embedded PostgreSQL, started unless it runs already.
+
+    Raises:
+        ConfigError: there is none in the directory, or it does not start.
+    """
+    home = cluster.home(directory)
+    if home is None:
+        raise ConfigError(f"There is no database in {directory}: is that the data directory?")
+    if await asyncio.to_thread(_is_locked, directory):
+        yield await asyncio.to_thread(_running_url, home / cluster.FOLDER)
+        return
+    async with embedded.run(directory) as server:
+        yield server.url
+
+
+async def write(url: str, target: Path) -> None:
+    """Write the database as it is at this moment to a file; who uses it is not held up.
+
+    Raises:
+        ConfigError: pg_dump fails, with what it says.
+    """
+    await _program(
+        "pg_dump", "--format=custom", "--no-owner", f"--file={target}", f"--dbname={url}"
+    )
+
+
+async def read(url: str, source: Path) -> None:
+    """Fill an empty database from a file, all or nothing.
+
+    Raises:
+        ConfigError: pg_restore fails, with what it says.
+    """
+    await _program(
+        "pg_restore", "--no-owner", "--exit-on-error", "--single-transaction", f"--dbname={url}", str(source)
+    )  # fmt: skip
+
+
+async def _program(name: str, *arguments: str) -> None:
+    binaries = await asyncio.to_thread(cluster.wheel_binaries)
+    process = await asyncio.create_subprocess_exec(
+        str(binaries / name),
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=cluster.ENVIRONMENT,
+    )
+    try:
+        output, _ = await process.communicate()
+    except BaseException:
+        process.kill()
+        await process.wait()
+        raise
+    if process.returncode:
+        raise ConfigError(f"{name} failed: {output.decode(errors='replace').strip()}")
+
+
+def _is_locked(directory: Path) -> bool:
+    """Return whether a process runs on the directory."""
+    try:
+        descriptor = os.open(directory / "lock", os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _running_url(data: Path) -> str:
+    try:
+        lines = (data / "postmaster.pid").read_text().splitlines()
+        port, sockets = lines[_PORT_LINE], lines[_SOCKETS_LINE]
+    except (OSError, IndexError) as error:
+        raise ConfigError(
+            "A process runs on the data directory, but its database is not up: try again."
+        ) from error
+    return f"postgresql://runwright@/postgres?host={sockets}&port={port}"

@@ -1,0 +1,74 @@
+"""Numbers about the installation: one function a query of `sql/metrics.sql`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from runwright.domain.ids import WorkerId
+from runwright.domain.metrics import Waiting, WorkerFigures
+from runwright.storage.database import queries
+
+_SQL = queries("metrics")
+
+
+async def counters(connection: Any) -> dict[tuple[str, str], float]:
+    """Return what was counted, by name and label."""
+    rows = await connection.fetch(_SQL["counters"])
+    return {(row["name"], row["label"]): row["value"] for row in rows}
+
+
+async def queue(connection: Any, limit: int) -> Waiting:
+    """Return how many Runs wait for a Worker; no more than `limit` are counted."""
+    return _waiting(await connection.fetchrow(_SQL["queue"], limit))
+
+
+async def started(connection: Any, limit: int) -> int:
+    """Return how many Runs are under way."""
+    return await connection.fetchval(_SQL["started"], limit)
+
+
+async def deliveries(connection: Any, limit: int) -> Waiting:
+    """Return how many Deliveries are still to be made."""
+    return _waiting(await connection.fetchrow(_SQL["deliveries"], limit))
+
+
+async def workers(connection: Any, within: timedelta, limit: int) -> tuple[WorkerFigures, ...]:
+    """Return the Workers heard of lately."""
+    return tuple(
+        WorkerFigures(
+            id=str(row["id"]),
+            host=row["host"],
+            slots=row["slots"],
+            figures=json.loads(row["figures"]),
+        )
+        for row in await connection.fetch(_SQL["workers"], within, limit)
+    )
+
+
+async def others(connection: Any) -> tuple[int, datetime | None]:
+    """Return the bytes of the database, and when pruning last came to its end."""
+    row = await connection.fetchrow(_SQL["others"])
+    return row["size_bytes"], row["pruned_at"]
+
+
+async def publish(connection: Any, worker_id: WorkerId, figures: Mapping[str, float]) -> None:
+    """Keep what a Worker says of itself."""
+    await connection.execute(_SQL["publish"], worker_id, json.dumps(figures))
+
+
+async def observe(connection: Any, name: str, durations: Sequence[timedelta]) -> None:
+    """Add durations to a histogram, in the connection's transaction."""
+    seconds = [duration.total_seconds() for duration in durations]
+    await connection.execute(_SQL["observe"], name, seconds)
+
+
+async def fold(connection: Any) -> None:
+    """Add up the counters of connections that are gone."""
+    await connection.execute(_SQL["fold"])
+
+
+def _waiting(row: Any) -> Waiting:
+    return Waiting(count=row["count"], oldest_seconds=row["seconds"])

@@ -1,0 +1,176 @@
+"""What is old, as rows: one function a query of `sql/retention.sql`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from runwright.domain.retention import Kind, PastPruning, Pruning, Removed, total
+from runwright.storage.database import queries
+
+_SQL = queries("retention")
+_PRUNE_LOCK = 7_240_120
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ForgottenFile:
+    """A file whose row is gone and whose blob is to follow."""
+
+    blob: str
+    size_bytes: int
+
+
+async def due_files(connection: Any, older_than: timedelta) -> tuple[int, int]:
+    """Return how many files of Runs are older, and their bytes."""
+    row = await connection.fetchrow(_SQL["due_files"], older_than)
+    return row["count"], row["size_bytes"]
+
+
+async def forget_due_files(
+    connection: Any, older_than: timedelta, limit: int
+) -> list[ForgottenFile]:
+    """Forget a batch of older files."""
+    return _files(await connection.fetch(_SQL["forget_due_files"], older_than, limit))
+
+
+async def forget_oldest_files(connection: Any, size_bytes: int, limit: int) -> list[ForgottenFile]:
+    """Forget the oldest files of ended Runs until so many bytes are reached."""
+    return _files(await connection.fetch(_SQL["forget_oldest_files"], size_bytes, limit))
+
+
+async def due_runs(connection: Any, older_than: timedelta, limit: int) -> list[str]:
+    """Return Runs that ended longer ago and that nothing waits for, oldest first."""
+    return [row["id"] for row in await connection.fetch(_SQL["due_runs"], older_than, limit)]
+
+
+async def with_parts(connection: Any, run_ids: Sequence[str]) -> list[str]:
+    """Return the Runs with their checks and creates."""
+    return [row["id"] for row in await connection.fetch(_SQL["with_parts"], run_ids)]
+
+
+async def forget_files_of(connection: Any, run_ids: Sequence[str]) -> list[ForgottenFile]:
+    """Forget all files of the Runs."""
+    return _files(await connection.fetch(_SQL["forget_files_of"], run_ids))
+
+
+async def count_log_lines_of(connection: Any, run_ids: Sequence[str]) -> int:
+    """Return how many lines the logs of the Runs have."""
+    return await connection.fetchval(_SQL["count_log_lines_of"], run_ids)
+
+
+async def forget_log_lines_of(connection: Any, run_ids: Sequence[str], limit: int) -> int:
+    """Forget a batch of the Runs' log lines; return how many there were."""
+    return len(await connection.fetch(_SQL["forget_log_lines_of"], run_ids, limit))
+
+
+async def forget_runs(connection: Any, run_ids: Sequence[str]) -> list[str]:
+    """Forget those of the Runs that nothing waits for, in one transaction; return which."""
+    async with connection.transaction():
+        await connection.fetch(_SQL["lock_deliveries_of"], run_ids)
+        return [row["id"] for row in await connection.fetch(_SQL["forget_runs"], run_ids)]
+
+
+async def count(connection: Any, what: str, *arguments: object) -> int:
+    """Return how many rows are due: `notifications`, `job_runs`, `deployments`, `sessions`, `secrets`."""
+    return await connection.fetchval(_SQL[f"due_{what}"], *arguments)
+
+
+async def forget(connection: Any, what: str, *arguments: object) -> int:
+    """Forget a batch of them; return how many there were."""
+    return len(await connection.fetch(_SQL[f"forget_{what}"], *arguments))
+
+
+async def forget_deployments(connection: Any, older_than: timedelta, limit: int) -> list[str]:
+    """Forget a batch of unneeded Deployments; return the Bundle of each."""
+    rows = await connection.fetch(_SQL["forget_deployments"], older_than, limit)
+    return [row["bundle_sha256"] for row in rows]
+
+
+async def lock_bundle(connection: Any, sha256: str) -> bool:
+    """Hold a Bundle for removal until the transaction ends; False when it is just being deployed."""
+    return await connection.fetchval(_SQL["lock_bundle"], sha256)
+
+
+async def share_bundle(connection: Any, sha256: str) -> None:
+    """Keep a Bundle from being removed until the transaction ends."""
+    await connection.execute(_SQL["share_bundle"], sha256)
+
+
+async def is_bundle_wanted(connection: Any, sha256: str) -> bool:
+    """Return whether any Deployment has the Bundle."""
+    return await connection.fetchval(_SQL["is_bundle_wanted"], sha256)
+
+
+async def is_bundle_needed(connection: Any, sha256: str) -> bool:
+    """Return whether a Deployment has it that is current, on its way or has an unfinished Run."""
+    return await connection.fetchval(_SQL["is_bundle_needed"], sha256)
+
+
+async def oldest_bundles(connection: Any, limit: int) -> list[str]:
+    """Return Bundles, those deployed last longest ago first."""
+    rows = await connection.fetch(_SQL["oldest_bundles"], limit)
+    return [row["bundle_sha256"] for row in rows]
+
+
+async def known_blobs(connection: Any, blobs: Sequence[str]) -> set[str]:
+    """Return those of the blobs that a file is kept in."""
+    return {row["blob"] for row in await connection.fetch(_SQL["known_blobs"], blobs)}
+
+
+async def known_bundles(connection: Any, bundles: Sequence[str]) -> set[str]:
+    """Return those of the Bundles that a Deployment has."""
+    rows = await connection.fetch(_SQL["known_bundles"], bundles)
+    return {row["bundle_sha256"] for row in rows}
+
+
+async def try_lock(connection: Any) -> bool:
+    """Take the right to prune on this connection; False when another has it."""
+    return await connection.fetchval(_SQL["lock"], _PRUNE_LOCK)
+
+
+async def lock(connection: Any) -> None:
+    """Wait for the right to prune and take it on this connection, until that closes."""
+    await connection.execute(_SQL["wait_for_lock"], _PRUNE_LOCK)
+
+
+async def unlock(connection: Any) -> None:
+    """Give the right to prune back."""
+    await connection.execute(_SQL["unlock"], _PRUNE_LOCK)
+
+
+async def note(
+    connection: Any,
+    started_at: datetime,
+    removed: Mapping[str, Mapping[str, int]],
+    *,
+    is_complete: bool,
+) -> None:
+    """Keep what a pruning has done."""
+    await connection.execute(_SQL["note"], started_at, is_complete, json.dumps(removed))
+
+
+async def last_complete(connection: Any) -> datetime | None:
+    """Return when the last pruning began that came to its end."""
+    return await connection.fetchval(_SQL["last_complete"])
+
+
+async def last(connection: Any) -> PastPruning | None:
+    """Return what the last pruning did."""
+    row = await connection.fetchrow(_SQL["last"])
+    if row is None:
+        return None
+    told: dict[str, dict[str, int]] = json.loads(row["removed"])
+    removed = [
+        Removed(kind=kind, count=told[kind]["count"], size_bytes=told[kind]["bytes"])
+        for kind in Kind
+        if kind in told
+    ]
+    done = Pruning(removed=total(removed), is_dry=False, is_complete=row["is_complete"])
+    return PastPruning(started_at=row["started_at"], ended_at=row["ended_at"], pruning=done)
+
+
+def _files(rows: list[Any]) -> list[ForgottenFile]:
+    return [ForgottenFile(blob=row["blob"], size_bytes=row["size_bytes"]) for row in rows]

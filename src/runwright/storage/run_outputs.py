@@ -1,0 +1,72 @@
+"""What Runs leave behind, as rows: lines of their logs, and files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from runwright.domain.runs import LogLine, RunFile
+from runwright.storage.database import queries
+
+_SQL = queries("runs")
+
+
+async def add_log_lines(
+    connection: Any, run_id: str, attempt: int, lines: Sequence[LogLine]
+) -> None:
+    """Keep lines of an Attempt's log; their `id` is given by the database."""
+    await connection.execute(
+        _SQL["add_log_lines"],
+        run_id,
+        attempt,
+        [line.at for line in lines],
+        [line.stream for line in lines],
+        [line.level for line in lines],
+        [line.text for line in lines],
+    )
+
+
+async def log_lines(connection: Any, run_id: str, *, after: int, limit: int) -> list[LogLine]:
+    """Return lines of a Run's log after an id."""
+    rows = await connection.fetch(_SQL["log_lines"], run_id, after, limit)
+    return [
+        LogLine(
+            id=row["id"],
+            attempt=row["attempt"],
+            at=row["at"],
+            stream=row["stream"],
+            level=row["level"],
+            text=row["text"],
+        )
+        for row in rows
+    ]
+
+
+async def add_file(connection: Any, run_id: str, file: RunFile) -> None:
+    """Put a stored blob on a Run, once however often it is said."""
+    await connection.execute(
+        _SQL["add_file"], run_id, file.attempt, file.kind, file.name, file.size_bytes, file.blob
+    )
+
+
+async def files(connection: Any, run_id: str) -> tuple[RunFile, ...]:
+    """Return the files of a Run."""
+    return tuple(_file(row) for row in await connection.fetch(_SQL["files"], run_id))
+
+
+async def file(connection: Any, run_id: str, file_id: int) -> RunFile | None:
+    """Return one file of a Run."""
+    row = await connection.fetchrow(_SQL["file"], run_id, file_id)
+    return None if row is None else _file(row)
+
+
+def _file(row: Any) -> RunFile:
+    return RunFile(
+        id=row["id"],
+        attempt=row["attempt"],
+        kind=row["kind"],
+        name=row["name"],
+        size_bytes=row["size_bytes"],
+        blob=row["blob"],
+        created_at=row["created_at"],
+    )

@@ -1,0 +1,84 @@
+"""What of a Run is kept as JSON text, and read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from runwright.domain.failures import Failure
+from runwright.domain.runs import Cancellation, ExtendedPayload
+from runwright.errors import CancelReason, Category, FailureCode
+
+
+def attributes_text(attributes: dict[str, Any]) -> str:
+    """Return attributes as text for `jsonb`, which has neither NUL nor half a character."""
+    text = json.dumps(attributes, ensure_ascii=False).replace("\\u0000", "\\ufffd")
+    return text.encode("utf-8", "replace").decode()
+
+
+def failure_text(failure: Failure | None) -> str | None:
+    """Return a failure as JSON text."""
+    if failure is None:
+        return None
+    return json.dumps(
+        {
+            "code": failure.code.value,
+            "category": failure.category.value,
+            "message": failure.message,
+            "retryable": failure.retryable,
+            "details": failure.details,
+        }
+    )
+
+
+def failure(text: str | None) -> Failure | None:
+    """Return what `failure_text` made."""
+    if text is None:
+        return None
+    body = json.loads(text)
+    return Failure(
+        code=FailureCode(body["code"]),
+        category=Category(body["category"]),
+        message=body["message"],
+        retryable=body["retryable"],
+        details=body["details"],
+    )
+
+
+def cancellation_text(cancellation: Cancellation | None) -> str | None:
+    """Return a cancellation as JSON text."""
+    if cancellation is None:
+        return None
+    return json.dumps(
+        {
+            "reason": cancellation.reason.value,
+            "message": cancellation.message,
+            "details": cancellation.details,
+        }
+    )
+
+
+def cancellation(text: str | None) -> Cancellation | None:
+    """Return what `cancellation_text` made."""
+    if text is None:
+        return None
+    body = json.loads(text)
+    return Cancellation(
+        reason=CancelReason(body["reason"]), message=body["message"], details=body["details"]
+    )
+
+
+def payloads_text(payloads: Sequence[ExtendedPayload]) -> str:
+    """Return extended payloads as JSON text."""
+    return json.dumps(
+        [
+            {"api": item.api, "parameters": item.parameters, "run_id": item.run_id}
+            for item in payloads
+        ]
+    )
+
+
+def payloads(text: str | None) -> tuple[ExtendedPayload, ...]:
+    """Return what `payloads_text` made."""
+    return tuple(ExtendedPayload(**item) for item in json.loads(text or "[]"))

@@ -1,0 +1,25 @@
+-- request --
+-- Asks the Worker that holds a Run to show it; what nobody took is dropped on the way.
+WITH dropped AS (
+    DELETE FROM live_requests WHERE created_at < clock_timestamp() - interval '1 minute'
+)
+INSERT INTO live_requests (id, run_id, server_url, can_control, watcher)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (id) DO UPDATE SET created_at = clock_timestamp();
+
+-- take --
+-- Takes the requests for Runs that the Worker holds.
+DELETE FROM live_requests
+WHERE run_id = ANY ($1::text[]) AND created_at > clock_timestamp() - interval '1 minute'
+RETURNING *;
+
+-- withdraw --
+-- Drops a request that nobody waits for any more.
+DELETE FROM live_requests WHERE id = $1;
+
+-- is_silent --
+-- Whether the Worker that has a Run has not been heard of for so long.
+SELECT NOT EXISTS (
+    SELECT FROM runs JOIN workers ON workers.id = runs.worker_id
+    WHERE runs.id = $1 AND workers.heartbeat_at > now() - $2::interval
+);

@@ -1,0 +1,184 @@
+-- series --
+-- Runs of a workspace since a time, by span, status and class of duration: from an index alone.
+SELECT floor(date_part('epoch', created_at - $2) / $3)::integer AS span, status,
+    runwright_duration_class(started_at, ended_at, $4, $5, $6) AS class,
+    count(*) AS number
+FROM runs
+WHERE kind = 'api' AND workspace_id = $1 AND created_at >= $2
+GROUP BY 1, 2, 3;
+
+-- series_of_project --
+-- The same of one project.
+SELECT floor(date_part('epoch', created_at - $2) / $3)::integer AS span, status,
+    runwright_duration_class(started_at, ended_at, $4, $5, $6) AS class,
+    count(*) AS number
+FROM runs
+WHERE kind = 'api' AND project_id = $1 AND created_at >= $2
+GROUP BY 1, 2, 3;
+
+-- series_of_spans --
+-- The same for long windows: from what was counted, from what has ended since, and from what has not.
+SELECT floor(date_part('epoch', begins_at - $2) / $3)::integer AS span, status, class::integer,
+    sum(number)::bigint AS number
+FROM run_spans
+WHERE owner_id = $1 AND length = $8 AND begins_at >= $2
+GROUP BY 1, 2, 3
+UNION ALL
+SELECT floor(date_part('epoch', created_at - $2) / $3)::integer, status,
+    runwright_duration_class(started_at, ended_at, $4, $5, $6),
+    count(*)
+FROM runs
+-- Two bounds, although one is none: the planner expects few rows between two, and takes the index.
+WHERE ended_at > (SELECT until FROM run_spans_filled) AND ended_at < 'infinity' AND parent_id IS NULL
+    AND kind = 'api' AND created_at >= $2 AND CASE WHEN $7 THEN project_id ELSE workspace_id END = $1
+GROUP BY 1, 2, 3
+UNION ALL
+SELECT floor(date_part('epoch', created_at - $2) / $3)::integer, status, -1, count(*)
+-- By one status each, which there are indexes for.
+FROM (
+    SELECT * FROM runs WHERE status = 'pending' UNION ALL SELECT * FROM runs WHERE status = 'started'
+) AS open
+WHERE kind = 'api' AND created_at >= $2 AND CASE WHEN $7 THEN project_id ELSE workspace_id END = $1
+GROUP BY 1, 2;
+
+-- failed --
+-- The newest failed Runs of a workspace.
+SELECT runs.id, projects.name AS project, runs.api, runs.failure, runs.ended_at
+FROM runs JOIN projects ON projects.id = runs.project_id
+WHERE runs.workspace_id = $1 AND runs.kind = 'api' AND runs.status = 'failed' AND runs.ended_at >= $2
+ORDER BY runs.ended_at DESC
+LIMIT $3;
+
+-- failed_of_project --
+-- The newest failed Runs of a project.
+SELECT runs.id, projects.name AS project, runs.api, runs.failure, runs.ended_at
+FROM runs JOIN projects ON projects.id = runs.project_id
+WHERE runs.project_id = $1 AND runs.kind = 'api' AND runs.status = 'failed' AND runs.created_at >= $2
+ORDER BY runs.created_at DESC
+LIMIT $3;
+
+-- queue --
+-- What waits in a workspace, and what is carried out.
+SELECT
+    (SELECT count(*) FROM runs WHERE status = 'pending' AND kind = 'api' AND workspace_id = $1
+        AND turn IS NOT NULL AND ($2::uuid IS NULL OR project_id = $2)) AS waiting,
+    (SELECT min(created_at) FROM runs WHERE status = 'pending' AND kind = 'api' AND workspace_id = $1
+        AND turn IS NOT NULL AND ($2::uuid IS NULL OR project_id = $2)) AS oldest_at,
+    (SELECT count(*) FROM runs WHERE status = 'started' AND kind = 'api' AND workspace_id = $1
+        AND ($2::uuid IS NULL OR project_id = $2)) AS started;
+
+-- active --
+-- Runs of a workspace that are carried out or wait, those carried out first.
+SELECT runs.id, runs.project_id, projects.name AS project, runs.api, runs.status, runs.attempt,
+    runs.maximum_attempts, runs.created_at, runs.started_at
+FROM runs JOIN projects ON projects.id = runs.project_id
+WHERE runs.workspace_id = $1 AND runs.kind = 'api' AND runs.status = 'started'
+ORDER BY runs.started_at DESC
+LIMIT $2;
+
+-- projects --
+-- The projects of a workspace with how their last day went.
+SELECT projects.id, projects.name, deployments.number, deployments.ended_at AS deployed_at,
+    (SELECT max(created_at) FROM runs WHERE runs.project_id = projects.id AND kind = 'api') AS last_run_at
+FROM projects LEFT JOIN deployments ON deployments.id = projects.current_deployment_id
+WHERE projects.workspace_id = $1
+ORDER BY projects.name;
+
+-- project_names --
+-- The names of a workspace's projects.
+SELECT name FROM projects WHERE workspace_id = $1 ORDER BY name;
+
+-- project_counts --
+-- How many Runs of each project of a workspace were accepted since a time, by status.
+SELECT project_id, status, count(*) AS number FROM runs
+WHERE workspace_id = $1 AND kind = 'api' AND created_at >= $2
+GROUP BY project_id, status;
+
+-- workers --
+-- Workers as they were last heard of within the hour, with how many Runs each carries out.
+SELECT workers.*, heartbeat_at < now() - $1::interval AS is_silent,
+    coalesce(examination_asked_at > coalesce(examined_at, '-infinity'), false) AS is_examination_asked,
+    (SELECT count(*) FROM runs WHERE runs.worker_id = workers.id AND runs.status = 'started') AS busy
+FROM workers
+WHERE heartbeat_at > now() - interval '1 hour'
+ORDER BY is_silent, host, started_at;
+
+-- lines --
+-- Runs of a project for a table, newest first, from a cursor on.
+SELECT id, project_id, api, status, attempt, maximum_attempts, attributes, failure, cancellation,
+    job_run_id, drift, created_at, started_at, ended_at
+FROM runs
+WHERE project_id = $1 AND kind = 'api'
+    AND ($2::text IS NULL OR api = $2)
+    AND ($3::text IS NULL OR status = $3)
+    AND ($4::timestamptz IS NULL OR created_at >= $4)
+    AND ($5::timestamptz IS NULL OR created_at < $5)
+    AND ($6::jsonb IS NULL OR attributes @> $6)
+    AND ($7::timestamptz IS NULL OR (created_at, id) < ($7, $8))
+    AND ($10::text IS NULL OR job_run_id = $10)
+    AND ($11::text IS NULL OR job_run_id IN (
+        SELECT job_runs.id FROM job_runs WHERE job_runs.project_id = $1 AND job_runs.job_id = $11))
+    AND (NOT $12 OR drift IS NOT NULL)
+ORDER BY created_at DESC, id DESC
+LIMIT $9;
+
+-- failed_lines --
+-- The same of failed Runs alone, whose failure holds a text ($3 is not looked at).
+SELECT id, project_id, api, status, attempt, maximum_attempts, attributes, failure, cancellation,
+    job_run_id, drift, created_at, started_at, ended_at
+FROM runs
+WHERE project_id = $1 AND kind = 'api' AND status = 'failed' AND $3::text IS NOT NULL
+    AND ($2::text IS NULL OR api = $2)
+    AND ($4::timestamptz IS NULL OR created_at >= $4)
+    AND ($5::timestamptz IS NULL OR created_at < $5)
+    AND ($6::jsonb IS NULL OR attributes @> $6)
+    AND ($7::timestamptz IS NULL OR (created_at, id) < ($7, $8))
+    AND ($10::text IS NULL OR job_run_id = $10)
+    AND ($11::text IS NULL OR job_run_id IN (
+        SELECT job_runs.id FROM job_runs WHERE job_runs.project_id = $1 AND job_runs.job_id = $11))
+    AND NOT $12
+    AND ($13::text IS NULL OR strpos(lower(failure), $13) > 0)
+ORDER BY created_at DESC, id DESC
+LIMIT $9;
+
+-- operations --
+-- The last operation on each session of a project.
+SELECT DISTINCT ON (auth_session_id) id, project_id, auth_session_id, api, status, attempt, maximum_attempts,
+    failure, cancellation, created_at, started_at, ended_at
+FROM runs
+WHERE project_id = $1 AND kind = 'operation'
+ORDER BY auth_session_id, created_at DESC;
+
+-- last_job_runs --
+-- The newest JobRun of each Job of a project.
+SELECT jobs.id AS job_id, newest.* FROM jobs CROSS JOIN LATERAL (
+    SELECT id, status, created_at, ended_at FROM job_runs
+    WHERE job_runs.project_id = jobs.project_id AND job_runs.job_id = jobs.id
+    ORDER BY created_at DESC, id DESC LIMIT 1
+) AS newest
+WHERE jobs.project_id = $1;
+
+-- progress --
+-- How far the items of a JobRun are.
+SELECT count(*) FILTER (WHERE status = 'pending') AS waiting,
+    count(*) FILTER (WHERE status = 'started') AS started,
+    count(*) FILTER (WHERE status = 'completed') AS completed,
+    count(*) FILTER (WHERE status = 'failed') AS failed,
+    count(*) FILTER (WHERE status = 'canceled') AS canceled,
+    min(started_at) AS first_at,
+    count(*) FILTER (WHERE ended_at > clock_timestamp() - interval '1 minute' AND started_at IS NOT NULL)
+        AS ended_lately
+FROM runs WHERE job_run_id = $1;
+
+-- items --
+-- Items of a JobRun: those carried out first, then those that failed, then the newest to have ended.
+SELECT id, project_id, api, status, attempt, maximum_attempts, attributes, failure, cancellation,
+    job_run_id, created_at, started_at, ended_at
+FROM runs
+WHERE job_run_id = $1 AND started_at IS NOT NULL
+ORDER BY status = 'started' DESC, status = 'failed' DESC, ended_at DESC NULLS LAST
+LIMIT $2;
+
+-- delivery_counts --
+-- How the Deliveries of a JobRun stand.
+SELECT status, count(*) AS number FROM deliveries WHERE job_run_id = $1 GROUP BY status;

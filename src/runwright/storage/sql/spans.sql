@@ -1,0 +1,44 @@
+-- lock --
+-- Until when spans are filled; whoever asks is the only one to fill them. Nothing when another is at it.
+SELECT until FROM run_spans_filled FOR UPDATE SKIP LOCKED;
+
+-- bound --
+-- Up to when spans can be filled now: whoever may still commit a Run's end began later, and so does that
+-- end. Of more than $2 Runs, up to the end of the last of so many.
+SELECT coalesce(of_many.ended_at, settled.at) AS bound, of_many.ended_at IS NOT NULL AS is_more
+FROM (
+    SELECT least(min(xact_start), clock_timestamp()) - interval '5 seconds' AS at
+    FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_type = 'client backend'
+) AS settled
+LEFT JOIN LATERAL (
+    SELECT ended_at FROM runs
+    WHERE ended_at > $1 AND ended_at <= settled.at AND parent_id IS NULL
+    ORDER BY ended_at OFFSET $2 - 1 LIMIT 1
+) AS of_many ON true
+WHERE settled.at > $1;
+
+-- fill --
+-- Adds the Runs that ended after $1 and until $2 to the spans of their workspace and project.
+INSERT INTO run_spans (owner_id, length, begins_at, status, class, number)
+SELECT owner_id, length, date_bin(length, created_at, 'epoch'), status,
+    runwright_duration_class(started_at, ended_at, $3, $4, $5) AS class,
+    count(*)
+FROM runs,
+    LATERAL (VALUES (workspace_id), (project_id)) AS owners (owner_id),
+    (VALUES (interval '1 hour', interval '2 days'), (interval '6 hours', interval '31 days'))
+        AS lengths (length, life)
+WHERE ended_at > $1 AND ended_at <= $2 AND parent_id IS NULL AND kind = 'api'
+    AND created_at > now() - life
+GROUP BY 1, 2, 3, 4, 5
+ON CONFLICT (owner_id, length, begins_at, status, class)
+    DO UPDATE SET number = run_spans.number + excluded.number;
+
+-- move --
+-- Notes until when spans are filled.
+UPDATE run_spans_filled SET until = $1;
+
+-- forget --
+-- Forgets spans that no chart shows any more.
+DELETE FROM run_spans
+WHERE begins_at < now() - CASE WHEN length = interval '1 hour' THEN interval '2 days' ELSE interval '31 days' END;

@@ -1,0 +1,76 @@
+"""Connections that ask for nothing, or too slowly, or are too many: closed, so that they hold nothing up."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from runwright.config import Settings
+
+_KEPT_FILES = 512
+"""File descriptors that are left for the database, Runners and files."""
+
+
+class Patient(HttpToolsProtocol):
+    """uvicorn's protocol, with a deadline for a request's head and a bound on connections."""
+
+    head_seconds = 20.0
+    """From a connection's beginning, or a request's, to the end of the head."""
+    most = sys.maxsize
+    """Connections that are held."""
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin, unless there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > self.most:
+            transport.abort()
+            return
+        self._await_head()
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self._await_head()
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer."""
+        self._forget_head()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._forget_head()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._forget_head()
+        self._deadline = self.loop.call_later(self.head_seconds, self.transport.close)
+
+    def _forget_head(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def protocol(settings: Settings) -> type[Patient]:
+    """Return the protocol with the settings' deadline and bound; uvicorn makes one of each connection."""
+    most = min(settings.max_connections, raise_file_limit() - _KEPT_FILES)
+    seconds = settings.header_timeout.total_seconds()
+    return type("Patient", (Patient,), {"head_seconds": seconds, "most": most})
+
+
+def raise_file_limit() -> int:
+    """Let this process open as many files as it may; return how many that is."""
+    if sys.platform == "win32":
+        return 8192
+    import resource  # noqa: PLC0415 - there is none on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft

@@ -1,0 +1,76 @@
+"""All addresses of the dashboard."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from runwright.errors import NotFound
+from runwright.web.dashboard import (
+    assets,
+    auth_sessions,
+    deliveries,
+    deployments,
+    home,
+    job_runs,
+    jobs,
+    live_view,
+    pages,
+    places,
+    playground,
+    projects,
+    recorder,
+    run,
+    run_files,
+    run_table,
+    sign_in,
+    system,
+    trace_viewer,
+    variables,
+)
+from runwright.web.dashboard.route import HEADERS, is_navigation
+
+_PARTS = (
+    assets,
+    sign_in,
+    home,
+    places,
+    projects,
+    recorder,
+    run_table,
+    run,
+    live_view,
+    run_files,
+    playground,
+    auth_sessions,
+    deliveries,
+    deployments,
+    jobs,
+    job_runs,
+    variables,
+    system,
+    trace_viewer,
+)
+
+
+def fallback(otherwise: ASGIApp) -> ASGIApp:
+    """Return what answers where there is nothing: a page for a browser, to others the usual answer."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not is_navigation(Request(scope, receive)):
+            await otherwise(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        page = await pages.problem(request, NotFound())
+        page.headers.update(HEADERS)
+        await page(scope, receive, send)
+
+    return answer
+
+
+def router() -> APIRouter:
+    """Return the dashboard, to be put at the origin's root beside the HTTP API."""
+    found = APIRouter(include_in_schema=False)
+    for part in _PARTS:
+        found.include_router(part.routes)
+    return found

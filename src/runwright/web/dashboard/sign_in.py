@@ -1,0 +1,100 @@
+"""Signing in with an API key or a link that is good once, and out; the theme."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from runwright.control import visits
+from runwright.control.platform import Platform
+from runwright.errors import Unauthorized
+from runwright.web.dashboard import pages, visitors
+from runwright.web.dashboard.forms import Form, Sent
+from runwright.web.dashboard.route import Route
+from runwright.web.dashboard.visitors import Visitor
+
+_THEME_SECONDS = 365 * 86_400
+
+routes = APIRouter(route_class=Route)
+
+
+@routes.get("/sign-in")
+async def ask(request: Request) -> Response:
+    """Ask for a key; the secret of a link stands behind `#`, where no log sees it."""
+    return _page(request, 200, visitor=await visitors.find(request))
+
+
+@routes.post("/sign-in")
+async def sign_in(request: Request, form: Sent) -> Response:
+    """Begin a visit."""
+    platform: Platform = request.app.state.platform
+    try:
+        secret = await _begin(platform, form)
+    except Unauthorized as error:
+        is_link = form.has("link")
+        message = error.message if is_link else "There is no such key, or it was revoked."
+        return _page(request, 401, message)
+    answer = pages.go(request, _inside(form.text("next")))
+    answer.set_cookie(
+        visitors.cookie_name(request),
+        secret,
+        max_age=int(platform.settings.visit_lifetime.total_seconds()),
+        path=visitors.mount(request) or "/",
+        httponly=True,
+        samesite="lax",
+        secure=_is_secure(request),
+    )
+    return answer
+
+
+@routes.post("/sign-out")
+async def sign_out(request: Request) -> Response:
+    """End the visit."""
+    name = visitors.cookie_name(request)
+    if secret := request.cookies.get(name):
+        await visits.end(request.app.state.platform, secret)
+    answer = pages.go(request, "/sign-in")
+    answer.delete_cookie(name, path=visitors.mount(request) or "/")
+    return answer
+
+
+@routes.post("/theme")
+async def choose_theme(request: Request, form: Sent) -> Response:
+    """Keep which colours the person wants."""
+    wanted = form.text("theme")
+    answer = pages.go(request, _inside(form.text("next")))
+    answer.set_cookie(
+        "runwright_theme",
+        wanted if wanted in visitors.THEMES else "auto",
+        max_age=_THEME_SECONDS,
+        path=visitors.mount(request) or "/",
+        samesite="lax",
+        secure=_is_secure(request),
+    )
+    return answer
+
+
+async def _begin(platform: Platform, form: Form) -> str:
+    if form.has("link"):
+        return await visits.redeem(platform, form.text("link"))
+    return await visits.begin(platform, form.text("key"))
+
+
+def _page(
+    request: Request, status: int, error: str | None = None, visitor: Visitor | None = None
+) -> Response:
+    wanted = _inside(request.query_params.get("next", ""))
+    return pages.page(
+        request, "sign_in.html", status, visitor=None, known=visitor, error=error, wanted=wanted
+    )
+
+
+def _inside(place: str) -> str:
+    """Return a place of the dashboard to go to: never one of another site."""
+    is_path = place.startswith("/") and not place.startswith(("//", "/\\"))
+    is_plain = place.isascii() and place.isprintable() and "\\" not in place
+    return place if is_path and is_plain else "/"
+
+
+def _is_secure(request: Request) -> bool:
+    public = request.app.state.platform.settings.url or ""
+    return request.url.scheme == "https" or public.startswith("https:")

@@ -1,0 +1,71 @@
+// Buttons: asking before what cannot be undone, choosing rows, copying, going back.
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  if (button.dataset.ask && !confirm(button.dataset.ask)) event.preventDefault();
+  if ("copy" in button.dataset) copy(button, button.dataset.copy);
+  if ("back" in button.dataset) history.back();
+});
+
+export async function copy(button, text) {
+  const isDone = await navigator.clipboard?.writeText(text).then(() => true, () => false) ?? byHand(text);
+  const title = button.title;
+  button.title = isDone ? "Copied" : "Could not copy";
+  button.classList.toggle("copied", isDone);
+  setTimeout(() => { button.title = title; button.classList.remove("copied"); }, 1500);
+}
+
+// Without TLS browsers have no clipboard for scripts.
+function byHand(text) {
+  const area = document.createElement("textarea");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  const isDone = document.execCommand("copy");
+  area.remove();
+  return isDone;
+}
+
+const form = document.querySelector("[data-chosen]");
+if (form) {
+  const boxes = () => [...form.querySelectorAll('input[name="run"]')];
+  const tell = () => {
+    const count = boxes().filter((box) => box.checked).length;
+    const words = form.querySelector("[data-chosen-count]");
+    if (words) words.textContent = count ? `${count} chosen` : "None chosen";
+    for (const button of form.querySelectorAll("[data-needs-choice]")) button.disabled = !count;
+    const all = form.querySelector("[data-choose-all]");
+    if (all) all.checked = count > 0 && count === boxes().length;
+  };
+  form.addEventListener("change", (event) => {
+    if ("chooseAll" in event.target.dataset) for (const box of boxes()) box.checked = event.target.checked;
+    tell();
+  });
+  document.addEventListener("part:shown", tell);
+  tell();
+}
+
+const filters = document.querySelector("[data-filters]");
+if (filters) {
+  // An address without what is not filtered by is one that people can read and send on.
+  filters.addEventListener("submit", () => {
+    for (const field of filters.elements) if (field.name && !field.value) field.disabled = true;
+  });
+  filters.addEventListener("change", (event) => {
+    if (event.target.tagName === "SELECT") filters.requestSubmit();
+  });
+  addEventListener("pageshow", () => {
+    for (const field of filters.elements) field.disabled = false;
+  });
+}
+
+for (const figure of document.querySelectorAll("[data-picture]")) forget(figure);
+document.addEventListener("part:shown", ({ detail }) => {
+  for (const figure of detail.querySelectorAll("[data-picture]")) forget(figure);
+});
+
+// A trace without pictures has no last one.
+function forget(figure) {
+  figure.querySelector("img")?.addEventListener("error", () => { figure.hidden = true; });
+}

@@ -1,0 +1,47 @@
+// The picture of a schedule's next firings, drawn anew by the server while it is edited.
+
+for (const place of document.querySelectorAll("[data-firings]")) {
+  const text = document.getElementById(place.dataset.of);
+  let waiting = 0;
+  let last = "";
+  const soon = () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(draw, 300);
+  };
+
+  async function draw() {
+    let schedule;
+    try {
+      schedule = JSON.parse(text.value).schedule;
+    } catch {
+      return;
+    }
+    const asked = JSON.stringify(schedule ?? null);
+    if (asked === last) return;
+    last = asked;
+    if (!schedule || !(schedule.intervals?.length || schedule.calendars?.length)) {
+      say("No schedule: it is triggered by hand.");
+      return;
+    }
+    const answer = await fetch(place.dataset.firings, { method: "POST", headers: { "content-type": "application/json" }, body: asked }).catch(() => null);
+    if (!answer || asked !== last) return;
+    const body = await answer.json();
+    if (!answer.ok) {
+      say(body.message);
+      return;
+    }
+    const parsed = new DOMParser().parseFromString(body.html, "text/html");
+    place.replaceChildren(...parsed.body.childNodes);
+  }
+
+  function say(words) {
+    const line = document.createElement("p");
+    line.className = "empty";
+    line.textContent = words;
+    place.replaceChildren(line);
+  }
+
+  text.addEventListener("input", soon);
+  text.addEventListener("rewritten", soon);
+  draw();
+}

@@ -1,0 +1,233 @@
+"""Connects who watches a Run with the Worker that holds it, and again when that is another one.
+
+The Worker dials this server, so that a Worker needs no port of its own and may stand behind NAT. What passes
+through here is looked at by neither end's words: frames one way, what a person does the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import WebSocket, WebSocketDisconnect
+
+from runwright import telemetry
+from runwright.adapters import signals
+from runwright.control import live, runs
+from runwright.control.platform import Platform
+from runwright.domain.ids import RunId
+from runwright.domain.live import Ticket
+from runwright.domain.runs import Run, RunStatus
+from runwright.errors import RequestError
+from runwright.storage import database
+
+log = telemetry.logger(__name__)
+
+_MAX_VIEWERS = 200
+_MAX_INPUT_LENGTH = 200_000
+_DIAL_SECONDS = 2.0
+_LOOK_SECONDS = 1.0
+_PATIENT_MISSES = 4
+_HINT = (
+    "The worker that has this run has not reached this server at {}. "
+    "See `RUNWRIGHT_INTERNAL_URL`, and the worker's log."
+)
+_SILENT_HINT = (
+    "The worker that has this run is not heard of: stopped, or cut off. The run goes on there when it is "
+    "back, or with another worker."
+)
+_GONE, _FULL, _EXPIRED, _TOO_LONG, _BROKEN = 4404, 4429, 4408, 1009, 1011
+_CLOSED = (RuntimeError, WebSocketDisconnect)
+"""What sending raises once the other side is gone."""
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class _Dialed:
+    """A Worker's connection; it is closed once it is `over`."""
+
+    socket: WebSocket
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Relay:
+    """All who watch through this server."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._awaited: dict[str, asyncio.Future[_Dialed]] = {}
+        self._viewers = 0
+
+    async def take_worker(self, socket: WebSocket, request_id: str, given: str) -> None:
+        """Serve the connection of a Worker that has taken a request; each can be taken once."""
+        awaited = self._awaited.get(request_id)
+        if awaited is None or not live.is_proved(self._platform, request_id, given):
+            await socket.close(_GONE)
+            return
+        del self._awaited[request_id]
+        await socket.accept()
+        dialed = _Dialed(socket=socket)
+        awaited.set_result(dialed)
+        await dialed.over.wait()
+        with contextlib.suppress(*_CLOSED):
+            await socket.close()
+
+    async def show(self, socket: WebSocket, ticket: Ticket) -> None:
+        """Show a Run to who has accepted the connection, until it is over, they go, or the ticket expires."""
+        if self._viewers >= _MAX_VIEWERS:
+            await socket.close(_FULL, "too many people watch through this server")
+            return
+        self._viewers += 1
+        viewer = _Viewer(self._platform, self._awaited, socket, ticket)
+        try:
+            await viewer.serve()
+        finally:
+            self._viewers -= 1
+
+
+class _Viewer:
+    """One who watches: their connection stays, whichever Worker is at the other end."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        awaited: dict[str, asyncio.Future[_Dialed]],
+        socket: WebSocket,
+        ticket: Ticket,
+    ) -> None:
+        self._platform = platform
+        self._awaited = awaited
+        self._socket = socket
+        self._ticket = ticket
+        self._worker: _Dialed | None = None
+
+    async def serve(self) -> None:
+        left = (self._ticket.expires_at - datetime.now(UTC)).total_seconds()
+        tasks = [
+            asyncio.create_task(self._listen()),
+            asyncio.create_task(self._show()),
+            asyncio.create_task(asyncio.sleep(left, (_EXPIRED, "the link has expired"))),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._worker is not None:
+                self._worker.over.set()
+        code, reason = _why(done.pop(), self._ticket)
+        with contextlib.suppress(*_CLOSED):
+            await self._socket.close(code, reason)
+
+    async def _listen(self) -> tuple[int, str] | None:
+        """Pass on what the person does, as long as a Worker is there to hear it."""
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return None
+            text = message.get("text") or ""
+            if len(text) > _MAX_INPUT_LENGTH:
+                return _TOO_LONG, "the message is too long"
+            if self._worker is not None and text:
+                # A Worker that is gone is noticed where its frames are awaited.
+                with contextlib.suppress(*_CLOSED):
+                    await self._worker.socket.send_text(text)
+
+    async def _show(self) -> tuple[int, str] | None:
+        misses = 0
+        with self._platform.signals.subscribe(f"run:{self._ticket.run_id}") as signalled:
+            while True:
+                found = await runs.watched(self._platform, self._ticket.run_id)
+                if found is None or found[0].status.is_terminal:
+                    status = None if found is None else found[0].status
+                    await self._say({"type": "over", "status": status})
+                    return None
+                run, held_id = found
+                misses = misses + 1 if run.status is RunStatus.STARTED else 0
+                hint = await self._hint(held_id) if misses > _PATIENT_MISSES else None
+                await self._say({"type": "waiting", "status": run.status, "hint": hint})
+                self._worker = await self._reach(held_id, signalled)
+                if self._worker is not None:
+                    misses = 0
+                    await self._pass_on(self._worker)
+
+    async def _hint(self, held_id: RunId) -> str | None:
+        """Return why no Worker may have come, for who can do something about it."""
+        if not self._ticket.can_control:
+            return None
+        if await live.is_silent(self._platform, held_id):
+            return _SILENT_HINT
+        return _HINT.format(self._platform.settings.internal_url)
+
+    async def _reach(self, held_id: RunId, signalled: asyncio.Event) -> _Dialed | None:
+        """Return the connection of whichever Worker holds the Run; None when it should be looked at again."""
+        server_url = self._platform.settings.internal_url or ""
+        request = live.new_request(self._ticket, held_id, server_url)
+        awaited: asyncio.Future[_Dialed] = asyncio.get_running_loop().create_future()
+        self._awaited[request.id] = awaited
+        try:
+            await live.request(self._platform, request)
+            waiting = asyncio.ensure_future(signals.wait(signalled, _DIAL_SECONDS))
+            await asyncio.wait({awaited, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if not awaited.done():
+                # A Worker that has just taken it is not left in front of a closed door.
+                await asyncio.wait({awaited}, timeout=_LOOK_SECONDS)
+        finally:
+            self._awaited.pop(request.id, None)
+            if not awaited.done():
+                await live.withdraw(self._platform, request)
+        return awaited.result() if awaited.done() else None
+
+    async def _pass_on(self, worker: _Dialed) -> None:
+        """Pass on what the Worker shows until it ends or is gone."""
+        try:
+            while (message := await worker.socket.receive())["type"] == "websocket.receive":
+                if (frame := message.get("bytes")) is not None:
+                    await self._socket.send_bytes(frame)
+                else:
+                    await self._socket.send_text(message["text"])
+        finally:
+            self._worker = None
+            worker.over.set()
+
+    async def _say(self, body: dict[str, Any]) -> None:
+        await self._socket.send_text(json.dumps(body))
+
+
+def _why(done: asyncio.Task[tuple[int, str] | None], ticket: Ticket) -> tuple[int, str]:
+    """Return the code and reason that a connection is closed with."""
+    error = done.exception()
+    if error is None:
+        return done.result() or (1000, "")
+    if isinstance(error, _CLOSED):
+        # Who is gone needs no telling.
+        return 1000, ""
+    if not database.is_connection_lost(error):
+        log.error(
+            "live view failed",
+            event_name="live_view_failed",
+            run_id=ticket.run_id,
+            exc_info=error,
+        )
+    return _BROKEN, "the server cannot show this just now"
+
+
+def ticket_of_key(run: Run, *, can_control: bool, watcher: str) -> Ticket:
+    """Return the ticket of who has proved with a key that the Run is theirs."""
+    return Ticket(
+        run_id=run.id,
+        can_control=can_control,
+        watcher=watcher,
+        expires_at=datetime.max.replace(tzinfo=UTC),
+    )
+
+
+async def refuse(socket: WebSocket, error: RequestError) -> None:
+    """Close the connection of who may not watch, with a reason that a browser can read."""
+    await socket.accept()
+    await socket.close(4000 + error.status, error.message[:100])

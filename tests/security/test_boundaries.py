@@ -1,0 +1,259 @@
+"""What authors' code and other users of the machine can reach, and what they cannot."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import clusters
+import psutil
+import pytest
+from support import RunwrightServer, eventually, serving
+
+_SECRET, _PASSWORD = "a-secret-key-of-the-platform", "pr0xy-passw0rd"
+_PROJECT = {
+    "api/waits.py": (
+        "import asyncio, os, pathlib\n"
+        "async def automation(page, params):\n"
+        "    print('reached')\n"
+        "    while not pathlib.Path(params['go']).exists():\n        await asyncio.sleep(0.05)\n"
+        "    return dict(os.environ)\n"
+    ),
+    "api/peeks.py": (
+        "import os, pathlib\n"
+        "async def automation(page, params):\n"
+        "    found = {}\n"
+        "    for name in ('environ', 'mem', 'maps', 'fd'):\n"
+        "        path = pathlib.Path(f'/proc/{os.getppid()}/{name}')\n"
+        "        try:\n"
+        "            found[name] = bool(os.listdir(path) if path.is_dir() else path.read_bytes())\n"
+        "        except OSError as error:\n"
+        "            found[name] = type(error).__name__\n"
+        "    return found\n"
+    ),
+}
+_AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+_ROOT = Path(__file__).resolve().parents[2]
+_needs_root = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None,
+    reason="only root can become another user, with `setpriv`",
+)
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+def test_no_process_below_a_worker_holds_more_than_its_own(tmp_path: Path) -> None:
+    with (
+        clusters.postgresql(tmp_path / "pg") as url,
+        serving(
+            tmp_path / "data",
+            **clusters.settings(tmp_path, url) | {"RUNWRIGHT_SECRET_KEY": _SECRET},
+            AWS_SECRET_ACCESS_KEY="of-the-operator",
+        ) as server,
+    ):
+        with server.client() as client:
+            for project in ("ours", "theirs"):
+                server.deploy(project, _PROJECT)
+                value = {"value": f"only-{project}-value"}
+                client.put(f"/projects/{project}/variables/TOKEN", json=value)
+        run_id = server.start(
+            "ours",
+            "waits",
+            {"go": str(tmp_path / "go"), "password": "in-the-parameters"},
+            proxy=f"http://user:{_PASSWORD}@127.0.0.1:9",
+        )
+        _until_reached(server, "ours", run_id)
+        seen = {each: _shown(each) for each in _tree(server.process.pid)}
+        (tmp_path / "go").touch()
+        inside = json.dumps(server.result("ours", run_id)["result"])
+
+    kinds = " ".join(text for text in seen.values())
+    assert "runwright.runner.main" in kinds
+    assert "run-driver" in kinds
+    for never in (_SECRET, url, server.api_key, "of-the-operator"):
+        assert never not in inside
+        assert not [each for each, text in seen.items() if never in text]
+    for never in (_PASSWORD, "in-the-parameters"):
+        assert not [each for each, text in seen.items() if never in text]
+    holders = [text for text in seen.values() if "only-ours-value" in text]
+    assert not [text for text in holders if "only-theirs-value" in text]
+    assert "only-theirs-value" not in inside
+    assert "only-ours-value" in inside
+
+
+def _shown(process: psutil.Process) -> str:
+    """Return what `/proc` shows of a process to its own user."""
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline()) + str(process.environ())
+    return ""
+
+
+def _until_reached(server: RunwrightServer, project: str, run_id: str) -> None:
+    with server.client() as client:
+        path = f"/projects/{project}/run/{run_id}/logs"
+        eventually(lambda: "reached" in client.get(path).text, within=60)
+
+
+@_needs_root
+def test_another_user_of_the_machine_can_read_nothing(server: RunwrightServer) -> None:
+    server.deploy("readable", {"api/a.py": "async def automation(page, params):\n    return 1\n"})
+    assert server.run("readable", "a")["status"] == "completed"
+    program = (
+        "import os, sys\n"
+        "for folder, _, names in os.walk(sys.argv[1]):\n"
+        "    for name in names:\n"
+        "        path = os.path.join(folder, name)\n"
+        "        if os.path.isfile(path) and os.access(path, os.R_OK): print(path)\n"
+    )
+    # The way to the folder is the tests' own, and may be closed: it is opened for this look.
+    closed = [each for each in server.data_dir.parents if each.stat().st_mode & 0o055 != 0o055]
+    modes = {each: each.stat().st_mode for each in closed}
+    try:
+        for each in closed:
+            each.chmod(0o755)
+        found = subprocess.run(
+            [*_AS_NOBODY, "env", "python3", "-c", program, str(server.data_dir)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    finally:
+        for each, mode in modes.items():
+            each.chmod(mode & 0o7777)
+
+    assert found.stdout == ""
+
+
+@pytest.fixture(scope="module", name="unprivileged")
+def _unprivileged() -> Generator[RunwrightServer]:
+    """Serve as an unprivileged user: one that exists on every machine and owns nothing."""
+    interpreter = _interpreter_of_nobody()
+    if interpreter is None:
+        pytest.skip("no other user can start a Python like this one from here")
+    directory = Path(tempfile.mkdtemp(prefix="nobody-"))
+    directory.chmod(0o755)
+    python = _environment_of_nobody(directory, interpreter)
+    (directory / "home").mkdir()
+    os.chown(directory / "home", 65534, 65534)
+    with (directory / "log").open("w") as log:
+        process = subprocess.Popen(
+            [*_AS_NOBODY, str(python), "-m", "runwright", "serve", "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            cwd=directory,
+            env={
+                "PATH": os.defpath,
+                "HOME": str(directory / "home"),
+                "RUNWRIGHT_DATA_DIR": str(directory / "home/data"),
+            },
+        )
+    assert process.stdout is not None
+    try:
+        assert "is ready" in process.stdout.readline(), (directory / "log").read_text()
+        connection = json.loads((directory / "home/data/connection.json").read_text())
+        yield RunwrightServer(process=process, data_dir=directory / "home/data", **connection)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+        process.stdout.close()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _interpreter_of_nobody() -> str | None:
+    """Return a Python like ours that another user can start; ours may lie in a closed folder."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        return None
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    for candidate in (str(Path(sys.executable).resolve()), f"/usr/bin/python{version}"):
+        # `env` starts it, which tells plainly when that is not allowed.
+        command = [*_AS_NOBODY, "env", candidate, "-c", "import ssl"]
+        if subprocess.run(command, capture_output=True, check=False, cwd="/").returncode == 0:
+            return candidate
+    return None
+
+
+def _environment_of_nobody(directory: Path, interpreter: str) -> Path:
+    """Make an environment with our packages and a copy of the product; return its Python."""
+    shutil.copytree(_ROOT / "src", directory / "package")
+    packages = directory / "venv" / f"lib/python{sys.version_info.major}.{sys.version_info.minor}"
+    (packages / "site-packages").mkdir(parents=True)
+    paths = [directory / "package", sysconfig.get_path("purelib")]
+    (packages / "site-packages/ours.pth").write_text("".join(f"{path}\n" for path in paths))
+    (directory / "venv/pyvenv.cfg").write_text(f"home = {Path(interpreter).parent}\n")
+    (directory / "venv/bin").mkdir()
+    (directory / "venv/bin/python").symlink_to(interpreter)
+    return directory / "venv/bin/python"
+
+
+def test_the_sandbox_of_chromium_is_on_where_we_are_not_root(unprivileged: RunwrightServer) -> None:
+    assert unprivileged.deploy("p", _PROJECT)["error"] is None
+    go = unprivileged.data_dir / "go"
+    run_id = unprivileged.start("p", "waits", {"go": str(go)})
+    _until_reached(unprivileged, "p", run_id)
+    browsers = [each for each in _tree(unprivileged.process.pid) if "--type=" in _command(each)]
+    renderers = [each for each in browsers if "--type=renderer" in _command(each)]
+    sandboxed = [_is_sandboxed(each.pid) for each in renderers]
+    commands = [_command(each) for each in _tree(unprivileged.process.pid)]
+    go.touch()
+    assert unprivileged.result("p", run_id)["status"] == "completed"
+
+    assert renderers
+    assert not [each for each in commands if "--no-sandbox" in each]
+    if not _has_user_namespaces():
+        pytest.skip(
+            "this kernel gives unprivileged users no namespaces, so Chromium has no sandbox"
+        )
+    assert all(sandboxed)
+
+
+def test_authors_code_cannot_look_into_the_worker(unprivileged: RunwrightServer) -> None:
+    assert unprivileged.deploy("p", _PROJECT)["error"] is None
+
+    found = unprivileged.run("p", "peeks")["result"]
+
+    assert found == dict.fromkeys(("environ", "mem", "maps", "fd"), "PermissionError")
+
+
+def _command(process: psutil.Process) -> str:
+    with contextlib.suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
+
+
+def _is_sandboxed(pid: int) -> bool:
+    """Return whether a renderer has system calls filtered and namespaces of its own."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    is_filtered = re.search(r"^Seccomp:\t2$", status, re.MULTILINE) is not None
+    namespaces: list[Any] = [
+        Path(f"/proc/{each}/ns/{kind}").readlink()
+        for each in (pid, os.getpid())
+        for kind in ("user", "net")
+    ]
+    return is_filtered and namespaces[:2] != namespaces[2:]
+
+
+def _has_user_namespaces() -> bool:
+    command = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "unshare",
+        "-U",
+        "true",
+    ]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
