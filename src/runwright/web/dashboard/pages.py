@@ -35,6 +35,7 @@ TABS = {
 """The pages of a project, by the last part of their address."""
 _SAID = {
     "canceled": "Canceled.",
+    "canceling": "Being canceled.",
     "started": "Started.",
     "again": "Started again.",
     "set": "The variable is set.",

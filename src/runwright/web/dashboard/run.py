@@ -101,10 +101,11 @@ async def parameters(visitor: Viewer, name: str, run_id: str, download: Flag = F
 
 @routes.post("/projects/{name}/runs/{run_id}/cancel")
 async def cancel(visitor: Operator, name: str, run_id: str) -> Response:
-    """Cancel a Run."""
+    """Cancel a Run: one that is started ends when its Worker has put it away."""
     project = await visitor.project(name)
     found = await runs.cancel(visitor.platform, project.id, run_id)
-    return pages.go(visitor.request, f"/projects/{name}/runs/{found.id}", said="canceled")
+    said = "canceled" if found.status.is_terminal else "canceling"
+    return pages.go(visitor.request, f"/projects/{name}/runs/{found.id}", said=said)
 
 
 @routes.post("/projects/{name}/runs/{run_id}/again")

@@ -96,11 +96,14 @@ async def act(visitor: Operator, name: str, form: Sent) -> Response:
     if not chosen:
         raise ValidationError([Problem(path="run", message="is missing: choose at least one run")])
     is_cancel = form.text("act") == "cancel"
+    said = "canceled" if is_cancel else "again"
     refused: list[str] = []
     for run_id in chosen:
         try:
             if is_cancel:
-                await runs.cancel(visitor.platform, project.id, run_id)
+                found = await runs.cancel(visitor.platform, project.id, run_id)
+                if not found.status.is_terminal:
+                    said = "canceling"
             else:
                 await repeats.start(visitor.platform, project, run_id)
         except RequestError as error:
@@ -113,7 +116,7 @@ async def act(visitor: Operator, name: str, form: Sent) -> Response:
         visitor.request,
         f"/projects/{project.name}/runs",
         **kept,
-        said="canceled" if is_cancel else "again",
+        said=said,
     )
 
 
