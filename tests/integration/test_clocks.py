@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from uuid import uuid4
 import pytest
 import time_machine
 
-from runwright.control import attempts, claims, deliveries, jobs, queue_limits, runs
+from runwright.control import attempts, claims, deliveries, jobs, questions, queue_limits, runs
 from runwright.control.platform import Platform
 from runwright.domain import job_text
 from runwright.domain.deliveries import Try
@@ -50,6 +51,43 @@ async def test_a_job_fires_by_the_databases_clock_on_a_machine_whose_clock_is_wr
     assert [row["job_id"] for row in begun] == ["due"]
     assert await platform.database.fetchval(stands)
     assert again_in <= 1
+
+
+@_WRONG
+async def test_a_job_made_on_a_machine_whose_clock_is_wrong_fires_when_it_is_to(
+    platform: Platform, make_project: MakeProject, wrong_by: timedelta
+) -> None:
+    project = await make_project()
+    body = {"payload": [], "configuration": {}, "schedule": {"intervals": [{"every": "1m"}]}}
+
+    with time_machine.travel(datetime.now(UTC) + wrong_by):
+        await jobs.create(platform, project, "job", job_text.parse(body))
+
+    fires_in = "SELECT fires_at - clock_timestamp() FROM jobs WHERE id = 'job'"
+    assert timedelta() <= await platform.database.fetchval(fires_in) <= timedelta(minutes=1)
+
+
+@_WRONG
+async def test_a_question_stays_open_as_long_as_it_is_to_on_a_machine_whose_clock_is_wrong(
+    platform: Platform, make_project: MakeProject, wrong_by: timedelta
+) -> None:
+    run = await _start(platform, await make_project())
+    claim = await claims.take(platform, run.id, WorkerId(uuid4()))
+    assert isinstance(claim, claims.Claim)
+    loop = asyncio.get_running_loop()
+
+    with time_machine.travel(datetime.now(UTC) + wrong_by):
+        asked = await questions.ask(
+            platform, claim, "Which code?", is_secret=False, within=timedelta(minutes=1)
+        )
+        assert asked is not None
+        waiting = asyncio.create_task(questions.wait(platform, asked, until=loop.time() + 60))
+        await questions.answer(platform, run.id, "42", asked.id)
+        answer = await waiting
+        unanswered = await questions.wait(platform, asked, until=loop.time())
+
+    assert answer == "42"
+    assert unanswered is None
 
 
 async def test_a_delivery_has_its_whole_window_on_a_machine_whose_clock_is_wrong(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 from runwright.adapters import signals
@@ -120,7 +119,7 @@ async def _notify(
     body = json.dumps(
         {
             "type": "run.drifted",
-            "timestamp": datetime.now(UTC).isoformat(),
+            "timestamp": (await database.now(connection)).isoformat(),
             "data": {
                 "workspaceId": str(run.workspace_id),
                 "project": {"id": str(project_id), "name": name},

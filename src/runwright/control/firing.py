@@ -60,7 +60,7 @@ async def _fire_alone(
             if database.is_connection_lost(error):
                 raise
             log.exception("job not fired", event_name="job_not_fired", job_id=job_id)
-            moment = jobs.next_moment(job_id, row.job.plan)
+            moment = jobs.next_moment(job_id, row.job.plan, now)
             await rows.move_on(connection, project_id, job_id, moment, has_fired=False)
 
 

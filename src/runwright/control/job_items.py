@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from runwright.adapters import engine, signals
@@ -32,7 +31,7 @@ from runwright.domain.jobs import (
 from runwright.domain.runs import Cancellation, ExtendedPayload, RunStatus
 from runwright.domain.sinks import Sink, SinkKind
 from runwright.errors import CancelReason
-from runwright.storage import items as rows, job_runs as job_run_rows, jobs as job_rows
+from runwright.storage import database, items as rows, job_runs as job_run_rows, jobs as job_rows
 from runwright.storage.items import NewItem
 from runwright.storage.job_runs import JobRunRow, Reason
 from runwright.storage.runs import RunRow
@@ -218,7 +217,8 @@ async def pause_for_session(
     reason = Reason(
         type=JobRunReason.SESSION_INVALID_MID_JOB, message=message, details=cancellation.details
     )
-    job_reason = JobReason(type="paused", message=message, at=datetime.now(UTC))
+    now = await database.now(connection)
+    job_reason = JobReason(type="paused", message=message, at=now)
     await pause(platform, connection, job_run, reason, job_reason)
 
 
@@ -232,7 +232,7 @@ async def notify(
     assert counted is not None
     body = {
         "type": kind.value,
-        "timestamp": datetime.now(UTC).isoformat(),
+        "timestamp": (await database.now(connection)).isoformat(),
         "data": {"jobRun": job_json.of_job_run(opened(platform, counted))},
     }
     run = counted.job_run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -106,7 +106,8 @@ async def pause(platform: Platform, project_id: ProjectId, job_id: str) -> None:
     """
     await get(platform, project_id, job_id)
     message = "Paused on request."
-    why = JobReason(type="paused", message=message, at=datetime.now(UTC))
+    now = await database.now(platform.database)
+    why = JobReason(type="paused", message=message, at=now)
     # First the Job: from then on no JobRun of it begins that this would not see.
     await rows.pause(platform.database, project_id, job_id, why)
     async with platform.database.acquire() as connection, database.transaction(connection):
@@ -128,7 +129,9 @@ async def resume(platform: Platform, project_id: ProjectId, job_id: str) -> None
         known = await rows.lock(connection, project_id, job_id)
         if known is None:
             raise _not_found(job_id)
-        await rows.resume(connection, project_id, job_id, next_moment(known.job.id, known.job.plan))
+        now = await database.now(connection)
+        moment = next_moment(known.job.id, known.job.plan, now)
+        await rows.resume(connection, project_id, job_id, moment)
         if active is not None and active.job_run.status in (
             JobRunStatus.PAUSED,
             JobRunStatus.PAUSING,
@@ -240,7 +243,7 @@ async def _insert(
         source,
         plan,
         _seal(platform, project.id, job_id, plan),
-        next_moment(job_id, plan),
+        next_moment(job_id, plan, await database.now(connection)),
     )
 
 
@@ -248,7 +251,8 @@ async def _update(
     platform: Platform, connection: Any, project_id: ProjectId, job_id: str, plan: JobPlan
 ) -> None:
     sealed = _seal(platform, project_id, job_id, plan)
-    await rows.update(connection, project_id, job_id, plan, sealed, next_moment(job_id, plan))
+    moment = next_moment(job_id, plan, await database.now(connection))
+    await rows.update(connection, project_id, job_id, plan, sealed, moment)
 
 
 async def _delete(platform: Platform, connection: Any, project_id: ProjectId, job_id: str) -> None:
@@ -304,11 +308,11 @@ def _refuse_code(job: Job) -> None:
         )
 
 
-def next_moment(job_id: str, plan: JobPlan) -> Moment:
-    """Return when a Job fires next from now on."""
+def next_moment(job_id: str, plan: JobPlan, now: datetime) -> Moment:
+    """Return when a Job fires next from now on, which is by the database's clock."""
     if plan.schedule is None:
         return Moment()
-    return put_off(job_id, plan, schedules.next_after(plan.schedule, datetime.now(UTC)))
+    return put_off(job_id, plan, schedules.next_after(plan.schedule, now))
 
 
 def put_off(job_id: str, plan: JobPlan, firing: datetime | None) -> Moment:

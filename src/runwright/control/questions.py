@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from runwright.adapters import signals
@@ -46,14 +47,18 @@ async def ask(
         return asked
 
 
-async def wait(platform: Platform, question: Question) -> str | None:
-    """Return the answer as soon as there is one, None when the time is up; it is kept no longer."""
+async def wait(platform: Platform, question: Question, *, until: float) -> str | None:
+    """Return the answer as soon as there is one, None when the time is up; it is kept no longer.
+
+    `until` is a time of the running loop, whose clock no machine's wrong one moves.
+    """
+    loop = asyncio.get_running_loop()
     with platform.signals.subscribe(f"question:{question.id}") as signalled:
         while True:
             sealed = await rows.take(platform.database, question.id)
             if sealed is not None:
                 return platform.vault.open(sealed, record=_record(question.id)).decode()
-            left = (question.expires_at - datetime.now(UTC)).total_seconds()
+            left = until - loop.time()
             if left <= 0:
                 await rows.end(platform.database, question.id)
                 return None

@@ -72,9 +72,10 @@ class Asking:
         if question is None:
             # Another Worker has the Run by now; this Attempt is about to be told.
             return
-        self._screen.set_question(question)
+        until = asyncio.get_running_loop().time() + asked.timeout_seconds
+        self._screen.set_question(question, until)
         try:
-            text = await self._answer(question)
+            text = await self._answer(question, until)
         except asyncio.CancelledError:
             await asyncio.shield(questions.end(self._platform, question))
             raise
@@ -87,9 +88,13 @@ class Asking:
         with contextlib.suppress(OSError):
             await runner.send(protocol.Answer(id=asked.id, text=text))
 
-    async def _answer(self, question: Question) -> str | None:
+    async def _answer(self, question: Question, until: float) -> str | None:
         self._say(f"asks a person: {question.text}")
-        waiting = asyncio.ensure_future(patiently(lambda: questions.wait(self._platform, question)))
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        waiting = asyncio.ensure_future(
+            patiently(lambda: questions.wait(self._platform, question, until=until))
+        )
         leaving = asyncio.ensure_future(self._until_nobody_records())
         try:
             await asyncio.wait({waiting, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -101,7 +106,7 @@ class Asking:
         finally:
             waiting.cancel()
             leaving.cancel()
-        seconds = (datetime.now(UTC) - question.asked_at).total_seconds()
+        seconds = loop.time() - begun
         what = "nobody answered" if text is None else "a person answered"
         self._say(f"{what}, after {seconds:.0f} s")
         return text

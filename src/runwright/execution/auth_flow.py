@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from runwright import telemetry
 from runwright.control import runs, sealed_sessions, session_work
@@ -32,6 +31,7 @@ from runwright.errors import CancelReason, Category, FailureCode, TooLarge
 from runwright.execution.attempt import Hold, Interruption
 from runwright.execution.patience import patiently
 from runwright.execution.session_steps import Interrupted, NotPassed, Passed, SessionSteps, secrets
+from runwright.storage import database
 
 log = telemetry.logger(__name__)
 
@@ -85,7 +85,7 @@ class AuthFlow:
             opened = await sealed_sessions.open_session(self._platform, claim.project_id, plan.id)
             if opened is None:
                 return _refused(session_work.session_gone(plan.id))
-            match self._next(claim, plan, opened, was_mended=was_mended):
+            match await self._next(claim, plan, opened, was_mended=was_mended):
                 case Step.USE:
                     return _signed(claim, opened, opened.state or {})
                 case Step.CHECK:
@@ -131,7 +131,9 @@ class AuthFlow:
         )
         await self._end(claim, outcome, made)
 
-    def _next(self, claim: Claim, plan: SessionPlan, opened: Opened, *, was_mended: bool) -> Step:
+    async def _next(
+        self, claim: Claim, plan: SessionPlan, opened: Opened, *, was_mended: bool
+    ) -> Step:
         has_same_input = opened.session.type is not SessionType.RUNTIME or (
             plan.parameters is None
             or sealed_sessions.is_digest(
@@ -144,7 +146,7 @@ class AuthFlow:
             has_same_input=has_same_input,
             is_retry=bool(claim.earlier),
             was_mended=was_mended,
-            now=datetime.now(UTC),
+            now=await database.now(self._platform.database),
         )
 
     async def _check(

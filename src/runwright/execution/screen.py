@@ -13,7 +13,6 @@ import itertools
 import struct
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from runwright import protocol
@@ -81,6 +80,7 @@ class Screen:
         self._frames: dict[str, protocol.Frame] = {}
         self._controller: Viewer | None = None
         self._question: Question | None = None
+        self._asks_until = 0.0
         self._sending: set[asyncio.Task[None]] = set()
         self.is_watched = asyncio.Event()
         self.is_over = asyncio.Event()
@@ -105,9 +105,9 @@ class Screen:
             viewer.frame, viewer.page = None, ""
         self._tell()
 
-    def set_question(self, question: Question | None) -> None:
-        """Show what the Attempt asks, or that it asks nothing."""
-        self._question = question
+    def set_question(self, question: Question | None, until: float = 0.0) -> None:
+        """Show what the Attempt asks until a time of the running loop, or that it asks nothing."""
+        self._question, self._asks_until = question, until
         self._tell()
 
     def close(self) -> None:
@@ -181,7 +181,9 @@ class Screen:
             "hasControl": controller is viewer,
             "controller": None if controller is None else controller.name,
             "viewers": len(self._viewers),
-            "question": None if self._question is None else _question(self._question),
+            "question": None
+            if self._question is None
+            else _question(self._question, self._asks_until),
         }
 
     def _take(self, message: protocol.Message) -> None:
@@ -274,11 +276,11 @@ async def _send(runner: RunnerProcess, message: protocol.Message) -> None:
         await runner.send(message)
 
 
-def _question(question: Question) -> dict[str, Any]:
-    left = question.expires_at - datetime.now(UTC)
+def _question(question: Question, until: float) -> dict[str, Any]:
+    left = until - asyncio.get_running_loop().time()
     return {
         "id": question.id,
         "text": question.text,
         "isSecret": question.is_secret,
-        "secondsLeft": max(0, round(left.total_seconds())),
+        "secondsLeft": max(0, round(left)),
     }
