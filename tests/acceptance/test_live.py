@@ -50,7 +50,7 @@ async def automation(page, params):
         await other.goto(params['tab'])
     if params.get('flicker'):
         await page.evaluate('flicker()')
-    await page.wait_for_function("document.title == 'done'", timeout=60_000)
+    await page.wait_for_function("document.title == 'done'", timeout=300_000)
     return {
         'value': await page.input_value('input'),
         'scrolled': await page.evaluate('scrollY'),
@@ -68,7 +68,7 @@ async def automation(page, params):
     "api/twice.py": """
 async def automation(page, params):
     await page.goto(params['url'])
-    await page.wait_for_function("document.title == 'done'", timeout=60_000)
+    await page.wait_for_function("document.title == 'done'", timeout=300_000)
     raise ValueError('again')
 """,
     "api/count.py": """

@@ -30,14 +30,14 @@ _PROJECT = {
     "api/wait.py": """
 async def automation(page, params):
     await page.goto(params['url'])
-    await page.wait_for_function("document.title == 'done'", timeout=60_000)
+    await page.wait_for_function("document.title == 'done'", timeout=300_000)
     return await page.input_value('input')
 """,
     "api/ask.py": """
 from runwright import sdk
 async def automation(page, params):
     await page.goto(params['url'])
-    return await sdk.ask_person('Which <i>code</i> came?', timeout=60, secret=params['secret'])
+    return await sdk.ask_person('Which <i>code</i> came?', timeout=300, secret=params['secret'])
 """,
 }
 
