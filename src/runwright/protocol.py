@@ -313,8 +313,6 @@ class Ended:
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
     auth_state: dict[str, Any] | None = None
     """What the browser ended with: always of kind `create`, else where it is not what it began with."""
-    timings: dict[str, float] = field(default_factory=dict[str, float])
-    """Milliseconds: `prepare` (from `Start` to the author's code), `author`, `encode`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

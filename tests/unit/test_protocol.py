@@ -35,7 +35,6 @@ MESSAGES: list[st.SearchStrategy[Any]] = [
             protocol.Failed, code=st.text(), category=st.text(), message=st.text(), details=_OBJECT
         ),
         attributes=_OBJECT,
-        timings=st.just({}),
     ),
     st.builds(
         protocol.Log, at=st.floats(0, 1e10), stream=st.text(), level=st.text(), text=st.text()

@@ -1,9 +1,8 @@
-"""AuthSessions: making, changing, checking and forgetting them. What callers and deploying ask for."""
+"""AuthSessions: making, changing, checking and forgetting them. What callers ask for."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -28,7 +27,6 @@ from runwright.errors import (
     Conflict,
     NotFound,
     Problem,
-    SessionInUse,
     ValidationError,
 )
 from runwright.storage import (
@@ -65,14 +63,14 @@ async def create(platform: Platform, project: Project, plan: SessionPlan) -> Run
         Conflict: a session of that id exists.
         SessionInUse: it is just being made.
     """
-    deployed = _deployed(project, needs_create=True)
+    deployed = session_operations.deployed(project, needs_create=True)
     _check_id(plan.id)
     new = NewSession(
         project_id=project.id,
         id=plan.id,
         type=SessionType.CREDENTIALS,
         status=SessionStatus.PENDING,
-        **_sealed_input(platform, project.id, plan),
+        **sealed_sessions.seal_input(platform, project.id, plan),
     )
     async with platform.database.acquire() as connection, database.transaction(connection):
         if not await rows.insert(connection, new):
@@ -94,7 +92,7 @@ async def update(platform: Platform, project: Project, plan: SessionPlan) -> Run
         Conflict: it is declared by the project's code.
         SessionInUse: another operation is under way.
     """
-    deployed = _deployed(project, needs_create=True)
+    deployed = session_operations.deployed(project, needs_create=True)
     known = (await _row(platform, project.id, plan.id)).session
     if known.type is not SessionType.CREDENTIALS:
         message = f"is of a {known.type.value} session, which keeps no parameters to update"
@@ -118,7 +116,7 @@ async def record(platform: Platform, project: Project, plan: SessionPlan) -> Run
         Conflict: a session of that id exists and was made otherwise.
         SessionInUse: another operation is under way.
     """
-    deployed = _deployed(project, needs_create=False)
+    deployed = session_operations.deployed(project, needs_create=False)
     _check_id(plan.id)
     assert project.current is not None
     assert project.current.manifest is not None
@@ -150,7 +148,7 @@ async def validate(platform: Platform, project: Project, plan: SessionPlan) -> R
         NotFound: the project has no such session.
         SessionInUse: another operation is under way.
     """
-    deployed = _deployed(project, needs_create=False)
+    deployed = session_operations.deployed(project, needs_create=False)
     await _row(platform, project.id, plan.id)
     async with platform.database.acquire() as connection, database.transaction(connection):
         return await session_operations.begin(platform, connection, deployed, plan)
@@ -166,7 +164,7 @@ async def upload(
         Conflict: a session of that id exists and was made otherwise.
         TooLarge: the state is larger than allowed.
     """
-    _deployed(project, needs_create=False)
+    session_operations.deployed(project, needs_create=False)
     _check_id(session_id)
     sealed = sealed_sessions.seal_state(platform, project.id, session_id, state)
     new = NewSession(
@@ -210,7 +208,7 @@ async def delete(platform: Platform, project_id: ProjectId, session_id: str) -> 
         )
     async with platform.database.acquire() as connection, database.transaction(connection):
         await rows.lock(connection, project_id, session_id)
-        await _forget(connection, project_id, session_id)
+        await session_operations.forget(connection, project_id, session_id)
 
 
 async def wait(
@@ -245,30 +243,6 @@ async def wait(
             await signals.wait(signalled, min(left, _LOOK_SECONDS))
 
 
-async def declare(
-    platform: Platform, connection: Any, project: Project, declared: Mapping[str, dict[str, Any]]
-) -> list[str]:
-    """Bring the sessions of a project's code in line with what was deployed; return what is to be said.
-
-    `project` has the new Deployment as its current one. A session that a caller made keeps its id.
-    """
-    said: list[str] = []
-    known = {row.session.id: row for row in await rows.of_code(connection, project.id)}
-    for session_id in known.keys() - declared.keys():
-        await _forget(connection, project.id, session_id)
-        said.append(f"The auth session `{session_id}` is no longer declared and was removed")
-    for session_id, parameters in declared.items():
-        plan = SessionPlan(id=session_id, operation=SessionOperation.CREATE, parameters=parameters)
-        if session_id not in known:
-            said.append(await _declare_new(platform, connection, project, plan))
-        elif known[session_id].input_digest != sealed_sessions.digest(
-            platform, project.id, parameters
-        ):
-            changed = replace(plan, operation=SessionOperation.UPDATE)
-            said.append(await _declare_changed(platform, connection, project, changed))
-    return said
-
-
 async def make_runtime(
     connection: Any, project_id: ProjectId, run_id: RunId, plan: SessionPlan
 ) -> None:
@@ -294,62 +268,6 @@ async def make_runtime(
         )
 
 
-async def _forget(connection: Any, project_id: ProjectId, session_id: str) -> None:
-    await session_operations.cancel_operation(connection, project_id, session_id)
-    await rows.forget(connection, project_id, session_id)
-
-
-async def _declare_new(
-    platform: Platform, connection: Any, project: Project, plan: SessionPlan
-) -> str:
-    new = NewSession(
-        project_id=project.id,
-        id=plan.id,
-        type=SessionType.CREDENTIALS,
-        status=SessionStatus.PENDING,
-        source=SessionSource.CODE,
-        **_sealed_input(platform, project.id, plan),
-    )
-    if not await rows.insert(connection, new):
-        return f"There is an auth session `{plan.id}` that was not made by code: it stays as it is"
-    await session_operations.begin(
-        platform, connection, _deployed(project, needs_create=True), plan
-    )
-    return f"Creating the auth session `{plan.id}`"
-
-
-async def _declare_changed(
-    platform: Platform, connection: Any, project: Project, plan: SessionPlan
-) -> str:
-    try:
-        await session_operations.begin(
-            platform, connection, _deployed(project, needs_create=True), plan
-        )
-    except SessionInUse:
-        return f"The auth session `{plan.id}` is in use and keeps its parameters: deploy again to update it"
-    return f"Updating the auth session `{plan.id}`"
-
-
-def _deployed(project: Project, *, needs_create: bool) -> session_operations.Deployed:
-    if project.current is None or project.current.manifest is None:
-        raise NotFound(f"Nothing is deployed to the project `{project.name}` yet: deploy it first.")
-    settings = project.current.manifest.settings
-    if not settings.has_auth_sessions:
-        message = (
-            f"the project `{project.name}` has no auth sessions: set `auth_sessions.enabled`, "
-            "write `auth-sessions/create.py` and `check.py`, and deploy"
-        )
-        raise ValidationError([Problem(path="authSession", message=message)], message)
-    if needs_create and not settings.can_create_sessions:
-        message = f"The project `{project.name}` has no `auth-sessions/create.py`: upload a state instead."
-        raise ValidationError([Problem(path="parameters", message=message)], message)
-    return session_operations.Deployed(
-        workspace_id=project.workspace_id,
-        project_id=project.id,
-        deployment_id=project.current.id,
-    )
-
-
 def _is_operation(
     row: RunRow, project_id: ProjectId, kind: SessionOperation, session_id: str | None
 ) -> bool:
@@ -361,17 +279,6 @@ def _is_operation(
         and plan.operation is kind
         and session_id in (None, plan.id)
     )
-
-
-def _sealed_input(platform: Platform, project_id: ProjectId, plan: SessionPlan) -> dict[str, Any]:
-    parameters = plan.parameters or {}
-    return {
-        "input_digest": sealed_sessions.digest(platform, project_id, parameters),
-        "sealed_parameters": sealed_sessions.seal_parameters(
-            platform, project_id, plan.id, parameters
-        ),
-        "sealed_proxy": sealed_sessions.seal_proxy(platform, project_id, plan.id, plan.proxy),
-    }
 
 
 async def _row(platform: Platform, project_id: ProjectId, session_id: str) -> SessionRow:

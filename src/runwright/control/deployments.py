@@ -9,8 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from runwright.adapters import bundles, engine, signals
-from runwright.control import deliveries, endings, jobs, room
-from runwright.control.auth_sessions import declare
+from runwright.control import declared_sessions, deliveries, endings, jobs, room
 from runwright.control.platform import Platform
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
 from runwright.domain.projects import (
@@ -143,7 +142,9 @@ async def finish(
             return
         if await rows.make_current(connection, deployment.project_id, deployment.id, limit):
             current = await rows.get(connection, deployment.project_id)
-            said = await declare(platform, connection, current, secrets.auth_sessions)
+            said = await declared_sessions.declare(
+                platform, connection, current, secrets.auth_sessions
+            )
             said += await jobs.declare(platform, connection, current, secrets.jobs)
             for line in said:
                 await rows.report_deployment(connection, deployment, line)

@@ -22,8 +22,6 @@ from runwright.storage import (
 from runwright.storage.auth_sessions import SessionRow
 from runwright.storage.runs import RunRow
 
-_LOOK_SECONDS = 2.0
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
@@ -91,6 +89,16 @@ def seal_proxy(
 ) -> bytes | None:
     """Seal a proxy for its session."""
     return seal(platform, project_id, session_id, "proxy", value)
+
+
+def seal_input(platform: Platform, project_id: ProjectId, plan: SessionPlan) -> dict[str, Any]:
+    """Return what a `NewSession` keeps of the parameters and the proxy that it is made from."""
+    parameters = plan.parameters or {}
+    return {
+        "input_digest": digest(platform, project_id, parameters),
+        "sealed_parameters": seal_parameters(platform, project_id, plan.id, parameters),
+        "sealed_proxy": seal_proxy(platform, project_id, plan.id, plan.proxy),
+    }
 
 
 def digest(platform: Platform, project_id: ProjectId, parameters: dict[str, Any]) -> str:

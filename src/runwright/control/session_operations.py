@@ -20,11 +20,9 @@ from runwright.domain.auth_sessions import (
 )
 from runwright.domain.ids import DeploymentId, ProjectId, RunId, WorkspaceId, new_run_id
 from runwright.domain.jobs import JobRun
+from runwright.domain.projects import Project
 from runwright.domain.runs import Cancellation, Run, RunKind, RunPlan
-from runwright.errors import (
-    CancelReason,
-    SessionInUse,
-)
+from runwright.errors import CancelReason, NotFound, Problem, SessionInUse, ValidationError
 from runwright.storage import (
     auth_sessions as rows,
     database,
@@ -41,6 +39,32 @@ class Deployed:
     workspace_id: WorkspaceId
     project_id: ProjectId
     deployment_id: DeploymentId
+
+
+def deployed(project: Project, *, needs_create: bool) -> Deployed:
+    """Return what a project's operations are carried out with.
+
+    Raises:
+        NotFound: nothing is deployed to it.
+        ValidationError: it has no sessions, or none that can be made from parameters where that is needed.
+    """
+    if project.current is None or project.current.manifest is None:
+        raise NotFound(f"Nothing is deployed to the project `{project.name}` yet: deploy it first.")
+    settings = project.current.manifest.settings
+    if not settings.has_auth_sessions:
+        message = (
+            f"the project `{project.name}` has no auth sessions: set `auth_sessions.enabled`, "
+            "write `auth-sessions/create.py` and `check.py`, and deploy"
+        )
+        raise ValidationError([Problem(path="authSession", message=message)], message)
+    if needs_create and not settings.can_create_sessions:
+        message = f"The project `{project.name}` has no `auth-sessions/create.py`: upload a state instead."
+        raise ValidationError([Problem(path="parameters", message=message)], message)
+    return Deployed(
+        workspace_id=project.workspace_id,
+        project_id=project.id,
+        deployment_id=project.current.id,
+    )
 
 
 async def begin(platform: Platform, connection: Any, deployed: Deployed, plan: SessionPlan) -> Run:
@@ -134,6 +158,12 @@ async def cancel_operation(connection: Any, project_id: ProjectId, session_id: s
         await signals.send(connection, f"run:{operation.run.id}")
     elif await run_rows.request_cancel(connection, operation.run.id):
         await signals.send(connection, "interrupted")
+
+
+async def forget(connection: Any, project_id: ProjectId, session_id: str) -> None:
+    """Forget a session; what is under way for it is canceled."""
+    await cancel_operation(connection, project_id, session_id)
+    await rows.forget(connection, project_id, session_id)
 
 
 def in_use(session_id: str) -> SessionInUse:

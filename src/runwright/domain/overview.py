@@ -185,12 +185,6 @@ class RunnerSeen:
     """`starting`, `ready`, `leased` or `recovering`."""
 
 
-def duration_class(seconds: float) -> int:
-    """Return the class of a duration."""
-    bounded = min(max(seconds, SHORTEST), LONGEST)
-    return min(int(math.log(bounded / SHORTEST) / DURATION_RATIO), DURATION_STEPS - 1)
-
-
 def quantile(durations: dict[int, int], share: float) -> timedelta | None:
     """Return how long the given share of them took at the most, within some 10 %."""
     total = sum(durations.values())

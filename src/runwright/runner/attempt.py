@@ -39,7 +39,6 @@ class _Unrestorable(Exception):
 
 async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> protocol.Ended:
     """Call the author's function and return how it went; never raises what the author raised."""
-    received = time.perf_counter()
     context = AttemptContext(
         info=RunInfo(
             run_id=start.run_id,
@@ -64,11 +63,9 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
         stage.send(protocol.Started(at=time.time()))
         return protocol.Ended(failure=_raised(error, stage.project.root))
     stage.send(protocol.Started(at=time.time()))
-    begun = time.perf_counter()
     sdk_context.enter(context)
     call = _Call(stage, start, opened)
     ended = await _carry(stage, lambda: call.author(function, parameters))
-    over = time.perf_counter()
     stage.flush_output()
     await leavings.downloads(stage, opened)
     if ended.result is not None:
@@ -77,7 +74,6 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
         ended,
         extended_payloads=tuple(context.payloads) if ended.result is not None else (),
         attributes=dict(context.attributes),
-        timings={"prepare": (begun - received) * 1000, "author": (over - begun) * 1000},
     )
 
 

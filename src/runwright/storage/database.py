@@ -26,7 +26,8 @@ _STATEMENT_SECONDS = 60
 _IDLE_SECONDS = 60
 """A connection that is not needed holds up to 10 MiB of the database's memory."""
 _MIGRATION_LOCK = 7_240_116
-_MIGRATION_NAME = re.compile(r"(\d{4})_(pre|post)_([a-z0-9_]+)\.sql")
+_MIGRATION_NAME = re.compile(r"(\d{4})_(?:pre|post)_([a-z0-9_]+)\.sql")
+"""`pre` runs before the new code starts, `post` after the old code is gone."""
 _QUERY_HEAD = re.compile(r"^-- ([a-z_]+) --$", re.MULTILINE)
 _MIGRATIONS = Path(str(resources.files("runwright.storage") / "migrations"))
 
@@ -37,8 +38,6 @@ class Migration:
 
     number: int
     name: str
-    is_before_code: bool
-    """`pre` runs before the new code starts, `post` after the old code is gone."""
     sql: str
 
     @property
@@ -122,8 +121,7 @@ def migrations(directory: Path = _MIGRATIONS) -> list[Migration]:
         found.append(
             Migration(
                 number=int(parts[1]),
-                name=parts[3],
-                is_before_code=parts[2] == "pre",
+                name=parts[2],
                 sql=file.read_text(encoding="utf-8"),
             )
         )

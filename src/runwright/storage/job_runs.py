@@ -46,8 +46,6 @@ class JobRunRow:
     auth_session_id: str | None
     waits_for: str | None
     is_session_good: bool
-    has_counts: bool
-    """Its counts can no longer change."""
     request_sha256: bytes | None
 
 
@@ -248,7 +246,6 @@ def _row(row: Any) -> JobRunRow:
         auth_session_id=row["auth_session_id"],
         waits_for=row["waits_for"],
         is_session_good=row["is_session_good"],
-        has_counts=row["payloads"] is not None,
         request_sha256=row["request_sha256"],
     )
 
