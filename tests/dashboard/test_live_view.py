@@ -25,6 +25,19 @@ _PAGE = """<!doctype html><title>The <b>till</b></title>
 </style>
 <input style="top: 10px"><button style="top: 60px" onclick="document.title = 'done'">Go</button>
 """
+_LATE_PICTURES = """
+const read = window.createImageBitmap;
+const late = new Promise((resolve) => { window.letThem = resolve; });
+window.held = 0;
+window.createImageBitmap = async (...given) => {
+  const bitmap = await read(...given);
+  if (window.areLate) {
+    window.held += 1;
+    await late;
+  }
+  return bitmap;
+};
+"""
 _PROJECT = {
     "pyproject.toml": "[tool.runwright]\n",
     "api/wait.py": """
@@ -96,6 +109,28 @@ def test_a_person_watches_takes_over_and_gives_back(
     assert server.result(watched, run_id)["result"] == "Grüße ✓"
     assert findings == []
     assert held == []
+
+
+def test_a_picture_that_is_read_late_hides_nothing_that_was_said_meanwhile(
+    anna: Person, server: RunwrightServer, watched: str, till: str
+) -> None:
+    run_id = server.start(watched, "wait", {"url": till})
+    anna.page.add_init_script(_LATE_PICTURES)
+    page = anna.go(f"/projects/{watched}/runs/{run_id}/live")
+    eventually(lambda: browsing.shows_green(page))
+    page.evaluate("() => { window.areLate = true; }")
+    page.get_by_role("button", name="Take control").click()
+    _click(page, 50, 25)
+    page.keyboard.type("x")
+    eventually(lambda: page.evaluate("() => window.held > 0"))
+    with server.client() as client:
+        client.post(f"/projects/{watched}/run/{run_id}/cancel")
+    said = page.get_by_text("This run has ended: canceled.")
+    expect(said).to_be_visible()
+
+    page.evaluate("async () => { window.letThem(); await new Promise(requestAnimationFrame); }")
+
+    assert said.is_visible()
 
 
 @pytest.mark.parametrize("secret", [False, True])

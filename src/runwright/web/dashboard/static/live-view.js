@@ -29,6 +29,8 @@ function open(view) {
   let state = null;
   let size = { width: canvas.width, height: canvas.height };
   let newest = 0;
+  // Counts the times that what was shown ended: a picture that is read late belongs to one of them.
+  let showing = 0;
   let patience = 0;
   let isOver = false;
   let hasAsked = false;
@@ -126,9 +128,10 @@ function open(view) {
     const head = new DataView(data);
     const number = head.getUint32(0);
     const found = { width: head.getUint16(4), height: head.getUint16(6) };
+    const belongsTo = showing;
     const bitmap = await createImageBitmap(new Blob([data.slice(HEAD_BYTES)], { type: "image/jpeg" })).catch(() => null);
-    // One that took longer to read than the next does not undo it.
-    if (bitmap && number >= newest) {
+    // One that took longer to read than the next does not undo it, nor what was said meanwhile.
+    if (bitmap && belongsTo === showing && number >= newest) {
       newest = number;
       size = found;
       if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
@@ -146,8 +149,11 @@ function open(view) {
   function show() {
     const hasControl = Boolean(state?.hasControl);
     stage.classList.toggle("held", hasControl);
-    if (!state) stage.classList.add("empty-stage");
-    if (!state) newest = 0;
+    if (!state) {
+      stage.classList.add("empty-stage");
+      newest = 0;
+      showing += 1;
+    }
     showTabs();
     showQuestion();
     find("viewers").textContent = state && state.viewers > 1 ? `${state.viewers} watch` : "";
