@@ -34,6 +34,8 @@ async def pooling(
             with (directory / "failures").open("a") as out:
                 out.write("1")
             raise ConnectionError
+        with (directory / "launches").open("a") as out:
+            out.write("1")
         return await runner_process.launch(
             python=deployment.python,
             directory=directory / uuid.uuid4().hex,
@@ -125,6 +127,30 @@ async def test_who_deploys_gets_room_in_a_full_pool(tmp_path: Path) -> None:
             str(installed.deployment_id),
             str(other.deployment_id),
         }
+
+
+async def test_deploys_into_a_full_pool_of_many_projects_start_one_runner_each(
+    tmp_path: Path,
+) -> None:
+    async with pooling(tmp_path, idle_seconds=60) as (pool, installed), asyncio.timeout(120):
+        others = [
+            dataclasses.replace(installed, deployment_id=DeploymentId(uuid.uuid4()))
+            for _ in range(6)
+        ]
+        for each in others:
+            await pool.wait_warm(each)
+        before = len((tmp_path / "launches").read_text())
+        current = installed
+        for _ in range(6):
+            following = dataclasses.replace(installed, deployment_id=DeploymentId(uuid.uuid4()))
+            await pool.wait_warm(following)
+            pool.cool(current.deployment_id)
+            current = following
+            assert pool.size <= 5
+        await eventually_async(lambda: _has(pool, 5), within=60)
+
+        # One for each deploy, and one for the project that takes the place of what became old.
+        assert len((tmp_path / "launches").read_text()) - before <= 2 * 6
 
 
 async def test_who_deploys_is_told_that_no_runner_can_be_started(tmp_path: Path) -> None:

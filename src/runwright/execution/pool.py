@@ -211,20 +211,18 @@ class Pool:
         """Start what is wanted and fits; make room where someone waits and nothing fits."""
         if self._is_closed:
             return
-        for group in sorted(self._groups.values(), key=lambda each: -len(each.waiting)):
-            while len(group.slots) < group.wanted(self._capacity):
-                if self.size >= self._capacity and not self._make_room(group):
-                    break
+        for group in sorted(self._groups.values(), key=lambda each: -each.needed):
+            while len(group.slots) < group.wanted(self._capacity) and self._has_room(group):
                 self._start(group)
 
-    def _make_room(self, group: Group) -> bool:
-        if group.is_served_soon:
-            return False
-        others = (other for other in self._groups.values() if other is not group)
-        idle = [slot for other in others for slot in other.ready]
-        if not idle:
-            return False
-        self._evict(min(idle, key=lambda slot: slot.idle_since))
+    def _has_room(self, group: Group) -> bool:
+        """Return whether one more fits, once who idles has given way to who waits."""
+        while self.size >= self._capacity:
+            others = (other for other in self._groups.values() if other is not group)
+            idle = [slot for other in others for slot in other.ready]
+            if group.is_served_soon or not idle:
+                return False
+            self._remove(min(idle, key=lambda slot: slot.idle_since))
         return True
 
     def _start(self, group: Group) -> None:
@@ -265,6 +263,10 @@ class Pool:
             self._offer(slot)
 
     def _evict(self, slot: Slot) -> None:
+        self._remove(slot)
+        self._balance()
+
+    def _remove(self, slot: Slot) -> None:
         group = self._groups[slot.deployment_id]
         group.slots.discard(slot)
         if slot.runner is not None and not self._is_closed:
@@ -272,7 +274,6 @@ class Pool:
             self._spawn(self._kill(slot.runner))
         if group.is_over:
             del self._groups[slot.deployment_id]
-        self._balance()
 
     async def _kill(self, runner: RunnerProcess) -> None:
         await runner.kill()

@@ -71,7 +71,12 @@ class Group:
     def is_served_soon(self) -> bool:
         """Return whether as many Runners are on their way as are waited for."""
         coming = sum(slot.stage in (Stage.STARTING, Stage.RECOVERING) for slot in self.slots)
-        return coming >= len(self.waiting) + len(self.watching)
+        return coming >= self.needed
+
+    @property
+    def needed(self) -> int:
+        """Return how many wait for a Runner, or for one to have started."""
+        return len(self.waiting) + len(self.watching)
 
     def wanted(self, capacity: int) -> int:
         """Return how many Runners there should be: those leased and waited for, and one ahead of need."""
