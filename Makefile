@@ -40,21 +40,13 @@ bench:
 	@scripts/setup.sh demo dev
 	@.venv/bin/python benchmarks/run.py
 
-bench-schedules:
+bench-schedules bench-dashboard bench-peers: bench-%:
 	@scripts/setup.sh demo dev
-	@.venv/bin/python benchmarks/schedules.py
+	@.venv/bin/python benchmarks/$*.py
 
 soak:
 	@scripts/setup.sh demo dev
 	@.venv/bin/python benchmarks/soak.py
-
-bench-dashboard:
-	@scripts/setup.sh demo dev
-	@.venv/bin/python benchmarks/dashboard.py
-
-bench-peers:
-	@scripts/setup.sh demo dev
-	@.venv/bin/python benchmarks/peers.py
 
 fix:
 	@scripts/setup.sh demo dev
