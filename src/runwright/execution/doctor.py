@@ -238,8 +238,7 @@ async def _ask(url: str) -> list[Finding]:
         numbers = [
             row[0] for row in await connection.fetch("SELECT number FROM schema_migrations")
         ] if applied else []  # fmt: skip
-        theirs = await connection.fetchval("SELECT clock_timestamp()")
-        skew = abs((theirs - datetime.now(UTC)).total_seconds())
+        skew = abs((await database.now(connection) - datetime.now(UTC)).total_seconds())
     finally:
         await connection.close()
     known = {step.number for step in await asyncio.to_thread(database.migrations)}
