@@ -19,7 +19,6 @@ from runwright.domain.ids import ProjectId, RunId, new_run_id
 from runwright.domain.jobs import (
     End,
     Feed,
-    JobReason,
     JobRunReason,
     JobRunStatus,
     JobSecrets,
@@ -180,12 +179,10 @@ async def end(
         await _clear(platform, connection, ended)
 
 
-async def pause(
-    platform: Platform, connection: Any, job_run: JobRunRow, reason: Reason, job_reason: JobReason
-) -> None:
+async def pause(platform: Platform, connection: Any, job_run: JobRunRow, reason: Reason) -> None:
     """Pause a locked JobRun that is active, and its Job: what runs goes on, and nothing else begins."""
     run = job_run.job_run
-    await job_rows.pause(connection, run.project_id, run.job_id, job_reason)
+    await job_rows.pause(connection, run.project_id, run.job_id, reason.message)
     if run.status is JobRunStatus.PAUSED:
         return
     await engine.remove(connection, await rows.unfeed(connection, run.id))
@@ -217,9 +214,7 @@ async def pause_for_session(
     reason = Reason(
         type=JobRunReason.SESSION_INVALID_MID_JOB, message=message, details=cancellation.details
     )
-    now = await database.now(connection)
-    job_reason = JobReason(type="paused", message=message, at=now)
-    await pause(platform, connection, job_run, reason, job_reason)
+    await pause(platform, connection, job_run, reason)
 
 
 async def notify(

@@ -19,7 +19,6 @@ from runwright.domain.ids import ProjectId
 from runwright.domain.jobs import (
     Job,
     JobPlan,
-    JobReason,
     JobRunReason,
     JobRunStatus,
     JobSource,
@@ -105,16 +104,13 @@ async def pause(platform: Platform, project_id: ProjectId, job_id: str) -> None:
         NotFound: the project has no such Job.
     """
     await get(platform, project_id, job_id)
-    message = "Paused on request."
-    now = await database.now(platform.database)
-    why = JobReason(type="paused", message=message, at=now)
+    reason = Reason(type=JobRunReason.USER_REQUEST, message="Paused on request.")
     # First the Job: from then on no JobRun of it begins that this would not see.
-    await rows.pause(platform.database, project_id, job_id, why)
+    await rows.pause(platform.database, project_id, job_id, reason.message)
     async with platform.database.acquire() as connection, database.transaction(connection):
         active = await _lock_active(connection, project_id, job_id)
         if active is not None:
-            reason = Reason(type=JobRunReason.USER_REQUEST, message=message)
-            await job_items.pause(platform, connection, active, reason, why)
+            await job_items.pause(platform, connection, active, reason)
 
 
 async def resume(platform: Platform, project_id: ProjectId, job_id: str) -> None:
@@ -129,8 +125,7 @@ async def resume(platform: Platform, project_id: ProjectId, job_id: str) -> None
         known = await rows.lock(connection, project_id, job_id)
         if known is None:
             raise _not_found(job_id)
-        now = await database.now(connection)
-        moment = next_moment(known.job.id, known.job.plan, now)
+        moment = await _moment_from_now(connection, job_id, known.job.plan)
         await rows.resume(connection, project_id, job_id, moment)
         if active is not None and active.job_run.status in (
             JobRunStatus.PAUSED,
@@ -243,7 +238,7 @@ async def _insert(
         source,
         plan,
         _seal(platform, project.id, job_id, plan),
-        next_moment(job_id, plan, await database.now(connection)),
+        await _moment_from_now(connection, job_id, plan),
     )
 
 
@@ -251,7 +246,7 @@ async def _update(
     platform: Platform, connection: Any, project_id: ProjectId, job_id: str, plan: JobPlan
 ) -> None:
     sealed = _seal(platform, project_id, job_id, plan)
-    moment = next_moment(job_id, plan, await database.now(connection))
+    moment = await _moment_from_now(connection, job_id, plan)
     await rows.update(connection, project_id, job_id, plan, sealed, moment)
 
 
@@ -308,8 +303,12 @@ def _refuse_code(job: Job) -> None:
         )
 
 
+async def _moment_from_now(connection: Any, job_id: str, plan: JobPlan) -> Moment:
+    return next_moment(job_id, plan, await database.now(connection))
+
+
 def next_moment(job_id: str, plan: JobPlan, now: datetime) -> Moment:
-    """Return when a Job fires next from now on, which is by the database's clock."""
+    """Return when a Job fires next after a time, which is by the database's clock."""
     if plan.schedule is None:
         return Moment()
     return put_off(job_id, plan, schedules.next_after(plan.schedule, now))

@@ -10,7 +10,7 @@ from typing import Any
 from runwright.domain import job_json, job_text, schedule_text
 from runwright.domain.ids import ProjectId, WorkspaceId
 from runwright.domain.jobs import Job, JobPlan, JobReason, JobSource, JobState
-from runwright.storage import session_plans
+from runwright.storage import database, session_plans
 from runwright.storage.database import queries
 
 _SQL = queries("jobs")
@@ -104,9 +104,10 @@ async def delete(connection: Any, project_id: ProjectId, job_id: str) -> None:
     await connection.execute(_SQL["delete"], project_id, job_id)
 
 
-async def pause(connection: Any, project_id: ProjectId, job_id: str, reason: JobReason) -> None:
-    """Stop the Schedule of a Job; one that is paused stays as it is."""
-    text = json.dumps({"type": reason.type, "message": reason.message, "at": reason.at.isoformat()})
+async def pause(connection: Any, project_id: ProjectId, job_id: str, message: str) -> None:
+    """Stop the Schedule of a Job and keep why; one that is paused stays as it is."""
+    at = await database.now(connection)
+    text = json.dumps({"type": "paused", "message": message, "at": at.isoformat()})
     await connection.execute(_SQL["pause"], project_id, job_id, text)
 
 
