@@ -116,6 +116,22 @@ def test_a_run_that_is_followed_misses_no_line_and_not_its_end(
         assert lines == [f"line {number}" for number in range(400)]
 
 
+def test_a_connection_that_is_lost_again_is_told_again(
+    chromium: Browser, server: RunwrightServer, shop: str
+) -> None:
+    with (
+        _cable(server) as cable,
+        browsing.person(chromium, server, base=f"http://127.0.0.1:{cable.port}") as anna,
+    ):
+        page = anna.go(f"/projects/{shop}/runs")
+        told = page.get_by_text("The connection to the server is lost")
+        for _ in range(2):
+            cable.cut()
+            expect(told).to_be_visible()
+            cable.mend()
+            expect(told).to_be_hidden()
+
+
 def test_a_table_that_was_cut_off_shows_what_came_meanwhile(
     chromium: Browser, server: RunwrightServer, shop: str
 ) -> None:

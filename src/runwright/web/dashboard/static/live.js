@@ -22,6 +22,7 @@ function follow(element) {
     source.addEventListener("open", () => {
       patience = 0;
       clearTimeout(follow.worry);
+      follow.worry = null;
       lost.hidden = true;
     });
     source.addEventListener("part", (event) => show(JSON.parse(event.data)));
