@@ -188,7 +188,7 @@ def _internal_url(settings: Settings, port: int) -> str:
     host = settings.host
     if host in ("0.0.0.0", "::"):  # noqa: S104
         host = _address_towards(settings.database_url)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{_shown_host(host)}:{port}"
 
 
 def _address_towards(database_url: str | None) -> str:

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import httpx2
 
@@ -70,14 +70,12 @@ class Sender:
         Raises:
             NotSent: it is one, or its host is not found.
         """
-        parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        await self._resolve(parts.hostname or "", port)
+        await self._resolve(urlsplit(url))
 
     async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         parts = urlsplit(url)
         host = parts.hostname or ""
-        address = await self._resolve(host, parts.port or (443 if parts.scheme == "https" else 80))
+        address = await self._resolve(parts)
         shown = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004
         port = f":{parts.port}" if parts.port else ""
         target = urlunsplit((parts.scheme, shown + port, parts.path or "/", parts.query, ""))
@@ -96,7 +94,9 @@ class Sender:
         ):
             return Answer(status_code=answer.status_code, text=await _beginning(answer))
 
-    async def _resolve(self, host: str, port: int) -> Address:
+    async def _resolve(self, parts: SplitResult) -> Address:
+        host = parts.hostname or ""
+        port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
             found = await asyncio.get_running_loop().getaddrinfo(
                 host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP

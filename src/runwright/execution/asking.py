@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from runwright import protocol
 from runwright.control import questions
@@ -89,7 +89,7 @@ class Asking:
             await runner.send(protocol.Answer(id=asked.id, text=text))
 
     async def _answer(self, question: Question, until: float) -> str | None:
-        self._say(f"asks a person: {question.text}")
+        self._log.say(f"asks a person: {question.text}")
         loop = asyncio.get_running_loop()
         begun = loop.time()
         waiting = asyncio.ensure_future(
@@ -100,7 +100,7 @@ class Asking:
             await asyncio.wait({waiting, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
                 await questions.end(self._platform, question)
-                self._say("nobody watches the recording any more")
+                self._log.say("nobody watches the recording any more")
                 return None
             text = waiting.result()
         finally:
@@ -108,7 +108,7 @@ class Asking:
             leaving.cancel()
         seconds = loop.time() - begun
         what = "nobody answered" if text is None else "a person answered"
-        self._say(f"{what}, after {seconds:.0f} s")
+        self._log.say(f"{what}, after {seconds:.0f} s")
         return text
 
     async def _until_nobody_records(self) -> None:
@@ -122,6 +122,3 @@ class Asking:
                     await self._screen.is_watched.wait()
             except TimeoutError:
                 return
-
-    def _say(self, text: str) -> None:
-        self._log.add(datetime.now(UTC), "platform", "info", text)

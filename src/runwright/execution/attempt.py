@@ -32,7 +32,6 @@ from runwright.execution.author_environment import AuthorEnvironment
 from runwright.execution.clock import Clock
 from runwright.execution.file_keeper import FileKeeper
 from runwright.execution.log_writer import LogWriter
-from runwright.execution.patience import patiently
 from runwright.execution.runner_process import Exited, RawLine, RunnerProcess
 from runwright.execution.screen import Screen
 from runwright.redaction import Redactor
@@ -113,7 +112,7 @@ class Attempt:
         course.clock.restart(self._settings.runner_start_timeout.total_seconds())
         try:
             await runner.send(await self._start())
-            self._hold.screen.attach(runner, self._say)
+            self._hold.screen.attach(runner, self._log.say)
             outcome = await self._follow(runner)
         except (OSError, protocol.ProtocolError) as error:
             await runner.kill()
@@ -137,7 +136,7 @@ class Attempt:
             parameters=claim.plan.parameters,
             save_trace=claim.plan.save_trace,
             save_har=claim.plan.save_har,
-            environment=await patiently(lambda: self._environment.of_attempt(claim)),
+            environment=await self._environment.of_attempt(claim),
             token=self._environment.token(claim),
             proxy=None if claim.plan.proxy is None else _proxy(claim.plan.proxy),
             job_id=claim.job_id,
@@ -252,7 +251,7 @@ class Attempt:
             ProtocolError: what it says is no end of an Attempt.
         """
         try:
-            await _check_json(json.dumps(ended.attributes))
+            json.dumps(ended.attributes, allow_nan=False)
             self._course.attributes = ended.attributes
             return await self._outcome(ended)
         except (KeyError, TypeError, ValueError) as error:
@@ -300,10 +299,6 @@ class Attempt:
             author_started_at=self._course.author_started_at,
             attributes=self._course.attributes,
         )
-
-    def _say(self, text: str) -> None:
-        """Tell something of the platform's own in the Run's log."""
-        self._log.add(datetime.now(UTC), "platform", "info", text)
 
     def _take_line(self, event: object) -> None:
         if isinstance(event, protocol.Log):

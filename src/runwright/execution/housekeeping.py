@@ -56,9 +56,10 @@ class Housekeeping:
         target = int(limit * _ROOM)
         folders = await self._sweep(_JUST_USED, enough_bytes=used - target)
         removed: list[Removed] = []
-        if (used_still := await asyncio.to_thread(used_bytes, data_dir)) > target:
-            removed = await ceiling.shed(self._platform, used_still - target)
         left = await asyncio.to_thread(used_bytes, data_dir)
+        if left > target:
+            removed = await ceiling.shed(self._platform, left - target)
+            left = await asyncio.to_thread(used_bytes, data_dir)
         (log.info if left <= limit else log.warning)(
             "data directory was above its ceiling",
             event_name="ceiling_kept" if left <= limit else "ceiling_exceeded",

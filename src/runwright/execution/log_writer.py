@@ -46,6 +46,10 @@ class LogWriter:
             limit = self._platform.settings.max_log_bytes
             self._append(at, "platform", "warning", f"the log is cut here: more than {limit} bytes")
 
+    def say(self, text: str) -> None:
+        """Tell something of the platform's own, within the bound of the author's lines."""
+        self.add(datetime.now(UTC), "platform", "info", text)
+
     def add_own(self, text: str) -> None:
         """Add a line of the platform's own, which no bound cuts."""
         self._append(datetime.now(UTC), "platform", "warning", self._redactor.text(text))

@@ -50,25 +50,22 @@ class Pool:
     @property
     def size(self) -> int:
         """Return how many Runners there are, starting ones too."""
-        return sum(len(group.slots) for group in self._groups.values())
+        return len(self._slots)
 
     def seen(self) -> list[RunnerSeen]:
         """Return what Runners there are and what each does."""
         return [
             RunnerSeen(deployment_id=str(slot.deployment_id), stage=slot.stage.name.lower())
-            for group in self._groups.values()
-            for slot in group.slots
+            for slot in self._slots
         ]
 
     def stages(self) -> Counter[str]:
         """Return how many Runners are at which stage: starting, ready, leased, recovering."""
-        slots = (slot for group in self._groups.values() for slot in group.slots)
-        return Counter(slot.stage.name.lower() for slot in slots)
+        return Counter(each.stage for each in self.seen())
 
     def pids(self) -> list[int]:
         """Return the processes of the Runners that have one."""
-        slots = (slot for group in self._groups.values() for slot in group.slots)
-        return [slot.runner.pid for slot in slots if slot.runner is not None]
+        return [slot.runner.pid for slot in self._slots if slot.runner is not None]
 
     @asynccontextmanager
     async def lease(self, installed: Installed, recover: Recover) -> AsyncGenerator[RunnerProcess]:
@@ -138,13 +135,17 @@ class Pool:
     async def close(self) -> None:
         """Kill every Runner and wait until they are gone."""
         self._is_closed = True
-        slots = [slot for group in self._groups.values() for slot in group.slots]
+        slots = self._slots
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         runners = {slot.runner for slot in slots if slot.runner is not None} | self._going
         await asyncio.gather(*(runner.kill() for runner in runners))
         self._groups.clear()
+
+    @property
+    def _slots(self) -> list[Slot]:
+        return [slot for group in self._groups.values() for slot in group.slots]
 
     async def _take(self, installed: Installed) -> Slot:
         group = self._group(installed)

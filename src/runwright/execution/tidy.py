@@ -52,8 +52,10 @@ def sweep(
     for used_at, folder in sorted(_folders(data_dir)):
         if used_at >= now - unused_for.total_seconds() or freed >= (enough_bytes or sys.maxsize):
             break
+        if folder in held:
+            continue
         size = 0 if enough_bytes is None else disk.used_bytes(folder)
-        if folder not in held and _remove(folder):
+        if _remove(folder):
             removed.append(folder)
             freed += size
     if removed:

@@ -40,7 +40,6 @@ from runwright.execution.deploy_flow import DeployFlow
 from runwright.execution.examiner import Examiner
 from runwright.execution.housekeeping import Housekeeping
 from runwright.execution.installed import Installed
-from runwright.execution.job_flow import JobFlow
 from runwright.execution.launcher import Launcher
 from runwright.execution.live_flow import LiveFlow
 from runwright.execution.pool import Pool
@@ -97,7 +96,6 @@ class Worker:
             beside=_STEPS_AT_ONCE,
             heartbeat_timeout=platform.settings.heartbeat_timeout,
         )
-        self._jobs = JobFlow(platform)
         self._tick = ScheduleTick(platform)
         self._deliveries = DeliveryFlow(platform)
         # One of their own: a receiver that hangs takes no slot from Runs.
@@ -180,7 +178,8 @@ class Worker:
         deploy = Queue(
             name=deployments.QUEUE, limit=0, handler=self._deploys.look, takes_slot=False
         )
-        steps = Queue(name=queues.JOB_RUNS, limit=0, handler=self._jobs.look, takes_slot=False)
+        look = functools.partial(job_runs.look, self._platform)
+        steps = Queue(name=queues.JOB_RUNS, limit=0, handler=look, takes_slot=False)
         return [*found, deploy, steps]
 
     async def _delivery_queues(self) -> list[Queue]:
