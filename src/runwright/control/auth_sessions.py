@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from runwright.adapters import signals
-from runwright.control import sealed_sessions, session_operations
+from runwright.control import run_plans, sealed_sessions, session_operations
 from runwright.control.platform import Platform
 from runwright.domain.auth_sessions import (
     AuthSession,
@@ -118,9 +118,8 @@ async def record(platform: Platform, project: Project, plan: SessionPlan) -> Run
     """
     deployed = session_operations.deployed(project, needs_create=False)
     _check_id(plan.id)
-    assert project.current is not None
-    assert project.current.manifest is not None
-    settings = project.current.manifest.settings
+    _, manifest = run_plans.deployed(project)
+    settings = manifest.settings
     start_url = plan.start_url or settings.session_start_url
     if start_url is None:
         message = "is missing: say where to sign in, here or as `auth_sessions.start_url`"
@@ -173,7 +172,7 @@ async def upload(
         type=SessionType.RECORDER,
         status=SessionStatus.READY,
         sealed_state=sealed,
-        sealed_proxy=sealed_sessions.seal(platform, project.id, session_id, "proxy", proxy),
+        sealed_proxy=sealed_sessions.seal_proxy(platform, project.id, session_id, proxy),
     )
     async with platform.database.acquire() as connection, database.transaction(connection):
         if not await rows.insert(connection, new):

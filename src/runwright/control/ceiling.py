@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from runwright.adapters import bundles
-from runwright.control import orphans
+from runwright.control import orphans, retention
 from runwright.control.platform import Platform
 from runwright.domain.retention import Kind, Removed
+from runwright.errors import Conflict
 from runwright.storage import retention as rows
 
 _FILES = 500
@@ -20,14 +21,12 @@ async def shed(platform: Platform, size_bytes: int) -> list[Removed]:
     """
     if platform.blobs.directory is None:
         return []
-    async with platform.database.acquire() as connection:
-        # A backup is being made, or pruning does the same just now.
-        if not await rows.try_lock(connection):
-            return []
-        try:
+    try:
+        async with retention.alone(platform):
             return await _shed(platform, size_bytes)
-        finally:
-            await rows.unlock(connection)
+    except Conflict:
+        # A backup is being made, or pruning does the same just now.
+        return []
 
 
 async def _shed(platform: Platform, size_bytes: int) -> list[Removed]:

@@ -149,8 +149,8 @@ async def _claim_again(
     if row.session is not None:
         parts = await attempt_rows.parts(connection, run_id)
         crashes += tuple(part.failure for part in parts if part.failure is not None)
-    now = await database.now(connection)
-    ending = _ending_without_attempt(platform, row, earlier, crashes, now)
+    has_expired = row.expires_at is not None and row.has_expired(await database.now(connection))
+    ending = _ending_without_attempt(platform, row, earlier, crashes, has_expired=has_expired)
     if ending is not None:
         if ending.cancellation is not None:
             reason = job_items.cancellation_for(job_run, ending.cancellation)
@@ -205,7 +205,8 @@ def _ending_without_attempt(
     row: rows.RunRow,
     earlier: tuple[Failure, ...],
     crashes: tuple[Failure, ...],
-    now: datetime,
+    *,
+    has_expired: bool,
 ) -> rows.Ending | None:
     """Return how a Run ends that gets no further Attempt, or None when it gets one.
 
@@ -214,7 +215,7 @@ def _ending_without_attempt(
     if row.is_cancel_requested:
         cancellation = runs.cancelled_by_user()
         return rows.Ending(status=RunStatus.CANCELED, cancellation=cancellation)
-    if row.has_expired(now):
+    if has_expired:
         return rows.Ending(status=RunStatus.CANCELED, cancellation=queue_limits.expired())
     lost = tuple(failure for failure in crashes if failure.details.get("crashed") == "worker")
     is_hopeless = len(lost) >= platform.settings.max_crashes

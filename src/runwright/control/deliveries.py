@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -66,6 +67,19 @@ async def accept_notification(
 ) -> None:
     """Accept the Delivery of a body of its own, about a JobRun if one is named."""
     await _accept(platform, connection, project_id, sink, (None, job_run_id, body))
+
+
+async def accept_notifications(
+    platform: Platform,
+    connection: Any,
+    project_id: ProjectId,
+    job_run_id: str | None,
+    sinks: Iterable[Sink],
+    body: str,
+) -> None:
+    """Accept such a Delivery to each address that the sinks name, once."""
+    for sink in {each.url: each for each in sinks}.values():
+        await accept_notification(platform, connection, project_id, job_run_id, sink, body)
 
 
 async def get(
@@ -192,7 +206,7 @@ def api_info(row: RunRow) -> str:
 async def job_of(platform: Platform, row: DeliveryRow) -> tuple[str, str] | None:
     """Return the ids of the Job and JobRun that a Delivery belongs to, if it does."""
     job_run_id = row.delivery.job_run_id
-    job_run = None if job_run_id is None else await job_run_rows.get(platform.database, job_run_id)
+    job_run = None if job_run_id is None else await job_run_rows.find(platform.database, job_run_id)
     return None if job_run is None else (job_run.job_run.job_id, job_run.job_run.id)
 
 

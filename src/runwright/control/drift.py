@@ -22,7 +22,6 @@ from runwright.errors import NotFound
 from runwright.storage import (
     database,
     drift as rows,
-    job_runs as job_run_rows,
     projects as project_rows,
 )
 from runwright.storage.drift import ProfileRow, Unexamined
@@ -132,17 +131,15 @@ async def _notify(
             },
         }
     )
-    wanted = {sink.url: sink for sink in await _webhooks(platform, connection, api, run)}
-    for sink in wanted.values():
-        await deliveries.accept_notification(
-            platform, connection, project_id, run.job_run_id, sink, body
-        )
+    wanted = await _webhooks(platform, connection, api, run)
+    await deliveries.accept_notifications(
+        platform, connection, project_id, run.job_run_id, wanted, body
+    )
 
 
 async def _webhooks(platform: Platform, connection: Any, api: str, run: Unexamined) -> list[Sink]:
     if run.job_run_id is not None:
-        job_run = await job_run_rows.get(connection, run.job_run_id)
-        return [] if job_run is None else job_items.told(platform, job_run)
+        return await job_items.told_of(platform, connection, run.job_run_id)
     if run.sealed_sink is None:
         return []
     sink = deliveries.unseal(platform, f"run-sink:{run.run_id}", run.sealed_sink)

@@ -237,6 +237,14 @@ async def notify(
         )
 
 
+async def told_of(platform: Platform, connection: Any, job_run_id: str | None) -> list[Sink]:
+    """Return who wants to know of a JobRun's Runs; nobody where there is no such JobRun."""
+    if job_run_id is None:
+        return []
+    job_run = await job_run_rows.find(connection, job_run_id)
+    return [] if job_run is None else told(platform, job_run)
+
+
 def told(platform: Platform, job_run: JobRunRow) -> list[Sink]:
     """Return who wants to know of a JobRun and its Runs."""
     return [
@@ -279,7 +287,7 @@ async def _clear(platform: Platform, connection: Any, job_run: JobRunRow) -> Non
     )
     for item in canceled:
         await signals.send(connection, f"run:{item.run.id}")
-        await _deliver(platform, connection, job_run, item)
+    await _deliver(platform, connection, job_run, *canceled)
     if len(canceled) == _CANCELED_AT_ONCE:
         await engine.enqueue(connection, queues.job_run_entry(job_run.job_run.id))
     else:
@@ -295,9 +303,11 @@ async def _settle(connection: Any, job_run: JobRunRow) -> None:
         await job_run_rows.keep_counts(connection, job_run.job_run.id)
 
 
-async def _deliver(platform: Platform, connection: Any, job_run: JobRunRow, item: RunRow) -> None:
-    sink = secrets_of(platform, job_run).sink
-    if sink is not None:
+async def _deliver(platform: Platform, connection: Any, job_run: JobRunRow, *items: RunRow) -> None:
+    sink = secrets_of(platform, job_run).sink if items else None
+    if sink is None:
+        return
+    for item in items:
         await deliveries.accept(platform, connection, item.run, sink, job_run_id=job_run.job_run.id)
 
 

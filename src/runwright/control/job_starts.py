@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from runwright.adapters import engine
-from runwright.control import deliveries, job_items, queues
+from runwright.control import deliveries, job_items, queues, run_plans
 from runwright.control.platform import Platform
 from runwright.domain import job_json, runs as run_values
 from runwright.domain.auth_sessions import SessionPlan
@@ -24,7 +24,6 @@ from runwright.domain.jobs import (
     NotificationKind,
 )
 from runwright.domain.projects import Deployment, Project, ProjectSettings
-from runwright.errors import NotFound
 from runwright.storage import auth_sessions as session_rows, database, job_runs as rows
 from runwright.storage.job_runs import JobRunRow, NewJobRun, Reason
 
@@ -49,11 +48,9 @@ async def begin(
 
     What is returned with it is still to be queued in the same transaction.
     """
-    deployment = project.current
-    if deployment is None or deployment.manifest is None:
-        raise NotFound(f"Nothing is deployed to the project `{project.name}` yet: deploy it first.")
+    deployment, manifest = run_plans.deployed(project)
     job_run_id = new_job_run_id()
-    settings = deployment.manifest.settings
+    settings = manifest.settings
     new = NewJobRun(
         id=job_run_id,
         workspace_id=job.workspace_id,

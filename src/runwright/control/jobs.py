@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 
 from runwright.adapters import engine, signals
-from runwright.control import idempotency, job_items, job_runs, job_starts, queues, room
+from runwright.control import idempotency, job_items, job_runs, job_starts, queues, room, run_plans
 from runwright.control.job_starts import Trigger
 from runwright.control.platform import Platform
 from runwright.domain import job_text, schedules
@@ -290,9 +290,8 @@ async def _earlier(
 
 
 def _check(project: Project, plan: JobPlan) -> None:
-    if project.current is None or project.current.manifest is None:
-        raise NotFound(f"Nothing is deployed to the project `{project.name}` yet: deploy it first.")
-    if found := problems(plan, project.current.manifest):
+    _, manifest = run_plans.deployed(project)
+    if found := problems(plan, manifest):
         raise ValidationError(found)
 
 

@@ -19,7 +19,6 @@ from runwright.domain.sinks import Sink, SinkKind
 from runwright.errors import Conflict, Problem, ValidationError
 from runwright.storage import (
     database,
-    job_runs as job_run_rows,
     projects as project_rows,
     questions as rows,
 )
@@ -108,12 +107,12 @@ async def _notify(platform: Platform, connection: Any, claim: Claim, question: Q
     """Tell where the Run's outcome goes, if that is a webhook, and who is told of its JobRun."""
     body = json.dumps(await _notification(platform, connection, claim, question))
     of_run = await _webhook(platform, connection, claim)
-    of_job = await _job_webhooks(platform, connection, claim)
-    wanted = {sink.url: sink for sink in (*of_job, *([] if of_run is None else [of_run]))}
-    for sink in wanted.values():
-        await deliveries.accept_notification(
-            platform, connection, claim.project_id, claim.job_run_id, sink, body
-        )
+    wanted = await job_items.told_of(platform, connection, claim.job_run_id)
+    if of_run is not None:
+        wanted.append(of_run)
+    await deliveries.accept_notifications(
+        platform, connection, claim.project_id, claim.job_run_id, wanted, body
+    )
 
 
 async def _webhook(platform: Platform, connection: Any, claim: Claim) -> Sink | None:
@@ -128,13 +127,6 @@ async def _webhook(platform: Platform, connection: Any, claim: Claim) -> Sink | 
         return None
     is_wanted = claim.kind is not RunKind.API or sink.wants(claim.plan.api, is_completed=True)
     return sink if sink.kind is SinkKind.WEBHOOK and is_wanted else None
-
-
-async def _job_webhooks(platform: Platform, connection: Any, claim: Claim) -> list[Sink]:
-    if claim.job_run_id is None:
-        return []
-    job_run = await job_run_rows.get(connection, claim.job_run_id)
-    return [] if job_run is None else job_items.told(platform, job_run)
 
 
 async def _notification(

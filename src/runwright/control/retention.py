@@ -48,7 +48,7 @@ async def prune(platform: Platform, *, is_dry: bool, patience: timedelta) -> Pru
         Conflict: another pruning is under way.
     """
     started_at = datetime.now(UTC)
-    async with _alone(platform):
+    async with alone(platform):
         found, is_complete = await _remove(platform, is_dry=is_dry, patience=patience)
         done = Pruning(removed=domain.total(found), is_dry=is_dry, is_complete=is_complete)
         if not is_dry:
@@ -74,7 +74,12 @@ async def last(platform: Platform) -> PastPruning | None:
 
 
 @asynccontextmanager
-async def _alone(platform: Platform) -> AsyncGenerator[None]:
+async def alone(platform: Platform) -> AsyncGenerator[None]:
+    """Hold what keeps pruning and backups apart.
+
+    Raises:
+        Conflict: another one holds it.
+    """
     async with platform.database.acquire() as connection:
         if not await rows.try_lock(connection):
             raise Conflict("Another pruning is under way: wait until it is over.")

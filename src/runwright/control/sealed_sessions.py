@@ -81,14 +81,14 @@ def seal_parameters(
     platform: Platform, project_id: ProjectId, session_id: str, value: dict[str, Any] | None
 ) -> bytes | None:
     """Seal parameters for their session."""
-    return seal(platform, project_id, session_id, "parameters", value)
+    return _seal(platform, project_id, session_id, "parameters", value)
 
 
 def seal_proxy(
     platform: Platform, project_id: ProjectId, session_id: str, value: str | None
 ) -> bytes | None:
     """Seal a proxy for its session."""
-    return seal(platform, project_id, session_id, "proxy", value)
+    return _seal(platform, project_id, session_id, "proxy", value)
 
 
 def seal_input(platform: Platform, project_id: ProjectId, plan: SessionPlan) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def open_plan(platform: Platform, row: RunRow) -> SessionPlan | None:
     return replace(row.session, proxy=secret["proxy"], parameters=secret["parameters"])
 
 
-def seal(
+def _seal(
     platform: Platform, project_id: ProjectId, session_id: str, part: str, value: Any
 ) -> bytes | None:
     """Seal a part of a session for that session; None stays None."""

@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 
 from runwright.adapters import engine, signals
-from runwright.control import queues, sealed_sessions
+from runwright.control import queues, run_plans, sealed_sessions
 from runwright.control.platform import Platform
 from runwright.domain.auth_sessions import (
     SessionOperation,
@@ -22,7 +22,7 @@ from runwright.domain.ids import DeploymentId, ProjectId, RunId, WorkspaceId, ne
 from runwright.domain.jobs import JobRun
 from runwright.domain.projects import Project
 from runwright.domain.runs import Cancellation, Run, RunKind, RunPlan
-from runwright.errors import CancelReason, NotFound, Problem, SessionInUse, ValidationError
+from runwright.errors import CancelReason, Problem, SessionInUse, ValidationError
 from runwright.storage import (
     auth_sessions as rows,
     database,
@@ -48,9 +48,8 @@ def deployed(project: Project, *, needs_create: bool) -> Deployed:
         NotFound: nothing is deployed to it.
         ValidationError: it has no sessions, or none that can be made from parameters where that is needed.
     """
-    if project.current is None or project.current.manifest is None:
-        raise NotFound(f"Nothing is deployed to the project `{project.name}` yet: deploy it first.")
-    settings = project.current.manifest.settings
+    deployment, manifest = run_plans.deployed(project)
+    settings = manifest.settings
     if not settings.has_auth_sessions:
         message = (
             f"the project `{project.name}` has no auth sessions: set `auth_sessions.enabled`, "
@@ -63,7 +62,7 @@ def deployed(project: Project, *, needs_create: bool) -> Deployed:
     return Deployed(
         workspace_id=project.workspace_id,
         project_id=project.id,
-        deployment_id=project.current.id,
+        deployment_id=deployment.id,
     )
 
 

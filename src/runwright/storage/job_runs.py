@@ -110,6 +110,12 @@ async def get(connection: Any, job_run_id: str) -> JobRunRow | None:
     return None if row is None else _row(row)
 
 
+async def find(connection: Any, job_run_id: str) -> JobRunRow | None:
+    """Return one JobRun, for who needs no counts: those take a look at each of its items."""
+    row = await connection.fetchrow(_SQL["find"], job_run_id)
+    return None if row is None else _row(row)
+
+
 async def lock(connection: Any, job_run_id: str) -> JobRunRow | None:
     """Return one JobRun, held until the transaction ends."""
     row = await connection.fetchrow(_SQL["lock"], job_run_id)

@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
+from runwright.control import run_plans
 from runwright.domain.projects import Api, Project
-from runwright.errors import NotFound
 from runwright.web.bodies import JSON
 
 
@@ -20,12 +20,11 @@ def make(project: Project, base: str) -> dict[str, Any]:
     Raises:
         NotFound: nothing is deployed yet.
     """
-    if project.current is None or project.current.manifest is None:
-        raise NotFound(f"Nothing is deployed to the project `{project.name}` yet: deploy it first.")
-    apis = project.current.manifest.apis
+    deployment, manifest = run_plans.deployed(project)
+    apis = manifest.apis
     return {
         "openapi": "3.1.0",
-        "info": {"title": project.name, "version": str(project.current.number)},
+        "info": {"title": project.name, "version": str(deployment.number)},
         "servers": [{"url": base}],
         "security": [{"key": []}],
         "components": {

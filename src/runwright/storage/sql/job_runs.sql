@@ -19,6 +19,10 @@ SELECT job_runs.*, items.* FROM job_runs CROSS JOIN LATERAL (
 ) AS items
 WHERE job_runs.id = $1;
 
+-- find --
+-- One JobRun without what its items say.
+SELECT * FROM job_runs WHERE id = $1;
+
 -- lock --
 -- One JobRun, held until the transaction ends.
 SELECT * FROM job_runs WHERE id = $1 FOR UPDATE;
