@@ -7,6 +7,7 @@ fast.
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import shutil
 import sys
@@ -17,6 +18,13 @@ from pathlib import Path
 
 from runwright import setting_text
 from runwright.errors import ConfigError
+
+_CERTIFICATES = (
+    Path("/etc/ssl/certs/ca-certificates.crt"),
+    Path("/etc/pki/tls/certs/ca-bundle.crt"),
+    Path("/etc/ssl/ca-bundle.pem"),
+)
+"""Where systems keep the certificates that they trust."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,8 +149,22 @@ def default_data_dir(environ: Mapping[str, str]) -> Path:
     """Return `RUNWRIGHT_DATA_DIR`, or a folder of the user's own."""
     if given := environ.get("RUNWRIGHT_DATA_DIR"):
         return Path(given).absolute()
-    home = environ.get("XDG_DATA_HOME") or Path(environ.get("HOME", "/")) / ".local/share"
-    return Path(home) / "runwright"
+    given_home = Path(environ.get("XDG_DATA_HOME", ""))
+    # One that is relative is to be ignored, says the specification.
+    return (
+        given_home if given_home.is_absolute() else home(environ) / ".local/share"
+    ) / "runwright"
+
+
+def home(environ: Mapping[str, str]) -> Path:
+    """Return the user's home: as the environment says, else as the system knows it; `/` of a user without one."""
+    given = Path(environ.get("HOME", ""))
+    if given.is_absolute():
+        return given
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return Path("/")
 
 
 def read(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
@@ -175,7 +197,7 @@ def program_places(environ: Mapping[str, str] | None = None) -> tuple[str | None
     """Return where programs are looked for: the PATH, and the folder of Playwright's downloads."""
     source = os.environ if environ is None else environ
     downloads = source.get("PLAYWRIGHT_BROWSERS_PATH")
-    default = Path(source.get("HOME", "/")) / ".cache/ms-playwright"
+    default = home(source) / ".cache/ms-playwright"
     return source.get("PATH"), Path(downloads) if downloads else default
 
 
@@ -205,7 +227,7 @@ def read_env_file(file: Path) -> dict[str, str]:
 def interpreter_places(environ: Mapping[str, str] | None = None) -> tuple[str | None, Path]:
     """Return where interpreters are looked for: the PATH, and pyenv's folder."""
     source = os.environ if environ is None else environ
-    default = Path(source.get("HOME", "/")) / ".pyenv"
+    default = home(source) / ".pyenv"
     return source.get("PATH"), Path(source["PYENV_ROOT"]) if "PYENV_ROOT" in source else default
 
 
@@ -226,11 +248,32 @@ def author_environment(environ: Mapping[str, str] | None = None) -> dict[str, st
     return {"PATH": os.defpath, "LANG": "C.UTF-8", **found}
 
 
-def build_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return what building an Environment may see: our variables less the platform's own."""
+def build_environment(spare_home: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what building an Environment may see: our variables less the platform's own.
+
+    Builders keep caches in the home; the spare one is for a user whose own cannot be written, as many services' cannot.
+    """
     source = os.environ if environ is None else environ
     hidden = ("RUNWRIGHT_", "PYTHON", "VIRTUAL_ENV", "AWS_", "AZURE_", "GOOGLE_", "PG")
-    return {name: value for name, value in source.items() if not name.startswith(hidden)}
+    found = {name: value for name, value in source.items() if not name.startswith(hidden)}
+    own = home(source)
+    is_usable = own != Path("/") and os.access(own, os.W_OK | os.X_OK)
+    # uv's own list of certificates lacks those that a company adds to its machines.
+    has_certificates = any(file.is_file() for file in _CERTIFICATES)
+    certificates = {"UV_SYSTEM_CERTS": "1"} if has_certificates else {}
+    return {**certificates, **found, "HOME": str(own if is_usable else spare_home)}
+
+
+def forget_postgresql() -> None:
+    """Drop the variables that clients of PostgreSQL read: they are meant for another than the embedded one."""
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
+
+
+def postgresql_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the variables that clients of PostgreSQL read."""
+    source = os.environ if environ is None else environ
+    return {name: value for name, value in source.items() if name.startswith("PG")}
 
 
 def has_display(environ: Mapping[str, str] | None = None) -> bool:
@@ -247,8 +290,8 @@ def is_root() -> bool:
 
 
 _PARSERS: dict[str, Callable[[str], object]] = {
-    "host": str,
-    "port": int,
+    "host": setting_text.host,
+    "port": setting_text.port,
     "database_url": str,
     "blobs": str,
     "secret_key": str,

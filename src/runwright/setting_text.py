@@ -6,6 +6,8 @@ import math
 import shlex
 from datetime import timedelta
 
+LAST_PORT = 65_535
+
 
 def boolean(text: str) -> bool:
     """Return what a yes or no means."""
@@ -30,6 +32,21 @@ def positive(text: str) -> int:
     if number < 1:
         raise ValueError(f"`{text}` is not at least 1")
     return number
+
+
+def host(text: str) -> str:
+    """Return a host's name or address; one of IPv6 may stand in brackets, as in a URL."""
+    found = text.strip().removeprefix("[").removesuffix("]")
+    if not found:
+        raise ValueError("it is empty")
+    return found
+
+
+def port(text: str) -> int:
+    """Return the number of a port; 0 takes a free one."""
+    if not text.isdecimal() or int(text) > LAST_PORT:
+        raise ValueError(f"`{text}` is not a port: a number up to {LAST_PORT}")
+    return int(text)
 
 
 def hour(text: str) -> int | None:

@@ -188,6 +188,7 @@ async def installation(
         )
 
     async with AsyncExitStack() as stack:
+        stack.callback(cluster.leave, place)
         await postgresql.start()
         stack.push_async_callback(postgresql.stop)
         found = Installation(

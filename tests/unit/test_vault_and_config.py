@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from datetime import timedelta
 from pathlib import Path
 
@@ -71,12 +73,42 @@ def test_a_wrong_setting_names_its_variable(name: str, text: str) -> None:
         config.read({f"RUNWRIGHT_{name}": text})
 
 
-def test_building_an_environment_sees_none_of_the_platforms_secrets() -> None:
+def test_building_an_environment_sees_none_of_the_platforms_secrets(tmp_path: Path) -> None:
     kept = config.build_environment(
-        {"RUNWRIGHT_SECRET_KEY": "x", "PGPASSWORD": "y", "HTTPS_PROXY": "z"}
+        tmp_path,
+        {"RUNWRIGHT_SECRET_KEY": "x", "PGPASSWORD": "y", "HTTPS_PROXY": "z", "HOME": str(tmp_path)},
     )
 
-    assert kept == {"HTTPS_PROXY": "z"}
+    assert {name: kept[name] for name in kept if name != "UV_SYSTEM_CERTS"} == {
+        "HTTPS_PROXY": "z",
+        "HOME": str(tmp_path),
+    }
+
+
+@pytest.mark.parametrize("home", ["/nonexistent", "", "relative"])
+def test_environments_are_built_with_a_home_that_can_be_written(home: str, tmp_path: Path) -> None:
+    kept = config.build_environment(tmp_path, {"HOME": home})
+
+    assert os.access(kept["HOME"], os.W_OK)
+
+
+@pytest.mark.parametrize(
+    "environ", [{}, {"HOME": ""}, {"HOME": "relative"}, {"HOME": "", "XDG_DATA_HOME": "relative"}]
+)
+def test_without_a_home_in_the_environment_the_systems_is_taken(environ: dict[str, str]) -> None:
+    home = pwd.getpwuid(os.getuid()).pw_dir
+
+    assert config.default_data_dir(environ) == Path(home) / ".local/share/runwright"
+
+
+def test_where_data_is_kept_is_said_by_the_variables_in_their_order() -> None:
+    both = {"XDG_DATA_HOME": "/data", "HOME": "/home/anna"}
+
+    assert config.default_data_dir(both) == Path("/data/runwright")
+    assert config.default_data_dir(both | {"RUNWRIGHT_DATA_DIR": "/srv"}) == Path("/srv")
+    assert config.default_data_dir({"HOME": "/home/anna"}) == Path(
+        "/home/anna/.local/share/runwright"
+    )
 
 
 def test_a_bundle_is_the_same_for_the_same_files_and_leaves_out_what_is_ignored(

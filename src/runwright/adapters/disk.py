@@ -1,13 +1,57 @@
-"""What a directory holds of its disk, and what is free there."""
+"""A directory and its disk: whether it can be used, what it holds, what is free there."""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from runwright.errors import ConfigError
+
 _BLOCK_BYTES = 512
+
+
+def make_data_directory(directory: Path, *, mode: int) -> None:
+    """Make the data directory, unless it is there, and see that it can be written.
+
+    Raises:
+        ConfigError: it cannot be used; says why.
+    """
+    reason = _unfit(str(directory))
+    try:
+        if not directory.is_dir():
+            directory.mkdir(parents=True)
+            # Also where a strict umask is set. One that was there is left as it is.
+            directory.chmod(mode)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        reason = error.strerror
+    if reason is not None:
+        raise ConfigError(
+            f"{directory} cannot be the data directory: {reason}. "
+            "Choose another with `--data-dir` or `RUNWRIGHT_DATA_DIR`."
+        )
+
+
+def _unfit(path: str) -> str | None:
+    if ":" in path:
+        return "its path has a `:`, which lists of paths, as programs are given, cannot hold"
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "its path is not UTF-8"
+    return None
+
+
+def runs_programs(directory: Path) -> bool:
+    """Return whether programs can be run from a directory's file system: one mounted `noexec` runs none."""
+    return not os.statvfs(directory).f_flag & os.ST_NOEXEC
 
 
 def used_bytes(directory: Path) -> int:

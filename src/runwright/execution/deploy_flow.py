@@ -84,8 +84,9 @@ class DeployFlow:
             )
         for setting in found.settings.unsupported:
             await report(f"The setting `{setting}` has no meaning here and is ignored")
-        requirements = await environments.locked(root, found.requirements)
-        environment = await environments.ensure(self._platform.settings, requirements, report)
+        settings = self._platform.settings
+        requirements = await environments.locked(settings, root, found.requirements)
+        environment = await environments.ensure(settings, requirements, report)
         await report("Importing every API")
         candidate = Installed(
             deployment_id=deployment.id,
@@ -99,7 +100,7 @@ class DeployFlow:
         apis = await inspection.inspect(
             self._launcher,
             candidate,
-            self._platform.settings.inspect_timeout,
+            settings.inspect_timeout,
             found.samples,
             report,
         )

@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import uuid
 from collections.abc import AsyncIterator
@@ -26,12 +27,12 @@ from runwright.config import Settings
 from runwright.domain.findings import Finding, State
 from runwright.errors import BlobsAway, ConfigError
 from runwright.execution import browsers, process_trees
-from runwright.storage import cluster, database, dump
+from runwright.storage import binaries, cluster, database, dump, system_users
 
 _BROWSER_SECONDS = 40
 _DATABASE_SECONDS = 30
 _SKEW_SECONDS = 2.0
-_SHARED_BYTES = 256 * 2**20
+_SHARED_BYTES = 64 * 2**20
 _MIBI = 2**20
 _PROFILE = "rw-doctor-"
 _MARK = "runwright-doctor-was-here"
@@ -51,9 +52,13 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield await asyncio.to_thread(_memory, settings)
     async for finding in _browsers(settings):
         yield finding
+    yield await _driver()
     yield await _fonts()
     yield _display()
     yield await asyncio.to_thread(_shared_memory)
+    if settings.database_url is None:
+        for finding in await asyncio.to_thread(_postgresql, settings.data_dir / "postgresql"):
+            yield finding
     async for finding in _database(settings):
         yield finding
     if settings.blobs is not None:
@@ -74,6 +79,9 @@ def _directory(settings: Settings) -> Finding:
     if free < settings.min_free_bytes:
         remedy = "make room: below `RUNWRIGHT_MIN_FREE_BYTES` nothing new is begun"
         return _failure(name, text, remedy)
+    if not disk.runs_programs(existing):
+        remedy = "mount it with `exec`: projects with requirements cannot be deployed here"
+        return _warning(name, f"{existing} is on a file system mounted `noexec`", remedy)
     secret = settings.secret_file
     if secret.is_file() and secret.stat().st_mode & 0o077:
         return _failure(name, f"{secret} can be read by others", f"chmod 600 {secret}")
@@ -113,7 +121,8 @@ async def _browser(kind: str, binary: str, arguments: tuple[str, ...]) -> Findin
     prefix = f"{_PROFILE}{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as profile:
         command = [
-            binary, "--headless", "--disable-gpu", f"--user-data-dir={profile}", *sandbox, *arguments,
+            binary, "--headless", "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={profile}",
+            *sandbox, *arguments,
             "--dump-dom", page,
         ]  # fmt: skip
         try:
@@ -167,6 +176,21 @@ def _browser_remedy(said: str) -> str:
     return browsers.INSTALL
 
 
+async def _driver() -> Finding:
+    """Start the Playwright driver of our own interpreter, which projects without requirements use."""
+    name = "driver"
+    try:
+        async with asyncio.timeout(_BROWSER_SECONDS):
+            shown, said = await _output([sys.executable, "-m", "playwright", "--version"])
+    except (OSError, TimeoutError) as error:
+        return _failure(name, f"Playwright's driver does not start: {error}", "")
+    if shown.startswith("Version "):
+        return _ok(name, f"Playwright {shown.split()[1]}")
+    last = "\n".join(said.strip().splitlines()[-3:])
+    remedy = "apt-get install libatomic1" if "libatomic" in said else "install `playwright` again"
+    return _failure(name, f"Playwright's driver does not start: {last}", remedy)
+
+
 async def _fonts() -> Finding:
     program = shutil.which("fc-list")
     if program is None:
@@ -195,11 +219,40 @@ def _display() -> Finding:
 
 
 def _shared_memory() -> Finding:
+    """Look at what browsers and PostgreSQL do without, as they are started here, but authors' code may not."""
     shared = Path("/dev/shm")  # noqa: S108
-    if not shared.is_dir() or disk.free_bytes(shared) >= _SHARED_BYTES:
+    if shared.is_dir() and disk.free_bytes(shared) >= _SHARED_BYTES:
         return _ok("shared memory", "enough")
-    remedy = "start the container with `--shm-size=1g`, or set `RUNWRIGHT_CHROMIUM_ARGS=--disable-dev-shm-usage`"
-    return _warning("shared memory", f"{shared} is small: heavy pages crash", remedy)
+    text = f"{shared} is {'small' if shared.is_dir() else 'missing'}: `multiprocessing` in authors' code may fail"
+    return _warning("shared memory", text, "start the container with `--shm-size=256m`")
+
+
+def _postgresql(directory: Path) -> list[Finding]:
+    """Try the programs of the embedded PostgreSQL as the user that runs them."""
+    user = None
+    try:
+        if config.is_root():
+            home = cluster.home(directory)
+            user = (
+                system_users.find() if home is None else system_users.owner(home / cluster.FOLDER)
+            )
+        held = binaries.hold(user, directory if directory.is_dir() else None)
+        try:
+            tried = binaries.run(held.folder / "postgres", "--version", user=user)
+        finally:
+            binaries.release(held)
+    except (ConfigError, OSError) as error:
+        text = error.message if isinstance(error, ConfigError) else str(error)
+        return [_failure("PostgreSQL", text, "")]
+    text = f"{tried.stdout.decode(errors='replace').strip()} in {held.folder}"
+    if user is not None:
+        text += f", a copy of {binaries.wheel()} for the user `{user.name}`"
+    return [_ok("PostgreSQL", text), *(_abandoned(each) for each in cluster.abandoned())]
+
+
+def _abandoned(home: Path) -> Finding:
+    text = f"{home} is of a data directory that is gone, {disk.used_bytes(home) // _MIBI} MiB"
+    return _warning("PostgreSQL", text, f"unless you bring that back: rm -r {home}")
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
@@ -207,8 +260,7 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
     directory = settings.data_dir / "postgresql"
     try:
         if settings.database_url is None and cluster.home(directory) is None:
-            binaries = await asyncio.to_thread(cluster.wheel_binaries)
-            yield _ok("database", f"none yet; the first start makes one with {binaries}")
+            yield _ok("database", "none yet; the first start makes one")
             return
         async with asyncio.timeout(_DATABASE_SECONDS):
             if settings.database_url is not None:

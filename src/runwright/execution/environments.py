@@ -28,9 +28,10 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from uv import find_uv_bin
 
 from runwright import config
+from runwright.adapters import disk
 from runwright.config import Settings
 from runwright.domain.projects import Requirements
-from runwright.errors import AuthorError
+from runwright.errors import AuthorError, PlatformError
 from runwright.execution import interpreters, tidy
 from runwright.execution.project_folder import is_ours
 
@@ -56,6 +57,7 @@ async def ensure(settings: Settings, requirements: Requirements, report: Report)
 
     Raises:
         AuthorError: the requirements cannot be met, with what uv said.
+        PlatformError: there is no place for one.
     """
     specifier = _specifier(requirements)
     own_version = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
@@ -72,6 +74,11 @@ async def ensure(settings: Settings, requirements: Requirements, report: Report)
         tidy.mark_used(directory)
         return environment
     directory.parent.mkdir(parents=True, exist_ok=True)
+    if not disk.runs_programs(directory.parent):
+        raise PlatformError(
+            f"{directory.parent} is on a file system mounted `noexec`, from which no environment runs: "
+            "mount it with `exec`, or serve from another `--data-dir`"
+        )
     async with _locked(directory.with_suffix(".lock")):
         if not (directory / _MARKER).is_file():
             await report(f"Building an environment of {len(packages)} requirements")
@@ -85,7 +92,7 @@ async def _build(
 ) -> None:
     await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
     listed = directory.with_suffix(".txt")
-    listed.write_text("\n".join(packages) + "\n")
+    listed.write_text("\n".join(packages) + "\n", encoding="utf-8")
     deadline = asyncio.get_running_loop().time() + settings.environment_timeout.total_seconds()
     try:
         for arguments in (
@@ -102,7 +109,7 @@ async def _build(
             ],
         ):
             left = deadline - asyncio.get_running_loop().time()
-            building = asyncio.create_task(_uv(arguments, left, report))
+            building = asyncio.create_task(_uv(settings, arguments, left, report))
             watching = asyncio.create_task(_watch_size(directory, settings.max_environment_bytes))
             try:
                 await asyncio.wait({building, watching}, return_when=asyncio.FIRST_COMPLETED)
@@ -117,7 +124,7 @@ async def _build(
         raise
 
 
-async def locked(root: Path, requirements: Requirements) -> Requirements:
+async def locked(settings: Settings, root: Path, requirements: Requirements) -> Requirements:
     """Return the exact requirements of the project's `uv.lock`, or what it has without one.
 
     Raises:
@@ -131,7 +138,9 @@ async def locked(root: Path, requirements: Requirements) -> Requirements:
         said.append(line)
 
     arguments = ["export", "--quiet", "--frozen", "--no-dev", "--no-emit-project", "--no-hashes"]
-    await _uv([*arguments, "--no-header", "--no-annotate", "--project", str(root)], 60, hear)
+    await _uv(
+        settings, [*arguments, "--no-header", "--no-annotate", "--project", str(root)], 60, hear
+    )
     packages = sorted({line.strip() for line in said if line.strip()})
     kept = [each for each in packages if not is_ours(each)]
     return dataclasses.replace(requirements, packages=tuple(kept))
@@ -157,7 +166,9 @@ def _size_bytes(directory: Path) -> int:
     return total
 
 
-async def _uv(arguments: list[str], seconds: float, report: Report) -> None:
+async def _uv(settings: Settings, arguments: list[str], seconds: float, report: Report) -> None:
+    home = settings.data_dir / "build-home"
+    home.mkdir(parents=True, exist_ok=True)
     process = await asyncio.create_subprocess_exec(
         find_uv_bin(),
         "--no-progress",
@@ -167,7 +178,7 @@ async def _uv(arguments: list[str], seconds: float, report: Report) -> None:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env=config.build_environment(),
+        env=config.build_environment(home),
         start_new_session=True,
     )
     said: list[str] = []

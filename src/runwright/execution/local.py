@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runwright import config, protocol
+from runwright.adapters import disk
 from runwright.config import Settings
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
 from runwright.domain.projects import Api, ProjectSettings
@@ -84,8 +86,9 @@ async def opened(
         AuthorError: the settings or the requirements cannot be.
         ConfigError: there is no Chromium.
     """
+    await asyncio.to_thread(disk.make_data_directory, settings.data_dir, mode=0o700)
     found = project_folder.read(folder)
-    requirements = await environments.locked(folder, found.requirements)
+    requirements = await environments.locked(settings, folder, found.requirements)
     environment = await environments.ensure(settings, requirements, report)
     installed = Installed(
         deployment_id=DeploymentId(_NOBODY),

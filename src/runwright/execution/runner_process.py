@@ -8,14 +8,13 @@ import os
 import shutil
 import signal
 import socket
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from runwright import protocol, telemetry
+from runwright import protocol, socket_folders, telemetry
 from runwright.execution import process_trees
 
 log = telemetry.logger(__name__)
@@ -24,6 +23,7 @@ _EVENTS_KEPT = 10_000
 _BYTES_KEPT = 128 * 1024 * 1024
 """Of events that nobody has received yet, give or take one of them."""
 _TEMPORARY = "tmp"
+_PROFILE_SOCKET_BYTES = len("playwright_chromiumdev_profile-XXXXXX/SingletonSocket")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -209,14 +209,14 @@ async def launch(
     """
     for name in ("files", "home"):
         (directory / name).mkdir(parents=True, mode=0o700)
-    # Chromium keeps a socket in it, whose whole path may have 107 bytes.
-    temporary = tempfile.mkdtemp(prefix="rw-")
+    # Chromium keeps a socket in its profile there.
+    temporary = socket_folders.make("rw-", inside_bytes=_PROFILE_SOCKET_BYTES)
     (directory / _TEMPORARY).symlink_to(temporary)
     ours, theirs = socket.socketpair()
     variables = {
         **environment,
         "HOME": str(directory / "home"),
-        "TMPDIR": temporary,
+        "TMPDIR": str(temporary),
         "PYTHONPATH": str(author_side),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONFAULTHANDLER": "1",

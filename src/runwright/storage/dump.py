@@ -9,8 +9,9 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from runwright import config
 from runwright.errors import ConfigError
-from runwright.storage import cluster, embedded
+from runwright.storage import binaries, cluster, embedded
 
 _PORT_LINE, _SOCKETS_LINE = 3, 4
 
@@ -25,6 +26,7 @@ async def reach(directory: Path) -> AsyncGenerator[str]:
     home = cluster.home(directory)
     if home is None:
         raise ConfigError(f"There is no database in {directory}: is that the data directory?")
+    config.forget_postgresql()
     if await asyncio.to_thread(_is_locked, directory):
         yield await asyncio.to_thread(_running_url, home / cluster.FOLDER)
         return
@@ -55,14 +57,14 @@ async def read(url: str, source: Path) -> None:
 
 
 async def _program(name: str, *arguments: str) -> None:
-    binaries = await asyncio.to_thread(cluster.wheel_binaries)
+    programs = await asyncio.to_thread(binaries.wheel)
     process = await asyncio.create_subprocess_exec(
-        str(binaries / name),
+        str(programs / name),
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env=cluster.ENVIRONMENT,
+        env={**config.postgresql_environment(), **binaries.ENVIRONMENT},
     )
     try:
         output, _ = await process.communicate()
@@ -91,7 +93,11 @@ def _is_locked(directory: Path) -> bool:
 
 def _running_url(data: Path) -> str:
     try:
-        lines = (data / "postmaster.pid").read_text().splitlines()
+        lines = (
+            (data / "postmaster.pid")
+            .read_text(encoding="utf-8", errors="surrogateescape")
+            .splitlines()
+        )
         port, sockets = lines[_PORT_LINE], lines[_SOCKETS_LINE]
     except (OSError, IndexError) as error:
         raise ConfigError(

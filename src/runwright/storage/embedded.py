@@ -8,20 +8,20 @@ import ctypes
 import fcntl
 import functools
 import os
-import pwd
-import shutil
 import signal
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import quote
 
 import asyncpg
 
-from runwright import telemetry
+from runwright import config, telemetry
 from runwright.errors import ConfigError
-from runwright.storage import cluster
+from runwright.storage import binaries, cluster
+from runwright.storage.system_users import SystemUser
 
 log = telemetry.logger(__name__)
 
@@ -52,8 +52,7 @@ class Server:
     @property
     def url(self) -> str:
         """Return where to connect: a Unix socket that only its user and root can open."""
-        user = "runwright"
-        return f"postgresql://{user}@/postgres?host={self._place.sockets}"
+        return f"postgresql://runwright@/postgres?host={quote(str(self._place.sockets))}"
 
     @property
     def pid(self) -> int:
@@ -71,16 +70,20 @@ class Server:
         await asyncio.to_thread(cluster.stop_leftover, place)
         with place.log_file.open("ab") as out:
             self._process = await asyncio.create_subprocess_exec(
-                str(place.binaries / "postgres"),
+                str(place.programs / "postgres"),
                 "-D",
                 str(place.cluster),
                 "-k",
                 str(place.sockets),
-                *(part for setting in _SETTINGS for part in ("-c", setting)),
+                *(
+                    part
+                    for setting in (*_SETTINGS, cluster.shared_memory())
+                    for part in ("-c", setting)
+                ),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                env=cluster.ENVIRONMENT,
+                env=binaries.ENVIRONMENT,
                 cwd="/",
                 start_new_session=True,
                 preexec_fn=functools.partial(_begin, place.user),
@@ -153,6 +156,7 @@ async def run(directory: Path) -> AsyncGenerator[Server]:
     Raises:
         ConfigError: another process runs one there, or it cannot be started.
     """
+    config.forget_postgresql()
     await asyncio.to_thread(lambda: directory.mkdir(parents=True, exist_ok=True, mode=0o700))
     lock = await asyncio.to_thread(_take_lock, directory)
     try:
@@ -168,8 +172,7 @@ async def run(directory: Path) -> AsyncGenerator[Server]:
                 await asyncio.gather(keeping, return_exceptions=True)
         finally:
             await server.stop()
-            if place.sockets.parent != place.cluster.parent:
-                await asyncio.to_thread(shutil.rmtree, place.sockets, ignore_errors=True)
+            await asyncio.to_thread(cluster.leave, place)
     finally:
         os.close(lock)
 
@@ -190,15 +193,15 @@ def _take_lock(directory: Path) -> int:
     return descriptor
 
 
-def _begin(user: pwd.struct_passwd | None) -> None:
+def _begin(user: SystemUser | None) -> None:
     """Become the user, and have the kernel stop PostgreSQL when we are gone.
 
     SIGQUIT ends it at once, to recover later. uvloop's subprocesses take no user.
     """
     if user is not None:
         os.setgroups([])
-        os.setgid(user.pw_gid)
-        os.setuid(user.pw_uid)
+        os.setgid(user.group_id)
+        os.setuid(user.id)
     # After the change of user, which clears it.
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)

