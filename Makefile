@@ -4,55 +4,55 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: setup demo check test idle chaos audit bench bench-schedules fix serve soak bench-peers bench-dashboard
 
 setup:
-	@scripts/setup.sh
+	@bash scripts/setup.sh
 
 demo:
-	@scripts/setup.sh demo
+	@bash scripts/setup.sh demo
 	@.venv/bin/python scripts/demo.py
 
 # Each process has servers of its own; a file's tests stay together.
 test: PROCESSES ?= 2
 test:
-	@scripts/setup.sh demo dev
+	@bash scripts/setup.sh demo dev
 	@.venv/bin/python -m pytest --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder
 
 chaos: MINUTES ?= 20
 chaos:
-	@scripts/setup.sh demo dev
+	@bash scripts/setup.sh demo dev
 	@.venv/bin/python -m pytest tests/fault/test_chaos.py -s -o faulthandler_timeout=0 --chaos-minutes=$(MINUTES) $(if $(SEED),--chaos-seed=$(SEED))
 
 audit:
-	@scripts/setup.sh demo dev
+	@bash scripts/setup.sh demo dev
 	@.venv/bin/uv tool run pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 check:
-	@scripts/setup.sh demo dev
+	@bash scripts/setup.sh demo dev
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
 	@.venv/bin/pyright
 	@.venv/bin/lint-imports
 
 idle:
-	@scripts/setup.sh demo dev
+	@bash scripts/setup.sh demo dev
 	@IDLE_CONNECTIONS=10000 .venv/bin/python -m pytest tests/fault/test_limits.py -k idle
 
 bench:
-	@scripts/setup.sh demo dev
+	@bash scripts/setup.sh demo dev
 	@.venv/bin/python benchmarks/run.py
 
 bench-schedules bench-dashboard bench-peers: bench-%:
-	@scripts/setup.sh demo dev
+	@bash scripts/setup.sh demo dev
 	@.venv/bin/python benchmarks/$*.py
 
 soak:
-	@scripts/setup.sh demo dev
+	@bash scripts/setup.sh demo dev
 	@.venv/bin/python benchmarks/soak.py
 
 fix:
-	@scripts/setup.sh demo dev
+	@bash scripts/setup.sh demo dev
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
 serve:
-	@scripts/setup.sh
+	@bash scripts/setup.sh
 	@.venv/bin/runwright serve --data-dir .runwright/data

@@ -1,17 +1,20 @@
 """The main job from nothing: serve, deploy an example, start a Run over HTTP, show its result.
 
-`--keep` leaves the server and the demo's site running until Ctrl-C.
+`--keep` leaves the server and the demo's site running until Ctrl-C. All of it is kept in `.runwright/demo`, or in a
+temporary folder where that cannot be written; a second demo at the same time has a folder of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Generator
@@ -22,12 +25,15 @@ import site_of_demo
 from rich.console import Console
 from rich.table import Table
 
+from runwright.cli import surroundings
+
 _ROOT = Path(__file__).resolve().parent.parent
-_DIRECTORY = _ROOT / ".runwright" / "demo"
 _RUNWRIGHT = str(Path(sys.executable).with_name("runwright"))
 _SHOWN_ROWS = 12
 _PARAMETERS = {"filters": {"state": "AK"}, "columns": ["iata", "name", "city"]}
 
+# What answers here is on this machine, where no proxy of the environment leads.
+urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({})))
 console = Console(highlight=False)
 
 
@@ -36,17 +42,21 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--keep", action="store_true", help="keep serving until Ctrl-C")
     is_kept = arguments.parse_args().keep
+    surroundings.mend()
     signal.signal(signal.SIGTERM, stop)
-    _DIRECTORY.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    with site_of_demo.serving(_DIRECTORY) as table, serving() as connection:
+    with (
+        folder() as directory,
+        site_of_demo.serving(directory) as table,
+        serving(directory) as connection,
+    ):
         say(f"A real web application is at {table}")
         say(f"Runwright is at {connection['url']}")
         deploy(connection, "table")
         found = run(connection, table)
         show(found, time.monotonic() - began)
-        trace = fetch_trace(connection, found["runId"])
-        say_next(trace, is_kept=is_kept)
+        fetch_trace(connection, found["runId"], directory)
+        say_next(directory, is_kept=is_kept)
         if is_kept:
             with contextlib.suppress(KeyboardInterrupt):
                 signal.pause()
@@ -59,10 +69,33 @@ def stop(_number: int, _frame: object) -> None:
 
 
 @contextlib.contextmanager
-def serving() -> Generator[dict[str, str]]:
+def folder() -> Generator[Path]:
+    """Yield a folder that no other demo uses at the same time."""
+    home = _ROOT / ".runwright"
+    try:
+        home.mkdir(exist_ok=True)
+    except OSError:
+        home = Path(tempfile.mkdtemp(prefix="runwright-demo-"))
+    if not os.access(home, os.W_OK):
+        home = Path(tempfile.mkdtemp(prefix="runwright-demo-"))
+    for name in ("demo", *(f"demo-{number}" for number in range(2, 100))):
+        directory = home / name
+        directory.mkdir(exist_ok=True)
+        with (directory / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield directory
+            return
+    sys.exit("error: 99 demos are running")
+
+
+@contextlib.contextmanager
+def serving(directory: Path) -> Generator[dict[str, str]]:
     """Serve with a data directory of the demo's own until the block ends."""
-    data_dir = _DIRECTORY / "data"
-    log = _DIRECTORY / "runwright.log"
+    data_dir = directory / "data"
+    log = directory / "runwright.log"
     with log.open("w") as out:
         process = subprocess.Popen(
             [_RUNWRIGHT, "serve", "--data-dir", str(data_dir), "--port", "0"],
@@ -131,30 +164,29 @@ def show(found: dict[str, Any], seconds: float) -> None:
     say(f"From nothing to this result: {seconds:.1f} s.")
 
 
-def fetch_trace(connection: dict[str, str], run_id: str) -> Path:
-    """Download the Run's trace and return where it lies."""
+def fetch_trace(connection: dict[str, str], run_id: str, directory: Path) -> None:
+    """Download the Run's trace."""
     deadline = time.monotonic() + 30
     while True:
         files = call(connection, f"runs/{run_id}")["files"]
         if files:
             break
         if time.monotonic() > deadline:
-            sys.exit("error: the run has no trace after 30 s; see .runwright/demo/runwright.log")
-    target = _DIRECTORY / "trace.zip"
+            sys.exit(f"error: the run has no trace after 30 s; see {directory}/runwright.log")
     path = files[0]["url"].partition(f"{connection['workspace_id']}/")[2]
     with open_(connection, path) as answer:
-        target.write_bytes(answer.read())
-    return target
+        (directory / "trace.zip").write_bytes(answer.read())
 
 
-def say_next(trace: Path, *, is_kept: bool) -> None:
+def say_next(directory: Path, *, is_kept: bool) -> None:
     """Tell what to try next."""
-    say(f"\nIts trace: {trace.relative_to(_ROOT)}")
-    say("  .venv/bin/playwright show-trace .runwright/demo/trace.zip")
+    shown = directory.relative_to(_ROOT) if directory.is_relative_to(_ROOT) else directory
+    say(f"\nIts trace: {shown}/trace.zip")
+    say(f"  .venv/bin/playwright show-trace {shown}/trace.zip")
     say("Try next:")
     if not is_kept:
         say("  .venv/bin/python scripts/demo.py --keep     the same, and goes on serving; then:")
-    say("  export RUNWRIGHT_DATA_DIR=.runwright/demo/data")
+    say(f"  export RUNWRIGHT_DATA_DIR={shown}/data")
     say("  .venv/bin/runwright runs list table")
     say("  .venv/bin/runwright deploy examples/download --project download")
 
