@@ -15,12 +15,13 @@ import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import uvicorn
 
 from runwright import config, telemetry, tracing
-from runwright.adapters import blobs, engine, signals, vault
+from runwright.adapters import blobs, disk, engine, signals, vault
 from runwright.config import Settings
 from runwright.control import keys, visits
 from runwright.control.platform import Platform
@@ -38,6 +39,7 @@ _BACKLOG = 2048
 _MAX_SOCKET_BYTES = 4 * 1024 * 1024
 _ALIVE_SECONDS = 10.0
 _POSTGRESQL_PORT = 5432
+_EVERY_IPV4, _EVERY_IPV6 = "0.0.0.0", "::"  # noqa: S104
 _PR_SET_DUMPABLE = 4
 
 
@@ -47,16 +49,16 @@ async def serve(settings: Settings, *, with_worker: bool = True) -> None:
     Raises:
         ConfigError: the port is taken, the data directory is in use, a setting is wrong.
     """
-    telemetry.configure(settings.log_format)
-    tracing.configure(settings.otel_endpoint)
-    _shield()
+    _begin(settings)
+    http = connections.protocol(settings)
     listening = _bind(settings)
     stopping = _stop_on_signals()
-    url = f"http://{_shown_host(settings.host)}:{listening.getsockname()[1]}"
+    port = listening[0].getsockname()[1]
+    url = f"http://{_shown_host(settings.host)}:{port}"
     settings = dataclasses.replace(
         settings,
         url=settings.url or url,
-        internal_url=settings.internal_url or _internal_url(settings, listening.getsockname()[1]),
+        internal_url=settings.internal_url or _internal_url(settings, port),
     )
     async with _platform(settings) as platform, contextlib.AsyncExitStack() as stack:
         secret = await _write_connection(platform, url)
@@ -68,7 +70,7 @@ async def serve(settings: Settings, *, with_worker: bool = True) -> None:
         server = _Server(
             uvicorn.Config(
                 app.create(platform),
-                http=connections.protocol(settings),
+                http=http,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -81,7 +83,7 @@ async def serve(settings: Settings, *, with_worker: bool = True) -> None:
                 server_header=False,
             )
         )
-        answering = asyncio.create_task(server.serve(sockets=[listening]), name="server")
+        answering = asyncio.create_task(server.serve(sockets=listening), name="server")
         _say_ready(url, settings, await _sign_in_link(platform, secret))
         await _until_over(stopping, [task for task in (working, answering) if task is not None])
         if begun is not None and working is not None:
@@ -97,9 +99,7 @@ async def work(settings: Settings) -> None:
     Raises:
         ConfigError: there is no database URL, or a setting is wrong.
     """
-    telemetry.configure(settings.log_format)
-    tracing.configure(settings.otel_endpoint)
-    _shield()
+    _begin(settings)
     if settings.database_url is None:
         raise ConfigError(
             "A worker of its own needs `RUNWRIGHT_DATABASE_URL`; `runwright serve` has one inside."
@@ -125,7 +125,7 @@ class _Server(uvicorn.Server):
 async def _platform(settings: Settings) -> AsyncGenerator[Platform]:
     # As root, PostgreSQL's own user must be able to pass through; every file inside is private.
     mode = 0o711 if config.is_root() else 0o700
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=mode)
+    await asyncio.to_thread(disk.make_data_directory, settings.data_dir, mode=mode)
     async with contextlib.AsyncExitStack() as stack:
         if settings.database_url is None:
             server = await stack.enter_async_context(embedded.run(settings.data_dir / "postgresql"))
@@ -158,35 +158,95 @@ def _vault(settings: Settings) -> vault.Vault:
     return vault.Vault(*read_again(), read_again=read_again)
 
 
-def _bind(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # asyncio sets TCP_NODELAY on what says that it is TCP alone; without it answers come 40 ms late.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _bind(settings: Settings) -> list[socket.socket]:
+    """Listen on every address that the host has here, all on one port."""
     try:
-        listening.bind((settings.host, settings.port))
+        found = socket.getaddrinfo(
+            settings.host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
     except OSError as error:
-        listening.close()
-        if error.errno == errno.EADDRINUSE:
-            raise ConfigError(
-                f"Port {settings.port} on {settings.host} is taken: stop what uses it, or choose another with `--port`."
-            ) from error
-        raise ConfigError(f"Cannot listen on {settings.host}:{settings.port}: {error}") from error
-    listening.listen(_BACKLOG)
-    listening.settimeout(0)
+        raise ConfigError(
+            f"The host `{settings.host}` is not known here: {error.strerror}"
+        ) from error
+    addresses = dict.fromkeys((each[0], each[4]) for each in found)
+    listening: list[socket.socket] = []
+    refused: OSError | None = None
+    port = settings.port
+    for family, address in addresses:
+        try:
+            listening.append(_listen(family, address, port))
+        except OSError as error:
+            refused = error
+            if error.errno == errno.EADDRINUSE:
+                break
+        else:
+            port = listening[0].getsockname()[1]
+    if refused is not None and (not listening or refused.errno == errno.EADDRINUSE):
+        for each in listening:
+            each.close()
+        raise _cannot_listen(settings, refused) from refused
     return listening
 
 
+def _listen(family: int, address: tuple[Any, ...], port: int) -> socket.socket:
+    # asyncio sets TCP_NODELAY on what says that it is TCP alone; without it answers come 40 ms late.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # `::` is every address, whatever the machine's default for such sockets is; the others are one each.
+            listening.setsockopt(
+                socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] != _EVERY_IPV6)
+            )
+        # What is behind the port is the zone of an IPv6 address.
+        listening.bind((address[0], port, *address[2:]))
+        listening.listen(_BACKLOG)
+        listening.settimeout(0)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
+
+
+def _cannot_listen(settings: Settings, error: OSError) -> ConfigError:
+    where = f"{settings.host}, port {settings.port}"
+    if error.errno == errno.EADDRINUSE:
+        return ConfigError(
+            f"Port {settings.port} on {settings.host} is taken: stop what uses it, or choose another with `--port`."
+        )
+    if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+        return ConfigError(
+            f"Cannot listen on {where}: this machine has no such address. Choose one with `--host`: "
+            "`127.0.0.1`, or `::1` where there is IPv6 alone."
+        )
+    if error.errno == errno.EACCES:
+        return ConfigError(
+            f"Cannot listen on {where}: ports below 1024 are root's. Choose another with `--port`, and have a "
+            "reverse proxy listen there."
+        )
+    return ConfigError(f"Cannot listen on {where}: {error.strerror}")
+
+
 def _shown_host(host: str) -> str:
-    if host in ("0.0.0.0", "::"):  # noqa: S104
-        return "127.0.0.1"
+    if host in (_EVERY_IPV4, _EVERY_IPV6):
+        return _loopback()
     return f"[{host}]" if ":" in host else host
+
+
+def _loopback() -> str:
+    """Return the address of this machine to itself."""
+    try:
+        with socket.socket(socket.AF_INET) as trial:
+            trial.bind(("127.0.0.1", 0))
+    except OSError:
+        return "[::1]"
+    return "127.0.0.1"
 
 
 def _internal_url(settings: Settings, port: int) -> str:
     """Return where Workers reach this server: where it listens, or the address it has towards the database."""
     host = settings.host
-    if host in ("0.0.0.0", "::"):  # noqa: S104
+    if host in (_EVERY_IPV4, _EVERY_IPV6):
         host = _address_towards(settings.database_url)
     return f"http://{_shown_host(host)}:{port}"
 
@@ -194,7 +254,7 @@ def _internal_url(settings: Settings, port: int) -> str:
 def _address_towards(database_url: str | None) -> str:
     parts = urlsplit(database_url or "")
     if not parts.hostname:
-        return "127.0.0.1"
+        return _loopback().strip("[]")
     try:
         family, _, _, _, address = socket.getaddrinfo(
             parts.hostname, parts.port or _POSTGRESQL_PORT, type=socket.SOCK_DGRAM
@@ -204,12 +264,30 @@ def _address_towards(database_url: str | None) -> str:
             asking.connect(address)
             return str(asking.getsockname()[0])
     except OSError:
-        return "127.0.0.1"
+        return _loopback().strip("[]")
+
+
+def _begin(settings: Settings) -> None:
+    telemetry.configure(settings.log_format)
+    tracing.configure(settings.otel_endpoint)
+    _shield()
 
 
 def _shield() -> None:
-    """Keep other processes of our user out of our memory and environment: authors' code is one of them."""
+    """Keep other users out of the files that we make, and other processes of ours out of our memory and environment.
+
+    Authors' code is one of those.
+
+    Raises:
+        ConfigError: the machine has no /proc.
+    """
+    os.umask(0o077)
     if sys.platform == "linux":
+        if not Path("/proc/self").exists():
+            raise ConfigError(
+                "/proc is not mounted, without which no browser starts and no process can be looked after: "
+                "`mount -t proc proc /proc`."
+            )
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
@@ -253,9 +331,10 @@ async def _sign_in_link(platform: Platform, secret: str) -> str | None:
 
 def _read_connection(file: Path) -> dict[str, str]:
     try:
-        return json.loads(file.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        found: Any = json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
         return {}
+    return cast("dict[str, str]", found) if isinstance(found, dict) else {}
 
 
 def _write_private(file: Path, text: str) -> None:

@@ -7,13 +7,18 @@ headers and states are never logged: they hold secrets.
 from __future__ import annotations
 
 import logging
+import os
+import select
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
+
+_PENDING_BYTES = 1024 * 1024
+"""Of the log, kept for a reader that does not read just now."""
 
 correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
 """Of the request that is being answered; None outside of one."""
@@ -31,6 +36,7 @@ def configure(log_format: str = "console") -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
+    stream = _Unblocked(sys.stderr.fileno())
     structlog.configure(
         processors=[
             *shared,
@@ -39,10 +45,10 @@ def configure(log_format: str = "console") -> None:
             *rendering,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast("TextIO", stream)),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[
@@ -57,6 +63,45 @@ def configure(log_format: str = "console") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
+
+
+class _Unblocked:
+    """A text stream that keeps what its reader does not take just now, and never waits for it.
+
+    A pipe that nobody reads, or a terminal that is halted, would else hold up the whole process.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._pending = bytearray()
+        self._lost_bytes = 0
+
+    def write(self, text: str) -> None:
+        """Write a text, or keep it until the next one is written."""
+        data = text.encode(errors="backslashreplace")
+        if len(self._pending) + len(data) > _PENDING_BYTES:
+            self._lost_bytes += len(data)
+        else:
+            self._pending += data
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what can be written at once."""
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        while self._pending and poll.poll(0):
+            try:
+                written = os.write(self._descriptor, self._pending[: select.PIPE_BUF])
+            except OSError:
+                # Nobody reads it any more.
+                self._pending.clear()
+                return
+            del self._pending[:written]
+        if self._lost_bytes and not self._pending:
+            self._pending += (
+                f"… {self._lost_bytes} bytes of the log were not read in time …\n".encode()
+            )
+            self._lost_bytes = 0
 
 
 def _one_line(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:

@@ -197,7 +197,7 @@ def _keep_state(root: Path, asked: dict[str, Any], state: dict[str, Any] | None)
     file = _state_file(root, asked["session"])
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as out:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
         json.dump(state, out, indent=2)
     output.say(f"— kept the session in {file}")
 

@@ -25,7 +25,14 @@ def files(folder: Path) -> list[Path]:
         ConfigError: one of them is a link, which a Bundle cannot hold.
     """
     ignore = folder / ".gitignore"
-    patterns = [*_NEVER, *(ignore.read_text().splitlines() if ignore.is_file() else [])]
+    patterns = [
+        *_NEVER,
+        *(
+            ignore.read_text(encoding="utf-8", errors="replace").splitlines()
+            if ignore.is_file()
+            else []
+        ),
+    ]
     left_out = pathspec.PathSpec.from_lines("gitignore", patterns)
     found: list[Path] = []
     for path in sorted(folder.rglob("*")):

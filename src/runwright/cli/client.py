@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from runwright import config
 from runwright.errors import ConfigError
@@ -82,8 +84,18 @@ def connect() -> Client:
 
     found = find()
     base = f"{found['RUNWRIGHT_SERVER'].rstrip('/')}/api/v1/workspace/{found['RUNWRIGHT_WORKSPACE_ID']}"
-    headers = {"x-api-key": found["RUNWRIGHT_API_KEY"]}
-    return Client(http=httpx2.Client(headers=headers, timeout=_TIMEOUT_SECONDS), base=base)
+    try:
+        http = httpx2.Client(
+            headers={"x-api-key": found["RUNWRIGHT_API_KEY"]},
+            timeout=_TIMEOUT_SECONDS,
+            # A proxy that the environment names leads away from this machine.
+            trust_env=not _is_loopback(urlsplit(base).hostname or ""),
+        )
+    except (ImportError, ValueError) as error:
+        raise ConfigError(
+            f"The proxy that the environment names cannot be used: {error}. Set `NO_PROXY={urlsplit(base).hostname}`."
+        ) from error
+    return Client(http=http, base=base)
 
 
 def find() -> dict[str, str]:
@@ -105,6 +117,13 @@ def find() -> dict[str, str]:
             f"No server is known: start `runwright serve` (it writes {file}), or set "
             "`RUNWRIGHT_SERVER`, `RUNWRIGHT_WORKSPACE_ID` and `RUNWRIGHT_API_KEY`."
         ) from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _explain(answer: Any) -> str:

@@ -71,8 +71,15 @@ def _try(name: str, check: Any) -> dict[str, str]:
 
 
 def _server(client: Client) -> dict[str, str]:
+    import httpx2
+
     origin = client.base.split("/api/")[0]
-    answer = client.http.get(f"{origin}/readyz")
+    try:
+        answer = client.http.get(f"{origin}/readyz")
+    except httpx2.HTTPError as error:
+        return _finding(
+            "server", "failure", f"cannot reach {origin}: {error}", "start `runwright serve`"
+        )
     if answer.is_success:
         return _finding("server", "ok", f"{origin} is ready", "")
     reasons = "; ".join(answer.json()["reasons"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import io
+import os
 import shlex
 import sys
 from collections.abc import Generator
@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 import runwright
-from runwright import config
+from runwright import config, setting_text
 from runwright.cli import (
     auth_sessions,
     author,
@@ -29,6 +29,7 @@ from runwright.cli import (
     operations,
     project,
     runs,
+    surroundings,
     variables,
 )
 from runwright.cli.client import Refused
@@ -70,8 +71,15 @@ DataDir = Annotated[Path | None, typer.Option(help="Where everything is kept.")]
 @app.command()
 def serve(
     data_dir: DataDir = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on.", parser=setting_text.host)
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help="Port to listen on; 0 takes a free one.", min=0, max=setting_text.LAST_PORT
+        ),
+    ] = None,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Only answer HTTP.")] = False,
 ) -> None:
     """Answer HTTP and carry out Runs, until SIGTERM."""
@@ -130,10 +138,7 @@ def options(
 
 def main() -> None:
     """Run the command line."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # What a Run says may hold what a terminal's encoding cannot: half a character, an emoji.
-            stream.reconfigure(errors="replace")
+    surroundings.mend()
     try:
         app()
     except ConfigError as error:
@@ -145,6 +150,10 @@ def main() -> None:
     except Refused as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(3)
+    except BrokenPipeError:
+        # Who read what we print has enough. At exit nothing is left to be written to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         # Imported here: the database driver would slow every command that goes well.
         from runwright.storage import database
@@ -170,7 +179,10 @@ def _loading() -> Generator[None]:
 
 
 def _absolute(path: Path | None) -> Path | None:
-    return None if path is None else path.absolute()
+    try:
+        return None if path is None else path.absolute()
+    except FileNotFoundError as error:
+        raise ConfigError(f"`{path}` is below the current folder, which is gone.") from error
 
 
 if __name__ == "__main__":

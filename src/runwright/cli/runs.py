@@ -198,7 +198,7 @@ def read_parameters(text: str) -> dict[str, Any]:
     if text == "-":
         text = sys.stdin.read()
     elif text.startswith("@"):
-        text = Path(text[1:]).read_text()
+        text = Path(text[1:]).read_text(encoding="utf-8")
     try:
         value = json.loads(text)
     except ValueError as error:

@@ -162,5 +162,5 @@ def write(path: Path, template: str) -> list[str]:
     for name, text in files.items():
         file = path / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
     return list(files)

@@ -20,7 +20,8 @@ from runwright.execution.browsers import Browsers
 from runwright.execution.installed import Installed
 from runwright.execution.runner_process import Exited, RawLine, RunnerProcess
 
-_MAX_OUTPUT_LINES = 20
+_FIRST_LINES, _LAST_LINES = 10, 20
+"""Of what a Runner said that did not start: a program that it starts names the cause, then comes our traceback."""
 _LOCK = "lock"
 
 Variables = Callable[[Installed], Awaitable[dict[str, str]]]
@@ -62,8 +63,7 @@ class Launcher:
         if end is None:
             return runner
         await runner.kill()
-        output = "\n".join(said[-_MAX_OUTPUT_LINES:])
-        raise PlatformError(f"a runner did not start: {end}\n{output}")
+        raise PlatformError(f"a runner did not start: {end}\n{_shortened(said)}")
 
     async def spawn(self, deployment: Installed, *, mode: str) -> RunnerProcess:
         """Start a Runner's process and tell it what it is for."""
@@ -152,6 +152,13 @@ def _sweep(runners: Path) -> None:
             shutil.rmtree(directory, ignore_errors=True)
         finally:
             os.close(lock)
+
+
+def _shortened(said: list[str]) -> str:
+    left_out = len(said) - _FIRST_LINES - _LAST_LINES
+    if left_out > 1:
+        said = [*said[:_FIRST_LINES], f"… {left_out} lines …", *said[-_LAST_LINES:]]
+    return "\n".join(said)
 
 
 async def _until_ready(runner: RunnerProcess, said: list[str]) -> str | None:

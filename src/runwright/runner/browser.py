@@ -155,9 +155,11 @@ class Chromium:
     async def cdp_url(self) -> str:
         """Return where a hook can reach the browser's own protocol: `ws://…` on loopback."""
         address = f"http://127.0.0.1:{self._cdp_port}/json/version"
+        # A proxy among the project's variables is for the sites it visits.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
         def ask() -> str:
-            with urllib.request.urlopen(address, timeout=_ANSWER_SECONDS) as answer:
+            with opener.open(address, timeout=_ANSWER_SECONDS) as answer:
                 return str(json.loads(answer.read())["webSocketDebuggerUrl"])
 
         return await asyncio.to_thread(ask)

@@ -9,9 +9,11 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from runwright.config import Settings
+from runwright.errors import ConfigError
 
 _KEPT_FILES = 512
 """File descriptors that are left for the database, Runners and files."""
+_LEAST_FILES = 1024
 
 
 class Patient(HttpToolsProtocol):
@@ -57,8 +59,18 @@ class Patient(HttpToolsProtocol):
 
 
 def protocol(settings: Settings) -> type[Patient]:
-    """Return the protocol with the settings' deadline and bound; uvicorn makes one of each connection."""
-    most = min(settings.max_connections, raise_file_limit() - _KEPT_FILES)
+    """Return the protocol with the settings' deadline and bound; uvicorn makes one of each connection.
+
+    Raises:
+        ConfigError: this process may open too few files.
+    """
+    files = raise_file_limit()
+    if files < _LEAST_FILES:
+        raise ConfigError(
+            f"This process may open {files} files, and needs {_LEAST_FILES}: raise the limit, for example with "
+            "`ulimit -n 65536`, or `LimitNOFILE=` of the service."
+        )
+    most = min(settings.max_connections, files - _KEPT_FILES)
     seconds = settings.header_timeout.total_seconds()
     return type("Patient", (Patient,), {"head_seconds": seconds, "most": most})
 
