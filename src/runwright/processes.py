@@ -26,7 +26,7 @@ from runwright.config import Settings
 from runwright.control import keys, visits
 from runwright.control.platform import Platform
 from runwright.errors import ConfigError
-from runwright.execution import worker
+from runwright.execution import process_trees, worker
 from runwright.storage import database, embedded
 from runwright.web import app, connections
 
@@ -283,7 +283,7 @@ def _shield() -> None:
     """
     os.umask(0o077)
     if sys.platform == "linux":
-        if not Path("/proc/self").exists():
+        if not process_trees.has_proc():
             raise ConfigError(
                 "/proc is not mounted, without which no browser starts and no process can be looked after: "
                 "`mount -t proc proc /proc`."

@@ -134,6 +134,38 @@ def test_installed_where_nothing_can_be_written(wheel: Path, make: Callable[...,
 
 
 @needs_root
+def test_where_root_can_write_the_data_directory_alone(
+    wheel: Path, make: Callable[..., Path]
+) -> None:
+    folder = make("/opt", "", 0o755)
+    script = (
+        f"mount --bind '{folder}' '{folder}'; mount -t tmpfs tmpfs /tmp; mount --bind / /mnt; "
+        f"mount --bind '{folder}' '/mnt{folder}'; mount --rbind /proc /mnt/proc; mount --rbind /dev /mnt/dev; "
+        'mount --bind /tmp /mnt/tmp; mount -o remount,ro,bind /mnt; exec chroot /mnt "$@"'
+    )
+    within = ("unshare", "--mount", "sh", "-ec", script, "sh")
+
+    _does_its_job(places.install(folder, Person(within=within), wheel))
+
+
+@needs_root
+def test_where_there_is_no_temporary_folder_it_says_so(
+    wheel: Path, make: Callable[..., Path]
+) -> None:
+    folder = make("/opt", "", 0o755)
+    # Below /proc nothing can be made.
+    script = 'cd /proc; for each in /tmp /var/tmp /dev/shm /run; do mount --bind /proc $each; done; exec "$@"'
+    within = ("unshare", "--mount", "sh", "-ec", script, "sh")
+    person = Person(within=within, variables={"TMPDIR": "/nonexistent"})
+
+    refused = places.install(folder, person, wheel).run("serve", "--port", "0")
+
+    assert refused.returncode == 2, refused.stderr
+    assert "error: There is no temporary folder" in refused.stderr
+    assert "TMPDIR" in refused.stderr
+
+
+@needs_root
 def test_where_the_temporary_folder_and_shared_memory_run_no_programs(
     wheel: Path, make: Callable[..., Path]
 ) -> None:

@@ -40,7 +40,12 @@ _MARK = "runwright-doctor-was-here"
 
 def sweep_leftovers() -> None:
     """Remove the profiles of browsers that a process which died was just looking at."""
-    for profile in Path(tempfile.gettempdir()).glob(f"{_PROFILE}*-*"):
+    try:
+        place = Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        # Where nothing can be written there is nothing left.
+        return
+    for profile in place.glob(f"{_PROFILE}*-*"):
         pid = profile.name.removeprefix(_PROFILE).split("-")[0]
         if pid.isdecimal() and not psutil.pid_exists(int(pid)):
             shutil.rmtree(profile, ignore_errors=True)
@@ -48,6 +53,9 @@ def sweep_leftovers() -> None:
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
     """Yield what is found, one after the other."""
+    if not process_trees.has_proc():
+        yield _failure("processes", "/proc is not mounted", "mount -t proc proc /proc")
+        return
     yield await asyncio.to_thread(_directory, settings)
     yield await asyncio.to_thread(_memory, settings)
     async for finding in _browsers(settings):

@@ -112,9 +112,10 @@ async def opened(settings: Settings, variables: Variables) -> AsyncGenerator[Lau
     folder from one of a Worker that died. `variables` gives what a Deployment's project has set.
 
     Raises:
-        ConfigError: there is no Chromium on this machine.
+        ConfigError: there is no Chromium on this machine, or no temporary folder.
     """
     found = browsers.find(settings)
+    await asyncio.to_thread(runner_process.try_temporary_folder)
     process_trees.become_subreaper()
     runners = settings.data_dir / "runners"
     directory, lock = await asyncio.to_thread(_make_own, runners)

@@ -31,6 +31,11 @@ _REAP_ROUNDS, _REAP_PAUSE_SECONDS, _QUIET_ROUNDS = 100, 0.1, 2
 _zombies_seen: set[int] = set()
 
 
+def has_proc() -> bool:
+    """Return whether processes can be looked after: on Linux there is no way but /proc."""
+    return sys.platform != "linux" or Path("/proc/self").exists()
+
+
 def become_subreaper() -> None:
     """Have orphans below this process become its children, so that it can reap them."""
     if _LIBC is not None:

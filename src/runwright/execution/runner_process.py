@@ -170,9 +170,11 @@ class RunnerProcess:
                     continue
                 await self._keep(message, len(line))
         except (OSError, ValueError, protocol.ProtocolError) as error:
-            log.warning(
-                "runner said what is no message", event_name="runner_garbled", error=str(error)
-            )
+            # One that is killed before it has read all that it was sent resets the connection.
+            if not isinstance(error, ConnectionResetError):
+                log.warning(
+                    "runner said what is no message", event_name="runner_garbled", error=str(error)
+                )
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
@@ -210,7 +212,7 @@ async def launch(
     for name in ("files", "home"):
         (directory / name).mkdir(parents=True, mode=0o700)
     # Chromium keeps a socket in its profile there.
-    temporary = socket_folders.make("rw-", inside_bytes=_PROFILE_SOCKET_BYTES)
+    temporary = _make_temporary_folder()
     (directory / _TEMPORARY).symlink_to(temporary)
     ours, theirs = socket.socketpair()
     variables = {
@@ -250,6 +252,19 @@ async def launch(
     finally:
         theirs.close()
     return RunnerProcess(process, reader, writer, directory)
+
+
+def try_temporary_folder() -> None:
+    """See that this machine has a temporary folder for a Runner.
+
+    Raises:
+        ConfigError: it has none; says what to do.
+    """
+    _make_temporary_folder().rmdir()
+
+
+def _make_temporary_folder() -> Path:
+    return socket_folders.make("rw-", inside_bytes=_PROFILE_SOCKET_BYTES)
 
 
 def sweep_leftovers(directory: Path) -> None:

@@ -37,7 +37,7 @@ _TRIED = ("postgres", "initdb", "pg_ctl")
 _PREFIX = f"postgresql-{MAJOR}-"
 _BUILDING = "building-"
 _IN_USE = "in-use-"
-_LOCK = "lock"
+_LOCK = "copies.lock"
 _TRY_SECONDS = 30
 
 
@@ -82,7 +82,10 @@ def hold(user: SystemUser | None, spare: Path | None) -> Binaries:
     folder = wheel()
     if user is None:
         if (reason := why_not(folder, None)) is not None:
-            raise ConfigError(f"PostgreSQL's programs in {folder} do not run: {reason}")
+            raise ConfigError(
+                f"PostgreSQL's programs in {folder} do not run: {reason}. Install where programs may run (not on a "
+                "file system mounted `noexec`), or set `RUNWRIGHT_DATABASE_URL`."
+            )
         return Binaries(folder=folder, copy=None, lock=None)
     source = folder.parents[2]
     refused: list[str] = []

@@ -67,7 +67,8 @@ def prepare(directory: Path) -> Place:
         ConfigError: the programs are missing or do not run, the cluster or its user cannot be made, or the
             cluster is somebody else's.
     """
-    directory = directory.absolute()
+    # As PostgreSQL's processes have it for their working directory.
+    directory = directory.resolve()
     with ExitStack() as held:
         user, home_ = (
             _for_root(directory) if config.is_root() else (None, _for_ourselves(directory))
@@ -250,7 +251,7 @@ def _make_sockets(directory: Path, home_: Path, user: SystemUser | None) -> Path
         )
         pointer.write_bytes(os.fsencode(sockets))
     if user is not None:
-        os.chown(sockets, user.id, user.group_id)
+        os.chown(sockets, user.id, user.group_id, follow_symlinks=False)
     return sockets
 
 
@@ -268,7 +269,7 @@ def _initialise(place: Place) -> None:
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(mode=0o700)
     if place.user is not None:
-        os.chown(building, place.user.id, place.user.group_id)
+        os.chown(building, place.user.id, place.user.group_id, follow_symlinks=False)
     made = binaries.run(
         place.programs / "initdb", "--pgdata", str(building), "--username", "runwright", "--auth", "trust",
         "--encoding", "UTF8", "--locale", "C", "--no-instructions", "--set", shared_memory(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import errno
 import fcntl
 import functools
 import os
@@ -160,7 +161,7 @@ async def run(directory: Path) -> AsyncGenerator[Server]:
     await asyncio.to_thread(lambda: directory.mkdir(parents=True, exist_ok=True, mode=0o700))
     lock = await asyncio.to_thread(_take_lock, directory)
     try:
-        place = await asyncio.to_thread(cluster.prepare, directory)
+        place = await asyncio.to_thread(_prepare, directory)
         server = Server(place)
         try:
             await server.start()
@@ -175,6 +176,18 @@ async def run(directory: Path) -> AsyncGenerator[Server]:
             await asyncio.to_thread(cluster.leave, place)
     finally:
         os.close(lock)
+
+
+def _prepare(directory: Path) -> cluster.Place:
+    try:
+        return cluster.prepare(directory)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ConfigError(
+            f"The embedded PostgreSQL cannot be prepared in {directory}: {error}. As root it needs to become another "
+            "user (CAP_SETUID, CAP_SETGID, CAP_CHOWN); otherwise run as another user, or set `RUNWRIGHT_DATABASE_URL`."
+        ) from error
 
 
 def _take_lock(directory: Path) -> int:
