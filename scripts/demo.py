@@ -72,12 +72,12 @@ def stop(_number: int, _frame: object) -> None:
 def folder() -> Generator[Path]:
     """Yield a folder that no other demo uses at the same time."""
     home = _ROOT / ".runwright"
-    try:
+    with contextlib.suppress(OSError):
         home.mkdir(exist_ok=True)
-    except OSError:
-        home = Path(tempfile.mkdtemp(prefix="runwright-demo-"))
     if not os.access(home, os.W_OK):
         home = Path(tempfile.mkdtemp(prefix="runwright-demo-"))
+        # Run by root, PostgreSQL's own user must be able to pass through.
+        home.chmod(0o711)
     for name in ("demo", *(f"demo-{number}" for number in range(2, 100))):
         directory = home / name
         directory.mkdir(exist_ok=True)

@@ -92,6 +92,8 @@ class _Unblocked:
         while self._pending and poll.poll(0):
             try:
                 written = os.write(self._descriptor, self._pending[: select.PIPE_BUF])
+            except BlockingIOError:
+                return
             except OSError:
                 # Nobody reads it any more.
                 self._pending.clear()

@@ -51,7 +51,7 @@ def _unfit(path: str) -> str | None:
 
 def runs_programs(directory: Path) -> bool:
     """Return whether programs can be run from a directory's file system: one mounted `noexec` runs none."""
-    return not os.statvfs(directory).f_flag & os.ST_NOEXEC
+    return not os.statvfs(directory).f_flag & getattr(os, "ST_NOEXEC", 0)
 
 
 def used_bytes(directory: Path) -> int:
