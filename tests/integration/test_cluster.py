@@ -96,6 +96,9 @@ async def test_below_a_closed_folder_the_cluster_lies_elsewhere_and_is_found_aga
     assert home in cluster.abandoned()
     assert await _is_kept(tmp_path / "moved")
     assert home not in cluster.abandoned()
+    # Ours, so it is opened again where an umask or a person closed it.
+    home.parent.chmod(0o700)
+    assert await _is_kept(tmp_path / "moved")
     shutil.rmtree(tmp_path / "moved")
     assert home in cluster.abandoned()
     shutil.rmtree(home)
@@ -156,6 +159,18 @@ async def test_a_cluster_that_root_owns_says_what_to_do(open_path: Path) -> None
 
     with pytest.raises(ConfigError, match=r"belongs to root.*chown -R runwright: "):
         await _is_kept(directory)
+
+
+@needs_root
+async def test_a_folder_that_was_closed_afterwards_is_named(open_path: Path) -> None:
+    directory = open_path / "between" / "pg"
+    await _write(directory)
+    directory.parent.chmod(0o700)
+
+    with pytest.raises(ConfigError, match=f"chmod a\\+x {directory.parent}`"):
+        await _is_kept(directory)
+
+    assert directory.parent.stat().st_mode & 0o777 == 0o700
 
 
 @needs_root

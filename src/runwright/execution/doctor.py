@@ -255,12 +255,17 @@ def _postgresql(directory: Path) -> list[Finding]:
     text = f"{tried.stdout.decode(errors='replace').strip()} in {held.folder}"
     if user is not None:
         text += f", a copy of {binaries.wheel()} for the user `{user.name}`"
-    return [_ok("PostgreSQL", text), *(_abandoned(each) for each in cluster.abandoned())]
+    return [_ok("PostgreSQL", text), *_abandoned()]
 
 
-def _abandoned(home: Path) -> Finding:
-    text = f"{home} is of a data directory that is gone, {disk.used_bytes(home) // _MIBI} MiB"
-    return _warning("PostgreSQL", text, f"unless you bring that back: rm -r {home}")
+def _abandoned() -> list[Finding]:
+    found = cluster.abandoned()
+    if not found:
+        return []
+    size = sum(map(disk.used_bytes, found)) // _MIBI
+    text = f"{len(found)} of installations that are gone, {size} MiB: {', '.join(map(str, found))}"
+    remedy = "unless you bring their data directories back, remove each with `rm -r`"
+    return [_warning("leftover databases", text, remedy)]
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:

@@ -39,6 +39,7 @@ _BUILDING = "building-"
 _IN_USE = "in-use-"
 _LOCK = "copies.lock"
 _TRY_SECONDS = 30
+_READABLE = 0o444
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,14 +175,14 @@ def _hold_copy(source: Path, place: Path, user: SystemUser) -> Binaries:
     with _alone(place):
         for old in place.glob(f"{_BUILDING}*"):
             # Nobody builds now: whoever did died.
-            shutil.rmtree(old, ignore_errors=True)
+            _remove(old)
         content = _content(source)
         digest = hashlib.sha256("\n".join(content).encode()).hexdigest()
         copy = place / f"{_PREFIX}{digest[:16]}"
         for other in place.glob(f"{_PREFIX}*"):
             if other != copy:
                 _remove_unused(other)
-        if _content(copy) != content:
+        if _content(copy) != content or not _is_open(copy):
             _make(source, copy, content)
         lock = os.open(_lock_of(copy), os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(lock, fcntl.LOCK_SH)
@@ -206,13 +207,13 @@ def _make(source: Path, copy: Path, content: list[str]) -> None:
         if _content(building) != content:
             raise _Refused("what was written is not what was read: is the disk well?")
         damaged = copy.with_name(f"{_BUILDING}{copy.name}")
-        if copy.exists():
+        if copy.exists() or copy.is_symlink():
             # Who uses it goes on with what it has open, and opens the rest by the copy's name.
             copy.rename(damaged)
         building.rename(copy)
-        shutil.rmtree(damaged, ignore_errors=True)
+        _remove(damaged)
     finally:
-        shutil.rmtree(building, ignore_errors=True)
+        _remove(building)
 
 
 def _make_folders(folder: Path, top: Path) -> None:
@@ -232,8 +233,15 @@ def _remove_unused(copy: Path) -> None:
         return
     finally:
         os.close(lock)
-    shutil.rmtree(copy, ignore_errors=True)
+    _remove(copy)
     _lock_of(copy).unlink()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _lock_of(copy: Path) -> Path:
@@ -261,6 +269,15 @@ def _content(root: Path) -> list[str]:
                 digest = hashlib.file_digest(data, "sha256").hexdigest()
             lines.append(f"{'x' if _is_program(file) else '-'} {digest} {file.relative_to(root)}")
     return lines
+
+
+def _is_open(copy: Path) -> bool:
+    """Return whether all of a copy can be read by everybody."""
+    return not copy.is_symlink() and all(
+        each.stat().st_mode & _READABLE == _READABLE
+        and (not each.is_dir() or each.stat().st_mode & 0o001)
+        for each in (copy, *copy.rglob("*"))
+    )
 
 
 def _files(root: Path) -> Iterator[Path]:

@@ -176,10 +176,14 @@ def _for_root(directory: Path) -> tuple[SystemUser, Path]:
             f"The database in {existing / FOLDER} belongs to root, as which PostgreSQL does not run: "
             f"`chown -R {system_users.own().name}: {existing / FOLDER}`, and try again."
         )
-    if not system_users.can_enter(existing, user):
+    if existing.is_relative_to(binaries.SYSTEM_DIRECTORY):
+        _make_clusters()
+    way = (*reversed(existing.parents), existing)
+    closed = next((each for each in way if not system_users.can_enter(each, user)), None)
+    if closed is not None:
         raise ConfigError(
-            f"The user `{user.name}`, as whom the database runs, cannot get to {existing}: "
-            "was a folder above it closed, or the data directory moved into a closed one?"
+            f"The database in {existing} runs as the user `{user.name}`, who cannot pass through {closed}: open it "
+            f"(`chmod a+x {closed}`), or move the data directory to where that user can get to."
         )
     return user, existing
 
@@ -198,15 +202,20 @@ def _new_home(directory: Path, user: SystemUser) -> Path:
         # Our own directory: its user must be able to pass through it.
         directory.chmod(0o711)
         return directory
-    clusters = binaries.make_system_directory() / _CLUSTERS
-    clusters.mkdir(exist_ok=True)
-    clusters.chmod(0o711)
     # A new name each time: a data directory that was removed and made again starts empty.
-    made = clusters / secrets.token_hex(8)
+    made = _make_clusters() / secrets.token_hex(8)
     made.mkdir()
     made.chmod(0o711)
     (directory / _POINTER).write_bytes(os.fsencode(made) + b"\n")
     return made
+
+
+def _make_clusters() -> Path:
+    """Make the folder of clusters that lie outside of their data directories; its user can pass through it."""
+    clusters = binaries.make_system_directory() / _CLUSTERS
+    clusters.mkdir(exist_ok=True)
+    clusters.chmod(0o711)
+    return clusters
 
 
 def _lock(home_: Path, directory: Path) -> int:
