@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from support import eventually_async
 
 from runwright.errors import ConfigError
 from runwright.storage import cluster, embedded
@@ -76,6 +78,27 @@ async def test_sockets_that_a_killed_server_left_go_at_the_next_start(open_path:
 
     async with embedded.run(directory):
         assert not left.exists()
+
+
+@needs_root
+async def test_a_copy_of_the_programs_that_somebody_removed_is_made_anew_at_a_restart(
+    open_path: Path,
+) -> None:
+    async with embedded.run(open_path / "pg") as server:
+        first, copy = server.pid, server._place.programs.parents[2]
+        shutil.rmtree(copy)
+        os.kill(first, signal.SIGKILL)
+
+        async def is_back() -> bool:
+            try:
+                await (await asyncpg.connect(server.url)).close()
+            except (OSError, asyncpg.PostgresError):
+                return False
+            return server.pid != first
+
+        await eventually_async(is_back)
+        assert copy.is_dir()
+    assert not copy.exists()
 
 
 @needs_root

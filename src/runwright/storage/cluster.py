@@ -17,7 +17,7 @@ import shutil
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runwright import config, socket_folders
@@ -77,16 +77,14 @@ def prepare(directory: Path) -> Place:
             # A copy of the data directory names the same cluster.
             held.callback(os.close, _lock(home_, directory))
             _write_owner(home_, directory)
-        spare = directory if user is not None and system_users.can_enter(directory, user) else None
-        programs = binaries.hold(user, spare)
-        held.callback(binaries.release, programs)
+        programs = _hold_programs(directory, user, held)
         sockets = _make_sockets(directory, home_, user)
         held.callback(shutil.rmtree, sockets, ignore_errors=True)
         log_file = directory / "postgresql.log"
         if log_file.exists() and log_file.stat().st_size > _LOG_BYTES:
             log_file.unlink()
         place = Place(
-            programs=programs.folder,
+            programs=programs,
             cluster=home_ / FOLDER,
             sockets=sockets,
             log_file=log_file,
@@ -99,6 +97,17 @@ def prepare(directory: Path) -> Place:
         leave(place)
         raise
     return place
+
+
+def with_programs(place: Place) -> Place:
+    """Return the place with programs that are there: they may have been removed or replaced by an upgrade.
+
+    Raises:
+        ConfigError: there are none any more.
+    """
+    if (place.programs / "postgres").is_file():
+        return place
+    return replace(place, programs=_hold_programs(place.log_file.parent, place.user, place.held))
 
 
 def leave(place: Place) -> None:
@@ -140,6 +149,13 @@ def abandoned() -> list[Path]:
             if _pointer(directory) != belongs_to.parent:
                 found.append(belongs_to.parent)
     return found
+
+
+def _hold_programs(directory: Path, user: SystemUser | None, held: ExitStack) -> Path:
+    spare = directory if user is not None and system_users.can_enter(directory, user) else None
+    programs = binaries.hold(user, spare)
+    held.callback(binaries.release, programs)
+    return programs.folder
 
 
 def _pointer(directory: Path) -> Path | None:

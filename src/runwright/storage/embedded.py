@@ -67,7 +67,7 @@ class Server:
         Raises:
             ConfigError: it does not; with the end of its log.
         """
-        place = self._place
+        place = self._place = await asyncio.to_thread(cluster.with_programs, self._place)
         await asyncio.to_thread(cluster.stop_leftover, place)
         with place.log_file.open("ab") as out:
             self._process = await asyncio.create_subprocess_exec(
