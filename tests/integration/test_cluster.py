@@ -113,18 +113,28 @@ async def test_below_a_closed_folder_the_cluster_lies_elsewhere_and_is_found_aga
 
     assert not home.is_relative_to(tmp_path)
     assert await _is_kept(directory)
-    assert home not in cluster.abandoned()
+    assert home not in _abandoned(tmp_path)
     # It may be moved with all that is in it.
-    directory.rename(tmp_path / "moved")
-    assert home in cluster.abandoned()
-    assert await _is_kept(tmp_path / "moved")
-    assert home not in cluster.abandoned()
+    moved = directory.rename(tmp_path / "moved")
+    assert _abandoned(tmp_path)[home] == directory
+    assert home not in _abandoned(moved)
+    assert await _is_kept(moved)
+    assert home not in _abandoned(tmp_path)
+    # A copy that used it and is gone does not make it abandoned.
+    shutil.copytree(moved, tmp_path / "copy")
+    assert await _is_kept(tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy")
+    assert home not in _abandoned(tmp_path)
     # Ours, so it is opened again where an umask or a person closed it.
     home.parent.chmod(0o700)
-    assert await _is_kept(tmp_path / "moved")
-    shutil.rmtree(tmp_path / "moved")
-    assert home in cluster.abandoned()
+    assert await _is_kept(moved)
+    shutil.rmtree(moved)
+    assert _abandoned(tmp_path)[home] == moved
     shutil.rmtree(home)
+
+
+def _abandoned(directory: Path) -> dict[Path, Path]:
+    return dict(cluster.abandoned(directory))
 
 
 @needs_root

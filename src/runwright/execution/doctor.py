@@ -255,16 +255,17 @@ def _postgresql(directory: Path) -> list[Finding]:
     text = f"{tried.stdout.decode(errors='replace').strip()} in {held.folder}"
     if user is not None:
         text += f", a copy of {binaries.wheel()} for the user `{user.name}`"
-    return [_ok("PostgreSQL", text), *_abandoned()]
+    return [_ok("PostgreSQL", text), *_abandoned(directory)]
 
 
-def _abandoned() -> list[Finding]:
-    found = cluster.abandoned()
+def _abandoned(directory: Path) -> list[Finding]:
+    found = cluster.abandoned(directory)
     if not found:
         return []
-    size = sum(map(disk.used_bytes, found)) // _MIBI
-    text = f"{len(found)} of installations that are gone, {size} MiB: {', '.join(map(str, found))}"
-    remedy = "unless you bring their data directories back, remove each with `rm -r`"
+    size = sum(disk.used_bytes(home) for home, _ in found) // _MIBI
+    listed = "; ".join(f"{home}, last used by {user}" for home, user in found)
+    text = f"{len(found)} of data directories that are gone, {size} MiB: {listed}"
+    remedy = "start those that were moved where they are now; `rm -r` what belongs to none"
     return [_warning("leftover databases", text, remedy)]
 
 

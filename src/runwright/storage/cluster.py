@@ -31,7 +31,7 @@ _POINTER = "cluster-is-in"
 _CLUSTERS = "clusters"
 _OWNED = "owned"
 """Where root's clusters were before they lay in the directory itself."""
-_BELONGS_TO = "data-directory"
+_USED_BY = "used-by"
 _SOCKETS = "sockets"
 _SOCKETS_POINTER = "sockets-are-in"
 _SOCKETS_PREFIX = "runwright-"
@@ -76,7 +76,7 @@ def prepare(directory: Path) -> Place:
         if home_ != directory:
             # A copy of the data directory names the same cluster.
             held.callback(os.close, _lock(home_, directory))
-            _write_owner(home_, directory)
+            _write_user(home_, directory)
         programs = _hold_programs(directory, user, held)
         sockets = _make_sockets(directory, home_, user)
         held.callback(shutil.rmtree, sockets, ignore_errors=True)
@@ -140,14 +140,18 @@ def shared_memory() -> str:
     return f"dynamic_shared_memory_type={'posix' if is_usable and is_open else 'mmap'}"
 
 
-def abandoned() -> list[Path]:
-    """Return where clusters lie whose data directory is gone, as far as that can be told."""
-    found: list[Path] = []
-    for belongs_to in (binaries.SYSTEM_DIRECTORY / _CLUSTERS).glob(f"*/{_BELONGS_TO}"):
+def abandoned(directory: Path) -> list[tuple[Path, Path]]:
+    """Return homes of clusters that no data directory names, as far as that can be told, and which one did last.
+
+    The directory's own is left out: it may have been moved, and not been used since.
+    """
+    own = _pointer(directory)
+    found: list[tuple[Path, Path]] = []
+    for file in (binaries.SYSTEM_DIRECTORY / _CLUSTERS).glob(f"*/{_USED_BY}"):
         with contextlib.suppress(OSError):
-            directory = Path(os.fsdecode(belongs_to.read_bytes()))
-            if _pointer(directory) != belongs_to.parent:
-                found.append(belongs_to.parent)
+            users = _users(file)
+            if file.parent != own and users and file.parent not in map(_pointer, users):
+                found.append((file.parent, users[-1]))
     return found
 
 
@@ -247,11 +251,18 @@ def _lock(home_: Path, directory: Path) -> int:
     return lock
 
 
-def _write_owner(home_: Path, directory: Path) -> None:
-    """Write down whose a cluster is that lies elsewhere, as the directory is called now."""
+def _write_user(home_: Path, directory: Path) -> None:
+    """Write down that the directory uses a cluster that lies elsewhere, beside others that did: copies, or earlier names."""
+    file = home_ / _USED_BY
+    users = dict.fromkeys((*(_users(file) if file.is_file() else ()), directory))
+    del users[directory]
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    with os.fdopen(os.open(home_ / _BELONGS_TO, flags, 0o600), "wb") as file:
-        file.write(os.fsencode(directory))
+    with os.fdopen(os.open(file, flags, 0o600), "wb") as out:
+        out.write(b"\0".join(map(os.fsencode, (*users, directory))))
+
+
+def _users(file: Path) -> list[Path]:
+    return [Path(os.fsdecode(each)) for each in file.read_bytes().split(b"\0") if each]
 
 
 def _make_sockets(directory: Path, home_: Path, user: SystemUser | None) -> Path:
