@@ -194,8 +194,11 @@ def serving_within(
         line = process.stdout.readline()
         log_text = (data_dir.parent / f"{data_dir.name}.log").read_text()
         assert "is ready" in line, log_text
-        seen = Path(f"/proc/{process.pid}/root{data_dir}") if within else data_dir
-        connection = json.loads((seen / "connection.json").read_text())
+        seen = data_dir / "connection.json"
+        if within and not seen.exists():
+            # It lies on a mount of the command's own.
+            seen = Path(f"/proc/{process.pid}/root{seen}")
+        connection = json.loads(seen.read_text())
         yield RunwrightServer(process=process, data_dir=data_dir, **connection)
     finally:
         if process.poll() is None:

@@ -126,6 +126,7 @@ async def _platform(settings: Settings) -> AsyncGenerator[Platform]:
     # As root, PostgreSQL's own user must be able to pass through; every file inside is private.
     mode = 0o711 if config.is_root() else 0o700
     await asyncio.to_thread(disk.make_data_directory, settings.data_dir, mode=mode)
+    await asyncio.to_thread(disk.close_folders, settings.data_dir)
     async with contextlib.AsyncExitStack() as stack:
         if settings.database_url is None:
             server = await stack.enter_async_context(embedded.run(settings.data_dir / "postgresql"))

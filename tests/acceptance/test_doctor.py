@@ -50,3 +50,14 @@ def test_what_is_wrong_is_named_with_what_to_do(tmp_path: Path) -> None:
         assert f"FAIL  {name}" in done.stdout
     assert "user namespaces" in done.stdout
     assert "-> make room" in done.stdout
+
+
+def test_a_database_that_is_gone_is_no_new_one(tmp_path: Path) -> None:
+    pointer = tmp_path / "data" / "postgresql" / "cluster-is-in"
+    pointer.parent.mkdir(parents=True)
+    pointer.write_text("/nowhere/at/all\n")
+
+    done = command_line.run(None, "doctor", "--data-dir", str(tmp_path / "data"), cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert "FAIL  database: it was in /nowhere/at/all, which is gone" in done.stdout

@@ -211,7 +211,7 @@ def test_ten_at_once_use_one_copy_and_leave_none(place: Path) -> None:
     said = [process.communicate()[1].decode() for process in processes]
 
     assert [process.returncode for process in processes] == [0] * 10, said
-    assert [each.name for each in place.iterdir()] == ["lock"]
+    assert [each.name for each in place.iterdir()] == ["copies.lock"]
 
 
 def test_where_nothing_runs_the_spare_folder_is_used_or_the_error_says_why(

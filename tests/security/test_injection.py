@@ -98,7 +98,7 @@ def test_no_caller_can_write_a_line_of_the_server_s_log(server: RunwrightServer)
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
 def test_a_log_line_is_one_line_and_shows_no_values(
-    log_format: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    log_format: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", root.handlers[:])
@@ -120,7 +120,7 @@ def test_a_log_line_is_one_line_and_shows_no_values(
                 log.exception("failed")
     finally:
         structlog.reset_defaults()
-    lines = capsys.readouterr().err.splitlines()
+    lines = capfd.readouterr().err.splitlines()
 
     assert not [line for line in lines if "\x1b" in line or "\r" in line]
     assert not [line for line in lines if "hush-hush" in line and "fail(" not in line]

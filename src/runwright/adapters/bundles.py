@@ -28,7 +28,8 @@ _HEADER_TYPES = (
     tarfile.SOLARIS_XHDTYPE,
 )
 # Python 3.11.0 to 3.11.3, Debian's among them, know no filter; what is unpacked was checked by then.
-_FILTER: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+FILTER: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+"""What `tarfile` is told to leave out, where it can be: Debian 12's Python cannot."""
 _HASH_CHUNK_BYTES = 1024 * 1024
 
 
@@ -75,7 +76,7 @@ def unpack(bundle: Path, directory: Path, max_bytes: int) -> None:
     try:
         with tarfile.open(bundle, "r:gz", tarinfo=_Member) as archive:
             for member in _members(bundle, max_bytes * _UNPACKED_FACTOR):
-                archive.extract(_ours(member), building, **_FILTER)
+                archive.extract(_ours(member), building, **FILTER)
         try:
             building.rename(directory)
         except OSError:

@@ -12,6 +12,7 @@ from pathlib import Path
 from runwright.errors import ConfigError
 
 _BLOCK_BYTES = 512
+_FOLDERS = ("author-side", "blobs", "deployments", "environments", "runners", "unsent")
 
 
 def make_data_directory(directory: Path, *, mode: int) -> None:
@@ -32,11 +33,20 @@ def make_data_directory(directory: Path, *, mode: int) -> None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         reason = error.strerror
+    if reason is None and not _is_ours(directory / "connection.json"):
+        raise ConfigError(
+            f"Another user, as root may be, has served from {directory} since: `chown -R {os.geteuid()} {directory}`."
+        )
     if reason is not None:
         raise ConfigError(
             f"{directory} cannot be the data directory: {reason}. "
             "Choose another with `--data-dir` or `RUNWRIGHT_DATA_DIR`."
         )
+
+
+def _is_ours(file: Path) -> bool:
+    """Return whether a file can be used by us: root can use any."""
+    return os.geteuid() == 0 or not file.exists() or file.stat().st_uid == os.geteuid()
 
 
 def _unfit(path: str) -> str | None:
@@ -47,6 +57,14 @@ def _unfit(path: str) -> str | None:
     except UnicodeEncodeError:
         return "its path is not UTF-8"
     return None
+
+
+def close_folders(directory: Path) -> None:
+    """Close to other users what earlier versions left open of the folders that are ours in a data directory."""
+    for name in _FOLDERS:
+        folder = directory / name
+        if folder.is_dir() and not folder.is_symlink() and folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
 
 
 def runs_programs(directory: Path) -> bool:

@@ -6,6 +6,7 @@ import ipaddress
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -74,7 +75,7 @@ class Client:
             raise Refused(f"the connection to the server broke: {error}") from error
 
 
-def connect() -> Client:
+def connect(data_dir: Path | None = None) -> Client:
     """Open a connection to the server that `find` finds.
 
     Raises:
@@ -82,7 +83,7 @@ def connect() -> Client:
     """
     import httpx2
 
-    found = find()
+    found = find(data_dir)
     base = f"{found['RUNWRIGHT_SERVER'].rstrip('/')}/api/v1/workspace/{found['RUNWRIGHT_WORKSPACE_ID']}"
     try:
         http = httpx2.Client(
@@ -98,8 +99,8 @@ def connect() -> Client:
     return Client(http=http, base=base)
 
 
-def find() -> dict[str, str]:
-    """Return RUNWRIGHT_SERVER, _WORKSPACE_ID and _API_KEY: as set, else from the local connection.json.
+def find(data_dir: Path | None = None) -> dict[str, str]:
+    """Return RUNWRIGHT_SERVER, _WORKSPACE_ID and _API_KEY: as set, else from the data directory's connection.json.
 
     Raises:
         ConfigError: neither says where the server is.
@@ -108,7 +109,7 @@ def find() -> dict[str, str]:
     missing = {name: key for name, key in _LOCAL_NAMES.items() if not given.get(name)}
     if not missing:
         return given
-    file = config.read().connection_file
+    file = config.read(data_dir=data_dir).connection_file
     try:
         local = json.loads(file.read_text())
         return given | {name: local[key] for name, key in missing.items()}

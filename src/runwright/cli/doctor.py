@@ -39,7 +39,7 @@ def doctor(
     found = asyncio.run(_examine(settings, as_json=as_json))
     for name, check in (("server", _server), ("run", _run if run else None)):
         if check is not None:
-            found.append(_try(name, check))
+            found.append(_try(name, check, settings.data_dir))
             if not as_json:
                 _show(found[-1])
     if as_json:
@@ -60,9 +60,9 @@ async def _examine(settings: config.Settings, *, as_json: bool) -> list[dict[str
     return found
 
 
-def _try(name: str, check: Any) -> dict[str, str]:
+def _try(name: str, check: Any, data_dir: Path) -> dict[str, str]:
     try:
-        return check(connect())
+        return check(connect(data_dir))
     except ConfigError:
         state = "warning" if name == "server" else "failure"
         return _finding(name, state, "none is known here", "start `runwright serve`")

@@ -16,13 +16,14 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 import asyncpg
 
 import runwright
 from runwright import config
+from runwright.adapters import bundles
 from runwright.config import Settings
 from runwright.errors import ConfigError
 from runwright.storage import cluster, dump, embedded, retention
@@ -183,10 +184,18 @@ def _unpack(source: Path, directory: Path) -> Path:
     directory.mkdir(mode=0o700)
     try:
         with tarfile.open(source, "r:") as archive:
-            archive.extractall(directory, filter="data")
+            _check(archive)
+            archive.extractall(directory, **bundles.FILTER)  # noqa: S202 - checked, and filtered where Python can
     except (OSError, tarfile.TarError) as error:
         raise ConfigError(f"{source} is no backup: {error}") from error
     return directory
+
+
+def _check(archive: tarfile.TarFile) -> None:
+    for member in archive:
+        path = PurePosixPath(member.name)
+        if not member.isfile() or path.is_absolute() or ".." in path.parts:
+            raise tarfile.TarError(f"it holds `{member.name}`")
 
 
 def _manifest(folder: Path, source: Path) -> dict[str, Any]:
@@ -204,6 +213,7 @@ def _manifest(folder: Path, source: Path) -> dict[str, Any]:
 def _put_back(folder: Path, data_dir: Path) -> None:
     if (folder / _BLOBS).is_dir():
         shutil.copytree(folder / _BLOBS, data_dir / _BLOBS)
+        (data_dir / _BLOBS).chmod(0o700)
     for name in (_SECRET, _CONNECTION):
         if (folder / name).is_file():
             shutil.copyfile(folder / name, data_dir / name)

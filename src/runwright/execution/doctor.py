@@ -273,6 +273,12 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
     """Look at the database and, against its clock, at ours."""
     directory = settings.data_dir / "postgresql"
     try:
+        if settings.database_url is None and (gone := cluster.lost(directory)) is not None:
+            text = f"it was in {gone}, which is gone"
+            yield _failure(
+                "database", text, "bring it back, or restore a backup into a new data directory"
+            )
+            return
         if settings.database_url is None and cluster.home(directory) is None:
             yield _ok("database", "none yet; the first start makes one")
             return

@@ -8,10 +8,12 @@ not at all, and goes with the last process that uses it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -33,6 +35,7 @@ _INSTALLED = f"pginstall{MAJOR}"
 _PARTS = (f"{_WHEEL}/{_INSTALLED}/bin", f"{_WHEEL}/{_INSTALLED}/lib", f"{_WHEEL}/{_INSTALLED}/share",
           f"{_WHEEL}.libs", f"{_WHEEL}/.dylibs")  # fmt: skip
 """Below the folder that the wheel is installed in: the programs find the rest from where they lie themselves."""
+_UNQUOTABLE = re.compile(r'["$`\\\n]')
 _TRIED = ("postgres", "initdb", "pg_ctl")
 _PREFIX = f"postgresql-{MAJOR}-"
 _BUILDING = "building-"
@@ -73,36 +76,41 @@ def wheel() -> Path:
 
 
 def hold(user: SystemUser | None, spare: Path | None) -> Binaries:
-    """Return programs that the user can run, tried; `release` them in the end.
+    """Return programs that the user, ourselves if None, can run, tried; `release` them in the end.
 
-    A copy is kept in `SYSTEM_DIRECTORY`, or in the spare folder where it cannot be there.
+    A copy of root's is kept in `SYSTEM_DIRECTORY`, or in the spare folder where it cannot be there. We need one
+    of our own where the programs lie in a path that a shell, through which they start each other, does not take.
 
     Raises:
         ConfigError: they are missing, or do not run; says where they were tried and what they said.
     """
     folder = wheel()
-    if user is None:
+    if user is None and _UNQUOTABLE.search(str(folder)) is None:
         if (reason := why_not(folder, None)) is not None:
             raise ConfigError(
                 f"PostgreSQL's programs in {folder} do not run: {reason}. Install where programs may run (not on a "
                 "file system mounted `noexec`), or set `RUNWRIGHT_DATABASE_URL`."
             )
         return Binaries(folder=folder, copy=None, lock=None)
-    source = folder.parents[2]
     refused: list[str] = []
-    for place in (SYSTEM_DIRECTORY, spare):
-        if place is None:
-            continue
+    full: OSError | None = None
+    for place in _places(user, spare):
         try:
-            return _hold_copy(source, place, user)
-        except _Refused as refusal:
+            return _hold_copy(folder.parents[2], place, user)
+        except (_Refused, OSError) as refusal:
             refused.append(f"in {place}: {refusal}")
-        except OSError as error:
-            refused.append(f"in {place}: {error}")
+            if isinstance(refusal, OSError) and refusal.errno == errno.ENOSPC:
+                full = refusal
+    if full is not None:
+        raise full
+    why = (
+        f"PostgreSQL's programs cannot run in {folder}"
+        if user is None
+        else f"PostgreSQL does not run as root, and the user `{user.name}` cannot run its programs"
+    )
     raise ConfigError(
-        f"PostgreSQL does not run as root, and the user `{user.name}` cannot run a copy of its programs. "
-        + "; ".join(refused)
-        + ". Run as another user, or set `RUNWRIGHT_DATABASE_URL`."
+        f"{why}, nor from a copy. {'; '.join(refused)}. Install elsewhere, run as another user, or set "
+        "`RUNWRIGHT_DATABASE_URL`."
     )
 
 
@@ -166,12 +174,31 @@ class _Refused(Exception):
     """A copy cannot be there, for the reason it says."""
 
 
-def _hold_copy(source: Path, place: Path, user: SystemUser) -> Binaries:
+def _places(user: SystemUser | None, spare: Path | None) -> Iterator[Path]:
+    if user is not None:
+        yield SYSTEM_DIRECTORY
+    if spare is not None:
+        yield spare
+    if user is None:
+        yield Path(tempfile.gettempdir()) / f"runwright-{os.geteuid()}"
+
+
+def _make_place(place: Path) -> None:
+    """Make a place for copies that nobody else can change."""
+    if _UNQUOTABLE.search(str(place)) is not None:
+        raise _Refused("its path has a character that a shell takes for its own")
     if place == SYSTEM_DIRECTORY:
         try:
             make_system_directory()
         except ConfigError as error:
             raise _Refused(error.message) from error
+    place.mkdir(mode=0o700, exist_ok=True)
+    if place.lstat().st_uid != os.geteuid():
+        raise _Refused("it is somebody else's")
+
+
+def _hold_copy(source: Path, place: Path, user: SystemUser | None) -> Binaries:
+    _make_place(place)
     with _alone(place):
         for old in place.glob(f"{_BUILDING}*"):
             # Nobody builds now: whoever did died.

@@ -9,6 +9,7 @@ the cluster is kept in `/var/lib/runwright/clusters` and the data directory name
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -41,6 +42,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 _OPEN_TO_ALL = 0o007
 _LEAST_SHARED_BYTES = 16 * 1024 * 1024
+_LEAST_BYTES = 1024 * 1024
+"""With less than this free it is the disk that PostgreSQL fails for."""
 _STOP_SECONDS = 20
 _LOG_BYTES = 10 * 1024 * 1024
 
@@ -122,6 +125,21 @@ def home(directory: Path) -> Path | None:
     return next((place for place in places if (place / FOLDER).is_dir()), None)
 
 
+def lost(directory: Path) -> Path | None:
+    """Return where a directory's cluster was that is gone; None: none is."""
+    pointer = _pointer(directory)
+    return None if pointer is None or pointer.is_dir() else pointer
+
+
+def shortage(path: Path) -> str | None:
+    """Say that the disk of a cluster is full, if it is."""
+    with contextlib.suppress(OSError):
+        disk = os.statvfs(path)
+        if disk.f_bavail * disk.f_frsize < _LEAST_BYTES:
+            return f"The disk of {path} is full, and PostgreSQL does not start: make room there, and try again."
+    return None
+
+
 def remove(directory: Path) -> None:
     """Remove what is kept of a directory's cluster outside of it; nothing may run on it."""
     pointer = _pointer(directory)
@@ -156,7 +174,7 @@ def abandoned(directory: Path) -> list[tuple[Path, Path]]:
 
 
 def _hold_programs(directory: Path, user: SystemUser | None, held: ExitStack) -> Path:
-    spare = directory if user is not None and system_users.can_enter(directory, user) else None
+    spare = directory if user is None or system_users.can_enter(directory, user) else None
     programs = binaries.hold(user, spare)
     held.callback(binaries.release, programs)
     return programs.folder
@@ -223,7 +241,16 @@ def _new_home(directory: Path, user: SystemUser) -> Path:
         directory.chmod(0o711)
         return directory
     # A new name each time: a data directory that was removed and made again starts empty.
-    made = _make_clusters() / secrets.token_hex(8)
+    try:
+        made = _make_clusters() / secrets.token_hex(8)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise ConfigError(
+            f"{directory} lies below a folder that is closed to the user `{user.name}`, as whom PostgreSQL runs, and the "
+            f"cluster cannot be in {binaries.SYSTEM_DIRECTORY} either: {error.strerror}. Choose another `--data-dir`, or "
+            "have that be writable."
+        ) from error
     made.mkdir()
     made.chmod(0o711)
     (directory / _POINTER).write_bytes(os.fsencode(made) + b"\n")
@@ -312,6 +339,8 @@ def _initialise(place: Place) -> None:
         user=place.user,
     )  # fmt: skip
     if made.returncode != 0:
+        if (message := shortage(building)) is not None:
+            raise ConfigError(message)
         output = made.stdout.decode(errors="replace")
         raise ConfigError(f"PostgreSQL's initdb failed in {building}:\n{output}")
     building.rename(place.cluster)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ctypes
 import errno
 import fcntl
@@ -29,8 +28,6 @@ log = telemetry.logger(__name__)
 _START_SECONDS = 60
 _STOP_SECONDS = 20
 _TAIL_LINES = 20
-_LEAST_BYTES = 1024 * 1024
-"""With less than this free it is the disk that PostgreSQL fails for."""
 _RESTART_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 _SETTINGS = (
     "listen_addresses=",
@@ -141,11 +138,8 @@ class Server:
                 return
 
     def _why_not(self) -> str:
-        cluster = self._place.cluster
-        with contextlib.suppress(OSError):
-            disk = os.statvfs(cluster)
-            if disk.f_bavail * disk.f_frsize < _LEAST_BYTES:
-                return f"The disk of {cluster} is full, and PostgreSQL does not start: make room there, and try again."
+        if (message := cluster.shortage(self._place.cluster)) is not None:
+            return message
         lines = self._place.log_file.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
         return "\n".join(["The embedded PostgreSQL does not start:", *lines])
 
