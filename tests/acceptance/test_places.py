@@ -99,6 +99,34 @@ def test_as_another_user_with_a_closed_home_that_no_variable_names(
 
 
 @needs_root
+def test_who_serves_after_root_did_is_told_to_take_the_files_back(
+    wheel: Path, make: Callable[..., Path]
+) -> None:
+    folder = make("/tmp", "", 0o755)
+    nobody = places.install(folder, Person(user=pwd.getpwnam("nobody")), wheel)
+    root = places.Installed(folder=folder, person=Person())
+    # As an earlier version left it.
+    nobody.data_dir.mkdir(mode=0o711)
+    (nobody.data_dir / "deployments").mkdir(mode=0o755)
+    os.chown(nobody.data_dir, 65534, 65534)
+    os.chown(nobody.data_dir / "deployments", 65534, 65534)
+    with nobody.serving():
+        closed = stat.S_IMODE((nobody.data_dir / "deployments").stat().st_mode)
+    with root.serving():
+        pass
+
+    refused = nobody.run("serve", "--port", "0")
+    said = refused.stderr.split("`")[1]
+    subprocess.run(said.split(), check=True)
+    with nobody.serving():
+        pass
+
+    assert closed == 0o700
+    assert refused.returncode == 2
+    assert said == f"chown -R 65534 {nobody.data_dir}"
+
+
+@needs_root
 def test_a_user_whom_the_machine_does_not_know_is_told_what_to_do(
     wheel: Path, make: Callable[..., Path]
 ) -> None:

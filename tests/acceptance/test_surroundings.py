@@ -182,8 +182,7 @@ def test_a_doctor_says_of_a_server_that_is_gone_that_it_is(tmp_path: Path) -> No
     with serving(tmp_path / "data"):
         pass
 
-    done = command_line.run(None, "doctor", "--data-dir", str(tmp_path / "data"), cwd=tmp_path,
-                            RUNWRIGHT_DATA_DIR=str(tmp_path / "data"))  # fmt: skip
+    done = command_line.run(None, "doctor", "--data-dir", str(tmp_path / "data"), cwd=tmp_path)
 
     assert "FAIL  server: cannot reach http://127.0.0.1:" in done.stdout
     assert "ok    driver: Playwright " in done.stdout
