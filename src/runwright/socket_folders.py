@@ -61,6 +61,6 @@ def why_not(folder: Path, *, inside_bytes: int) -> str | None:
 def _places() -> Iterable[Path]:
     named = []
     with contextlib.suppress(FileNotFoundError):
-        # There is none where the disk is full, and then the others are not either.
+        # On a full disk it finds none, and neither do we below.
         named = [Path(tempfile.gettempdir()).absolute()]
     return dict.fromkeys((*named, *_PLACES))

@@ -238,7 +238,7 @@ async def notify(
 
 
 async def told_of(platform: Platform, connection: Any, job_run_id: str | None) -> list[Sink]:
-    """Return who wants to know of a JobRun's Runs; nobody where there is no such JobRun."""
+    """Return the webhooks to notify of a JobRun's Runs; none for a JobRun that does not exist."""
     if job_run_id is None:
         return []
     job_run = await job_run_rows.find(connection, job_run_id)

@@ -106,7 +106,7 @@ def with_programs(place: Place) -> Place:
     """Return the place with programs that are there: they may have been removed or replaced by an upgrade.
 
     Raises:
-        ConfigError: there are none any more.
+        ConfigError: the programs are gone.
     """
     if (place.programs / "postgres").is_file():
         return place

@@ -111,7 +111,7 @@ async def get(connection: Any, job_run_id: str) -> JobRunRow | None:
 
 
 async def find(connection: Any, job_run_id: str) -> JobRunRow | None:
-    """Return one JobRun, for who needs no counts: those take a look at each of its items."""
+    """Return one JobRun without counts, which would read each of its items."""
     row = await connection.fetchrow(_SQL["find"], job_run_id)
     return None if row is None else _row(row)
 
