@@ -18,7 +18,7 @@ import pytest
 from support import eventually_async
 
 from runwright.errors import ConfigError
-from runwright.storage import cluster, embedded
+from runwright.storage import binaries, cluster_homes, embedded
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="as another user all is one's own")
 
@@ -82,8 +82,10 @@ async def test_sockets_that_a_killed_server_left_go_at_the_next_start(open_path:
 
 @needs_root
 async def test_a_copy_of_the_programs_that_somebody_removed_is_made_anew_at_a_restart(
-    open_path: Path,
+    open_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Of the test's own: others use the machine's.
+    monkeypatch.setattr(binaries, "SYSTEM_DIRECTORY", open_path / "system")
     async with embedded.run(open_path / "pg") as server:
         first, copy = server.pid, server._place.programs.parents[2]
         shutil.rmtree(copy)
@@ -108,7 +110,7 @@ async def test_below_a_closed_folder_the_cluster_lies_elsewhere_and_is_found_aga
     tmp_path.chmod(0o700)
     directory = tmp_path / "pg"
     await _write(directory)
-    home = cluster.home(directory)
+    home = cluster_homes.home(directory)
     assert home is not None
 
     assert not home.is_relative_to(tmp_path)
@@ -134,7 +136,7 @@ async def test_below_a_closed_folder_the_cluster_lies_elsewhere_and_is_found_aga
 
 
 def _abandoned(directory: Path) -> dict[Path, Path]:
-    return dict(cluster.abandoned(directory))
+    return dict(cluster_homes.abandoned(directory))
 
 
 @needs_root
@@ -142,7 +144,7 @@ async def test_a_cluster_that_is_gone_is_never_begun_anew_in_silence(tmp_path: P
     tmp_path.chmod(0o700)
     directory = tmp_path / "pg"
     await _write(directory)
-    home = cluster.home(directory)
+    home = cluster_homes.home(directory)
     assert home is not None
     shutil.rmtree(home)
 
@@ -165,7 +167,7 @@ async def test_a_copy_of_a_data_directory_does_not_stop_the_database_of_the_firs
         connection = await asyncpg.connect(server.url)
         assert await connection.fetchval("SELECT 1") == 1
         await connection.close()
-    cluster.remove(directory)
+    cluster_homes.remove(directory)
 
 
 @needs_root

@@ -26,7 +26,7 @@ from runwright import config
 from runwright.adapters import bundles
 from runwright.config import Settings
 from runwright.errors import ConfigError
-from runwright.storage import cluster, dump, embedded, retention
+from runwright.storage import cluster_homes, dump, embedded, retention
 
 _FORMAT = 1
 _MANIFEST, _DATABASE, _BLOBS = "manifest.json", "database.dump", "blobs"
@@ -76,7 +76,7 @@ async def restore(source: Path, data_dir: Path) -> dict[str, Any]:
             await dump.read(server.url, folder / _DATABASE)
         await asyncio.to_thread(_put_back, folder, data_dir)
     except BaseException:
-        await asyncio.to_thread(cluster.remove, data_dir / "postgresql")
+        await asyncio.to_thread(cluster_homes.remove, data_dir / "postgresql")
         await asyncio.to_thread(_empty, data_dir)
         raise
     await asyncio.to_thread(shutil.rmtree, unpacked, ignore_errors=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from runwright.adapters import disk, memory
 from runwright.config import Settings
 from runwright.errors import Unavailable
-from runwright.storage import cluster
+from runwright.storage import cluster_homes
 
 
 class Shortage(StrEnum):
@@ -41,7 +41,7 @@ def is_disk_short(settings: Settings) -> bool:
 
 def _disks(settings: Settings) -> Iterator[Path]:
     yield settings.data_dir
-    home = None if settings.database_url else cluster.home(settings.data_dir / "postgresql")
+    home = None if settings.database_url else cluster_homes.home(settings.data_dir / "postgresql")
     if home is not None:
         yield home
 

@@ -27,7 +27,7 @@ from runwright.config import Settings
 from runwright.domain.findings import Finding, State
 from runwright.errors import BlobsAway, ConfigError
 from runwright.execution import browsers, process_trees
-from runwright.storage import binaries, cluster, database, dump, system_users
+from runwright.storage import binaries, cluster_homes, database, dump, system_users
 
 _BROWSER_SECONDS = 40
 _DATABASE_SECONDS = 30
@@ -240,9 +240,11 @@ def _postgresql(directory: Path) -> list[Finding]:
     user = None
     try:
         if config.is_root():
-            home = cluster.home(directory)
+            home = cluster_homes.home(directory)
             user = (
-                system_users.find() if home is None else system_users.owner(home / cluster.FOLDER)
+                system_users.find()
+                if home is None
+                else system_users.owner(home / cluster_homes.FOLDER)
             )
         held = binaries.hold(user, directory if directory.is_dir() else None)
         try:
@@ -259,7 +261,7 @@ def _postgresql(directory: Path) -> list[Finding]:
 
 
 def _abandoned(directory: Path) -> list[Finding]:
-    found = cluster.abandoned(directory)
+    found = cluster_homes.abandoned(directory)
     if not found:
         return []
     size = sum(disk.used_bytes(home) for home, _ in found) // _MIBI
@@ -273,13 +275,13 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
     """Look at the database and, against its clock, at ours."""
     directory = settings.data_dir / "postgresql"
     try:
-        if settings.database_url is None and (gone := cluster.lost(directory)) is not None:
+        if settings.database_url is None and (gone := cluster_homes.lost(directory)) is not None:
             text = f"it was in {gone}, which is gone"
             yield _failure(
                 "database", text, "bring it back, or restore a backup into a new data directory"
             )
             return
-        if settings.database_url is None and cluster.home(directory) is None:
+        if settings.database_url is None and cluster_homes.home(directory) is None:
             yield _ok("database", "none yet; the first start makes one")
             return
         async with asyncio.timeout(_DATABASE_SECONDS):

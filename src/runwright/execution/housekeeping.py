@@ -15,7 +15,7 @@ from runwright.control.platform import Platform
 from runwright.domain.retention import Removed
 from runwright.execution import tidy
 from runwright.execution.carrier import Carrier
-from runwright.storage import cluster, database
+from runwright.storage import cluster_homes, database
 
 log = telemetry.logger(__name__)
 
@@ -101,7 +101,7 @@ class Housekeeping:
 def used_bytes(data_dir: Path) -> int:
     """Return what the data directory takes of the disk, with a database that lies elsewhere."""
     used = disk.used_bytes(data_dir)
-    home = cluster.home(data_dir / "postgresql")
+    home = cluster_homes.home(data_dir / "postgresql")
     if home is not None and not home.is_relative_to(data_dir):
         used += disk.used_bytes(home)
     return used

@@ -1,19 +1,14 @@
 """Where an embedded PostgreSQL lies: its programs, its cluster, its sockets, its user.
 
 As root PostgreSQL refuses to run, so it runs as the user `runwright` (made if missing), from a copy of
-its programs, on a directory that user owns. No permission of a directory that
-we did not make is ever changed: where the data directory lies below one that is closed to that user,
-the cluster is kept in `/var/lib/runwright/clusters` and the data directory names it.
+its programs, on a cluster that user owns. No permission of a directory that we did not make is ever changed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import re
-import secrets
 import shutil
 import threading
 import time
@@ -21,18 +16,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runwright import config, socket_folders
+from runwright import socket_folders
 from runwright.errors import ConfigError
-from runwright.storage import binaries, system_users
+from runwright.storage import binaries, cluster_homes, system_users
 from runwright.storage.system_users import SystemUser
 
-FOLDER = "cluster"
-"""Of a cluster, in its home."""
-_POINTER = "cluster-is-in"
-_CLUSTERS = "clusters"
-_OWNED = "owned"
-"""Where root's clusters were before they lay in the directory itself."""
-_USED_BY = "used-by"
 _SOCKETS = "sockets"
 _SOCKETS_POINTER = "sockets-are-in"
 _SOCKETS_PREFIX = "runwright-"
@@ -73,22 +61,18 @@ def prepare(directory: Path) -> Place:
     # As PostgreSQL's processes have it for their working directory.
     directory = directory.resolve()
     with ExitStack() as held:
-        user, home_ = (
-            _for_root(directory) if config.is_root() else (None, _for_ourselves(directory))
-        )
-        if home_ != directory:
-            # A copy of the data directory names the same cluster.
-            held.callback(os.close, _lock(home_, directory))
-            _write_user(home_, directory)
+        user, home = cluster_homes.choose(directory)
+        if home != directory:
+            held.callback(os.close, cluster_homes.hold(home, directory))
         programs = _hold_programs(directory, user, held)
-        sockets = _make_sockets(directory, home_, user)
+        sockets = _make_sockets(directory, home, user)
         held.callback(shutil.rmtree, sockets, ignore_errors=True)
         log_file = directory / "postgresql.log"
         if log_file.exists() and log_file.stat().st_size > _LOG_BYTES:
             log_file.unlink()
         place = Place(
             programs=programs,
-            cluster=home_ / FOLDER,
+            cluster=home / cluster_homes.FOLDER,
             sockets=sockets,
             log_file=log_file,
             user=user,
@@ -118,19 +102,6 @@ def leave(place: Place) -> None:
     place.held.close()
 
 
-def home(directory: Path) -> Path | None:
-    """Return where the cluster of a directory lies that was prepared before; None: there is none."""
-    pointer = _pointer(directory)
-    places = (directory, directory / _OWNED) if pointer is None else (pointer,)
-    return next((place for place in places if (place / FOLDER).is_dir()), None)
-
-
-def lost(directory: Path) -> Path | None:
-    """Return where a directory's cluster was that is gone; None: none is."""
-    pointer = _pointer(directory)
-    return None if pointer is None or pointer.is_dir() else pointer
-
-
 def shortage(path: Path) -> str | None:
     """Say that the disk of a cluster is full, if it is."""
     with contextlib.suppress(OSError):
@@ -138,13 +109,6 @@ def shortage(path: Path) -> str | None:
         if disk.f_bavail * disk.f_frsize < _LEAST_BYTES:
             return f"The disk of {path} is full, and PostgreSQL does not start: make room there, and try again."
     return None
-
-
-def remove(directory: Path) -> None:
-    """Remove what is kept of a directory's cluster outside of it; nothing may run on it."""
-    pointer = _pointer(directory)
-    if pointer is not None:
-        shutil.rmtree(pointer, ignore_errors=True)
 
 
 def shared_memory() -> str:
@@ -158,21 +122,6 @@ def shared_memory() -> str:
     return f"dynamic_shared_memory_type={'posix' if is_usable and is_open else 'mmap'}"
 
 
-def abandoned(directory: Path) -> list[tuple[Path, Path]]:
-    """Return homes of clusters that no data directory names, as far as that can be told, and which one did last.
-
-    The directory's own is left out: it may have been moved, and not been used since.
-    """
-    own = _pointer(directory)
-    found: list[tuple[Path, Path]] = []
-    for file in (binaries.SYSTEM_DIRECTORY / _CLUSTERS).glob(f"*/{_USED_BY}"):
-        with contextlib.suppress(OSError):
-            users = _users(file)
-            if file.parent != own and users and file.parent not in map(_pointer, users):
-                found.append((file.parent, users[-1]))
-    return found
-
-
 def _hold_programs(directory: Path, user: SystemUser | None, held: ExitStack) -> Path:
     spare = directory if user is None or system_users.can_enter(directory, user) else None
     programs = binaries.hold(user, spare)
@@ -180,119 +129,7 @@ def _hold_programs(directory: Path, user: SystemUser | None, held: ExitStack) ->
     return programs.folder
 
 
-def _pointer(directory: Path) -> Path | None:
-    try:
-        return Path(os.fsdecode((directory / _POINTER).read_bytes().strip()))
-    except FileNotFoundError:
-        return None
-
-
-def _for_ourselves(directory: Path) -> Path:
-    pointer = _pointer(directory)
-    if pointer is not None:
-        raise ConfigError(
-            f"The database of {directory} was made by root and is in {pointer}: start as root, or have root "
-            f"move `{pointer / FOLDER}` to `{directory / FOLDER}`, change its owner, and remove `{directory / _POINTER}`."
-        )
-    cluster = directory / FOLDER
-    if cluster.is_dir() and (owner := system_users.owner(cluster)).id != os.geteuid():
-        raise ConfigError(
-            f"The database in {cluster} belongs to the user `{owner.name}`: start as that user, or as root."
-        )
-    return directory
-
-
-def _for_root(directory: Path) -> tuple[SystemUser, Path]:
-    """Return the user that the cluster belongs to or shall, and its home."""
-    existing = home(directory)
-    if existing is None:
-        user = system_users.own()
-        return user, _new_home(directory, user)
-    user = system_users.owner(existing / FOLDER)
-    if user.id == 0:
-        raise ConfigError(
-            f"The database in {existing / FOLDER} belongs to root, as which PostgreSQL does not run: "
-            f"`chown -R {system_users.own().name}: {existing / FOLDER}`, and try again."
-        )
-    if existing.is_relative_to(binaries.SYSTEM_DIRECTORY):
-        _make_clusters()
-    way = (*reversed(existing.parents), existing)
-    closed = next((each for each in way if not system_users.can_enter(each, user)), None)
-    if closed is not None:
-        raise ConfigError(
-            f"The database in {existing} runs as the user `{user.name}`, who cannot pass through {closed}: open it "
-            f"(`chmod a+x {closed}`), or move the data directory to where that user can get to."
-        )
-    return user, existing
-
-
-def _new_home(directory: Path, user: SystemUser) -> Path:
-    """Return a folder for a new cluster that the user can get to."""
-    pointer = _pointer(directory)
-    if pointer is not None:
-        if not pointer.is_dir():
-            raise ConfigError(
-                f"The database of {directory} was in {pointer}, which is gone: bring it back, restore a backup "
-                f"into a new data directory, or remove `{directory / _POINTER}` to begin with an empty one."
-            )
-        return pointer
-    if system_users.can_enter(directory.parent, user):
-        # Our own directory: its user must be able to pass through it.
-        directory.chmod(0o711)
-        return directory
-    # A new name each time: a data directory that was removed and made again starts empty.
-    try:
-        made = _make_clusters() / secrets.token_hex(8)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise
-        raise ConfigError(
-            f"{directory} lies below a folder that is closed to the user `{user.name}`, as whom PostgreSQL runs, and the "
-            f"cluster cannot be in {binaries.SYSTEM_DIRECTORY} either: {error.strerror}. Choose another `--data-dir`, or "
-            "have that be writable."
-        ) from error
-    made.mkdir()
-    made.chmod(0o711)
-    (directory / _POINTER).write_bytes(os.fsencode(made) + b"\n")
-    return made
-
-
-def _make_clusters() -> Path:
-    """Make the folder of clusters that lie outside of their data directories; its user can pass through it."""
-    clusters = binaries.make_system_directory() / _CLUSTERS
-    clusters.mkdir(exist_ok=True)
-    clusters.chmod(0o711)
-    return clusters
-
-
-def _lock(home_: Path, directory: Path) -> int:
-    lock = os.open(home_ / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(lock)
-        raise ConfigError(
-            f"The database of {directory}, in {home_}, is in use by another process: a copy of a data directory "
-            "has no database of its own, use `runwright backup` and `runwright restore`."
-        ) from error
-    return lock
-
-
-def _write_user(home_: Path, directory: Path) -> None:
-    """Write down that the directory uses a cluster that lies elsewhere, beside others that did: copies, or earlier names."""
-    file = home_ / _USED_BY
-    users = dict.fromkeys((*(_users(file) if file.is_file() else ()), directory))
-    del users[directory]
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-    with os.fdopen(os.open(file, flags, 0o600), "wb") as out:
-        out.write(b"\0".join(map(os.fsencode, (*users, directory))))
-
-
-def _users(file: Path) -> list[Path]:
-    return [Path(os.fsdecode(each)) for each in file.read_bytes().split(b"\0") if each]
-
-
-def _make_sockets(directory: Path, home_: Path, user: SystemUser | None) -> Path:
+def _make_sockets(directory: Path, home: Path, user: SystemUser | None) -> Path:
     """Make the folder for sockets: beside the cluster, or in a temporary folder where that path is no good."""
     pointer = directory / _SOCKETS_POINTER
     if pointer.is_file():
@@ -301,7 +138,7 @@ def _make_sockets(directory: Path, home_: Path, user: SystemUser | None) -> Path
         if left.name.startswith(_SOCKETS_PREFIX):
             shutil.rmtree(left, ignore_errors=True)
         pointer.unlink()
-    sockets = home_ / _SOCKETS
+    sockets = home / _SOCKETS
     shutil.rmtree(sockets, ignore_errors=True)
     sockets.mkdir(mode=0o700)
     is_good = _PLAIN.fullmatch(str(sockets)) is not None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runwright import config
 from runwright.errors import ConfigError
-from runwright.storage import binaries, cluster, embedded
+from runwright.storage import binaries, cluster_homes, embedded
 
 _PORT_LINE, _SOCKETS_LINE = 3, 4
 
@@ -23,12 +23,12 @@ async def reach(directory: Path) -> AsyncGenerator[str]:
     Raises:
         ConfigError: there is none in the directory, or it does not start.
     """
-    home = cluster.home(directory)
+    home = cluster_homes.home(directory)
     if home is None:
         raise ConfigError(f"There is no database in {directory}: is that the data directory?")
     config.forget_postgresql()
     if await asyncio.to_thread(_is_locked, directory):
-        yield await asyncio.to_thread(_running_url, home / cluster.FOLDER)
+        yield await asyncio.to_thread(_running_url, home / cluster_homes.FOLDER)
         return
     async with embedded.run(directory) as server:
         yield server.url
