@@ -230,7 +230,7 @@ def _cannot_listen(settings: Settings, error: OSError) -> ConfigError:
 
 def _shown_host(host: str) -> str:
     if host in (_EVERY_IPV4, _EVERY_IPV6):
-        return _loopback()
+        host = _loopback()
     return f"[{host}]" if ":" in host else host
 
 
@@ -240,7 +240,7 @@ def _loopback() -> str:
         with socket.socket(socket.AF_INET) as trial:
             trial.bind(("127.0.0.1", 0))
     except OSError:
-        return "[::1]"
+        return "::1"
     return "127.0.0.1"
 
 
@@ -255,7 +255,7 @@ def _internal_url(settings: Settings, port: int) -> str:
 def _address_towards(database_url: str | None) -> str:
     parts = urlsplit(database_url or "")
     if not parts.hostname:
-        return _loopback().strip("[]")
+        return _loopback()
     try:
         family, _, _, _, address = socket.getaddrinfo(
             parts.hostname, parts.port or _POSTGRESQL_PORT, type=socket.SOCK_DGRAM
@@ -265,7 +265,7 @@ def _address_towards(database_url: str | None) -> str:
             asking.connect(address)
             return str(asking.getsockname()[0])
     except OSError:
-        return _loopback().strip("[]")
+        return _loopback()
 
 
 def _begin(settings: Settings) -> None:

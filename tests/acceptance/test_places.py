@@ -254,3 +254,4 @@ def test_a_data_directory_that_cannot_be_is_a_clear_error(
         assert refused.returncode == 2, refused.stderr
         assert refused.stderr.startswith(f"error: {path} cannot be the data directory: ")
         assert "--data-dir" in refused.stderr
+    assert not (folder / "a:b").exists()

@@ -21,27 +21,30 @@ def make_data_directory(directory: Path, *, mode: int) -> None:
     Raises:
         ConfigError: it cannot be used; says why.
     """
-    reason = _unfit(str(directory))
+    reason = _unfit(str(directory)) or _why_not_writable(directory, mode)
+    if reason is not None:
+        raise ConfigError(
+            f"{directory} cannot be the data directory: {reason}. "
+            "Choose another with `--data-dir` or `RUNWRIGHT_DATA_DIR`."
+        )
+    if not _is_ours(directory / "connection.json"):
+        raise ConfigError(
+            f"Another user, as root may be, has served from {directory} since: `chown -R {os.geteuid()} {directory}`."
+        )
+
+
+def _why_not_writable(directory: Path, mode: int) -> str | None:
     try:
         if not directory.is_dir():
             directory.mkdir(parents=True)
             # Also where a strict umask is set. One that was there is left as it is.
             directory.chmod(mode)
         with tempfile.TemporaryFile(dir=directory):
-            pass
+            return None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        reason = error.strerror
-    if reason is None and not _is_ours(directory / "connection.json"):
-        raise ConfigError(
-            f"Another user, as root may be, has served from {directory} since: `chown -R {os.geteuid()} {directory}`."
-        )
-    if reason is not None:
-        raise ConfigError(
-            f"{directory} cannot be the data directory: {reason}. "
-            "Choose another with `--data-dir` or `RUNWRIGHT_DATA_DIR`."
-        )
+        return error.strerror
 
 
 def _is_ours(file: Path) -> bool:

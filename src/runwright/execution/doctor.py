@@ -87,12 +87,12 @@ def _directory(settings: Settings) -> Finding:
     if free < settings.min_free_bytes:
         remedy = "make room: below `RUNWRIGHT_MIN_FREE_BYTES` nothing new is begun"
         return _failure(name, text, remedy)
-    if not disk.runs_programs(existing):
-        remedy = "mount it with `exec`: projects with requirements cannot be deployed here"
-        return _warning(name, f"{existing} is on a file system mounted `noexec`", remedy)
     secret = settings.secret_file
     if secret.is_file() and secret.stat().st_mode & 0o077:
         return _failure(name, f"{secret} can be read by others", f"chmod 600 {secret}")
+    if not disk.runs_programs(existing):
+        remedy = "mount it with `exec`: projects with requirements cannot be deployed here"
+        return _warning(name, f"{existing} is on a file system mounted `noexec`", remedy)
     return _ok(name, text)
 
 

@@ -49,7 +49,7 @@ def hold(home_: Path, directory: Path) -> int:
 
 
 def home(directory: Path) -> Path | None:
-    """Return where the cluster of a directory lies that was prepared before; None: there is none."""
+    """Return the home of a directory's cluster, None before the first start."""
     pointer = _pointer(directory)
     places = (directory, directory / _OWNED) if pointer is None else (pointer,)
     return next((place for place in places if (place / FOLDER).is_dir()), None)
