@@ -79,6 +79,8 @@ class Settings:
     """A Run that took this many Workers with it fails, whatever its retry policy says."""
     trace_timeout: timedelta = timedelta(seconds=30)
     """For saving a trace and closing a context, enforced from outside the Runner."""
+    download_timeout: timedelta = timedelta(seconds=60)
+    """For downloads that are still on their way when the automation has returned."""
     runner_start_timeout: timedelta = timedelta(seconds=60)
     inspect_timeout: timedelta = timedelta(seconds=60)
     environment_timeout: timedelta = timedelta(minutes=10)
@@ -317,6 +319,7 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "heartbeat_timeout": setting_text.seconds,
     "max_crashes": setting_text.positive,
     "trace_timeout": setting_text.seconds,
+    "download_timeout": setting_text.seconds,
     "runner_start_timeout": setting_text.seconds,
     "inspect_timeout": setting_text.seconds,
     "environment_timeout": setting_text.seconds,

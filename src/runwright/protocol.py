@@ -1,14 +1,15 @@
 """What a Worker and a Runner say to each other: JSON lines over an inherited socket.
 
-Never stdout, which belongs to the author. Standard library only, because this module is
+Never stdout, which belongs to the author; only log records are written there, after a `LOG_MARK`,
+so that they keep their place between what is printed. Standard library only, because this module is
 imported in the author's interpreter too. One message a line; its `type` is the snake_case name of
 the class. An unknown field is ignored and a missing one takes its default, so a Runner of one
 version can talk to a Worker of the next; an incompatible change raises `VERSION`.
 
 The conversation: the Worker sends `Setup`; the Runner answers `Inspected` (mode `inspect`, then it
 exits) or `Ready` (mode `run`). Then, again and again: `Start` → `Started`, any number of `Log`,
-`ExtendTimeout` and `File` → `Ended` → `File`s of what is saved afterwards (the trace) →
-`Ready` when it is as it was found, or `Retiring` and end of file when it is not.
+`ExtendTimeout` and `File` → `Ended` → an `AuthState` where one is to come, `File`s of what is saved
+afterwards (the trace, downloads that took longer) → `Ready` when it is as it was found, or `Retiring` and end of file when it is not.
 The Worker may send `Cancel` between `Start` and `Ended`. End of file means: die.
 
 Between `Start` and `Ended` too: the Runner's `Ask` stops the Attempt's clock until the Worker's `Answer`
@@ -26,8 +27,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-VERSION = 2
-"""1: Attempts, logs, files. 2: live view, input, questions, recording."""
+VERSION = 3
+"""1: Attempts, logs, files. 2: live view, input, questions, recording. 3: logs by the pipes, states apart."""
+LOG_MARK = "\x1e"
+"""Before a `Log` that is written between what is printed: ASCII's record separator."""
 SOCKET_FD_VARIABLE = "RUNWRIGHT_RUNNER_FD"
 RUNNER_ID_VARIABLE = "RUNWRIGHT_RUNNER_ID"
 """Marks a Runner and everything it starts, so that nothing of it is ever left alive."""
@@ -76,6 +79,8 @@ class Setup:
     """Absolute path of an empty directory where the Runner puts traces and downloads."""
     browser: Browser = field(default_factory=Browser)
     max_result_bytes: int = 2 * 1024 * 1024
+    download_seconds: float = 60.0
+    """How long a download may take once the automation has ended."""
     max_memory_bytes: int = 2 * 1024 * 1024 * 1024
     """Above this much resident memory of the whole tree after an Attempt the Runner retires."""
     max_attempts: int = 100
@@ -305,14 +310,24 @@ class Ended:
     """Runner → Worker: the author's function is over."""
 
     result: str | None = None
-    """ASCII-escaped JSON; None exactly when `failure` is set or the task was cancelled."""
+    """ASCII-escaped JSON; None when `failure` is set or the task ended by being cancelled."""
     extended_payloads: tuple[dict[str, Any], ...] = ()
     failure: Failed | None = None
     was_cancelled: bool = False
-    """The author's task ended by the Worker's `Cancel`."""
+    """The Worker's `Cancel` had come before the author's function was over."""
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
     auth_state: dict[str, Any] | None = None
-    """What the browser ended with: always of kind `create`, else where it is not what it began with."""
+    """Of kind `create` and `record`: the state that the browser has ended with."""
+    is_state_to_come: bool = False
+    """An `AuthState` follows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuthState:
+    """Runner → Worker after `Ended`: the state that the browser of a session has ended with."""
+
+    auth_state: dict[str, Any] | None = None
+    """None: it is what it began with, or could not be taken."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -343,6 +358,7 @@ Message = (
     | Choices
     | File
     | Ended
+    | AuthState
     | Retiring
 )
 

@@ -124,6 +124,19 @@ async def add_log_lines(platform: Platform, claim: Claim, lines: Sequence[LogLin
     await run_outputs.add_log_lines(platform.database, claim.run_id, claim.attempt, lines)
 
 
+async def add_log_tail(
+    platform: Platform,
+    claim: Claim,
+    lines: Sequence[LogLine],
+    dropped: Sequence[int],
+    marker: LogLine | None,
+) -> list[int]:
+    """Keep the newest lines of a log that is too long, in the place of older ones; return their ids."""
+    return await run_outputs.add_log_tail(
+        platform.database, claim.run_id, claim.attempt, lines, dropped, marker
+    )
+
+
 async def add_file(platform: Platform, claim: Claim, file: RunFile) -> None:
     """Put a stored file on the claimed Run, and wake who waits for it."""
     await add_file_of(platform, claim.run_id, file)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import math
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ from runwright.execution.author_environment import AuthorEnvironment
 from runwright.execution.clock import Clock
 from runwright.execution.file_keeper import FileKeeper
 from runwright.execution.log_writer import LogWriter
-from runwright.execution.runner_process import Exited, RawLine, RunnerProcess
+from runwright.execution.runner_process import Exited, RunnerProcess
 from runwright.execution.screen import Screen
 from runwright.redaction import Redactor
 
@@ -41,6 +42,8 @@ log = telemetry.logger(__name__)
 _LOOK_SECONDS = 2.0
 _KILL_MEMORY_FACTOR = 1.5
 _LONG = 100_000
+_STATE_SECONDS = 6.0
+"""Longer than the Runner's own limit."""
 
 
 class Interruption(StrEnum):
@@ -167,7 +170,9 @@ class Attempt:
                 case protocol.ExtendTimeout():
                     self._restart_clock()
                 case protocol.Ended():
-                    return await self._end(event)
+                    outcome = await self._end(event)
+                    await self._files.settle()
+                    return await self._with_state(runner, event, outcome)
                 case Exited():
                     return self._crashed(event)
                 case _:
@@ -180,9 +185,23 @@ class Attempt:
             case protocol.Withdraw():
                 await self._asking.withdraw(event.id)
             case protocol.File():
-                await self._files.keep(runner.files_directory, event)
+                self._files.keep_soon(runner.files_directory, event)
             case _:
                 self._take_line(event)
+
+    async def _with_state(
+        self, runner: RunnerProcess, ended: protocol.Ended, outcome: Outcome
+    ) -> Outcome:
+        """Return the outcome with the state that follows it, unless that takes too long."""
+        if not ended.is_state_to_come or outcome.result is None:
+            return outcome
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STATE_SECONDS):
+                while not isinstance(event := await runner.receive(), Exited):
+                    if isinstance(event, protocol.AuthState):
+                        return dataclasses.replace(outcome, auth_state=event.auth_state)
+                    await self._take_in_passing(runner, event)
+        return outcome
 
     async def _next_event(self, runner: RunnerProcess) -> object | None:
         """Return the next event, or None when it is time to look at the clock and the interruption."""
@@ -260,7 +279,8 @@ class Attempt:
             ) from error
 
     async def _outcome(self, ended: protocol.Ended) -> Outcome:
-        if self._course.stop_reason == "timeout":
+        is_in_time = ended.result is not None and not ended.was_cancelled
+        if self._course.stop_reason == "timeout" and not is_in_time:
             return self._failed(ended_badly.timed_out(self._claim.plan.request_timeout))
         if ended.failure is not None:
             return self._failed(ended_badly.reported(ended.failure, self._redactor))
@@ -303,14 +323,12 @@ class Attempt:
     def _take_line(self, event: object) -> None:
         if isinstance(event, protocol.Log):
             self._log.add(_moment(event.at), event.stream, event.level, event.text)
-        elif isinstance(event, RawLine):
-            level = "error" if event.stream == "stderr" else "info"
-            self._log.add(datetime.now(UTC), event.stream, level, event.text)
 
     async def _take_leftovers(self, runner: RunnerProcess) -> bool:
         """Take files and lines until the Runner is ready, retires, dies, or takes too long."""
         try:
-            async with asyncio.timeout(self._settings.trace_timeout.total_seconds()):
+            limit = self._settings.trace_timeout + self._settings.download_timeout
+            async with asyncio.timeout(limit.total_seconds()):
                 while True:
                     event = await runner.receive()
                     match event:
@@ -319,7 +337,7 @@ class Attempt:
                         case protocol.Retiring() | Exited():
                             return False
                         case protocol.File():
-                            await self._files.keep(runner.files_directory, event)
+                            self._files.keep_soon(runner.files_directory, event)
                         case _:
                             self._take_line(event)
         except TimeoutError:
@@ -330,6 +348,7 @@ class Attempt:
             )
             return False
         finally:
+            await self._files.finish()
             await self._log.flush()
 
 

@@ -21,6 +21,7 @@ from runwright.execution.patience import patiently
 log = telemetry.logger(__name__)
 
 _PATIENCE_SECONDS = 5.0
+_SETTLE_SECONDS = 0.5
 
 
 class FileKeeper:
@@ -31,20 +32,35 @@ class FileKeeper:
         self._claim = claim
         self._settings = platform.settings
         self._log = run_log
+        self._keeping: set[asyncio.Task[None]] = set()
 
-    async def keep(self, directory: Path, event: protocol.File) -> None:
+    def keep_soon(self, directory: Path, event: protocol.File) -> None:
+        """Move a file into the blob store while the Attempt goes on."""
+        task = asyncio.create_task(self._keep(directory, event))
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+
+    async def settle(self) -> None:
+        """Wait a moment for what is on its way, so that who hears of the outcome finds it."""
+        if self._keeping:
+            await asyncio.wait(self._keeping, timeout=_SETTLE_SECONDS)
+
+    async def finish(self) -> None:
+        """Wait for all that is on its way."""
+        if self._keeping:
+            await asyncio.wait(self._keeping)
+
+    async def _keep(self, directory: Path, event: protocol.File) -> None:
         """Move a file into the blob store; one that cannot be kept is told of in the log."""
         path = Path(event.path)
         if not await asyncio.to_thread(_is_below, path, directory):
-            self._log.add_own(
-                f"the {event.kind} does not lie where files are put, and was not kept"
-            )
+            self._log.warn(f"the {event.kind} does not lie where files are put, and was not kept")
             return
         claim = self._claim
         try:
             size = (await asyncio.to_thread(path.stat)).st_size
             if event.kind in ("trace", "har") and size > self._settings.max_trace_bytes:
-                self._log.add_own(
+                self._log.warn(
                     f"the {event.kind} of {size} bytes is larger than allowed and was not kept"
                 )
                 return
@@ -61,7 +77,7 @@ class FileKeeper:
         except Exception as error:
             # A file that cannot be kept never fails a Run.
             log.exception("file not kept", event_name="file_not_kept", run_id=claim.run_id)
-            self._log.add_own(f"the {event.kind} `{event.name}` could not be kept: {error}")
+            self._log.warn(f"the {event.kind} `{event.name}` could not be kept: {error}")
         finally:
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
@@ -73,9 +89,7 @@ class FileKeeper:
             return
         room.check_disk(self._settings)
         await unsent.keep(self._platform, claim.run_id, file, path)
-        self._log.add_own(
-            f"the {file.kind} `{file.name}` is kept as soon as the blob store answers"
-        )
+        self._log.warn(f"the {file.kind} `{file.name}` is kept as soon as the blob store answers")
 
     async def _is_taken(self, file: RunFile, path: Path) -> bool:
         if await asyncio.to_thread(unsent.is_any, self._platform):

@@ -12,7 +12,7 @@ from runwright.domain.projects import Api
 from runwright.errors import AuthorError
 from runwright.execution.installed import Installed
 from runwright.execution.launcher import Launcher
-from runwright.execution.runner_process import Exited, RawLine, RunnerProcess
+from runwright.execution.runner_process import Exited, RunnerProcess
 
 _MAX_OUTPUT_LINES = 50
 
@@ -78,7 +78,7 @@ async def _inspected(runner: RunnerProcess) -> protocol.Inspected:
         match event:
             case protocol.Inspected():
                 return event
-            case protocol.Log() | RawLine():
+            case protocol.Log():
                 said.append(event.text)
             case Exited():
                 end = "\n".join([f"{event.description}.", *said[-_MAX_OUTPUT_LINES:]])

@@ -18,7 +18,7 @@ from runwright.errors import PlatformError
 from runwright.execution import author_side, browsers, process_trees, runner_process
 from runwright.execution.browsers import Browsers
 from runwright.execution.installed import Installed
-from runwright.execution.runner_process import Exited, RawLine, RunnerProcess
+from runwright.execution.runner_process import Exited, RunnerProcess
 
 _FIRST_LINES, _LAST_LINES = 10, 20
 """Of what a Runner said that did not start: a program that it starts names the cause, then comes our traceback."""
@@ -93,6 +93,7 @@ class Launcher:
                 files_directory=str(runner.files_directory),
                 browser=browser,
                 max_result_bytes=self._settings.max_result_bytes,
+                download_seconds=self._settings.download_timeout.total_seconds(),
                 max_memory_bytes=self._settings.runner_memory_bytes,
                 max_attempts=self._settings.runner_max_attempts,
                 is_isolated=settings.isolation is Isolation.PROCESS,
@@ -169,7 +170,7 @@ async def _until_ready(runner: RunnerProcess, said: list[str]) -> str | None:
         match event:
             case protocol.Ready():
                 return None
-            case protocol.Log() | RawLine():
+            case protocol.Log():
                 said.append(event.text)
             case Exited():
                 return event.description

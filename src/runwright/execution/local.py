@@ -19,7 +19,7 @@ from runwright.domain.projects import Api, ProjectSettings
 from runwright.execution import environments, inspection, launcher, project_folder
 from runwright.execution.installed import Installed
 from runwright.execution.launcher import Launcher
-from runwright.execution.runner_process import Exited, RawLine, RunnerProcess
+from runwright.execution.runner_process import Exited, RunnerProcess
 from runwright.execution.terminal import Terminal
 
 Say = Callable[[str], None]
@@ -117,7 +117,7 @@ async def _follow(
         match event:
             case protocol.Ended():
                 ended = event
-            case protocol.Log() | RawLine():
+            case protocol.Log():
                 say(event.text)
             case protocol.Ask() | protocol.Withdraw():
                 await terminal.take(event)

@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import psutil
 
 from runwright import protocol, socket_folders, telemetry
 from runwright.execution import process_trees
+from runwright.execution.author_output import AuthorOutput
 
 log = telemetry.logger(__name__)
 
@@ -27,14 +28,6 @@ _PROFILE_SOCKET_BYTES = len("playwright_chromiumdev_profile-XXXXXX/SingletonSock
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RawLine:
-    """A line on the process's own stdout or stderr: of a subprocess, of C code, of a crash."""
-
-    stream: str
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Exited:
     """The process is gone; nothing follows."""
 
@@ -43,7 +36,7 @@ class Exited:
     description: str
 
 
-Event = protocol.Message | RawLine | Exited
+Event = protocol.Message | Exited
 
 
 class RunnerProcess:
@@ -52,21 +45,29 @@ class RunnerProcess:
     def __init__(
         self,
         process: asyncio.subprocess.Process,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        channel: socket.socket,
+        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        outputs: Mapping[str, int],
         directory: Path,
     ) -> None:
+        """Take over what it is spoken to by.
+
+        `streams` read and write the `channel`; `outputs` are the pipes of its stdout and stderr.
+        """
         self._process = process
-        self._reader = reader
-        self._writer = writer
+        self._socket = channel
+        self._reader, self._writer = streams
+        self._outputs = [
+            AuthorOutput(descriptor, stream, self._keep) for stream, descriptor in outputs.items()
+        ]
         self._directory = directory
-        self._events: asyncio.Queue[tuple[Event, int]] = asyncio.Queue(_EVENTS_KEPT)
+        self._events: asyncio.Queue[tuple[Event, int]] = asyncio.Queue()
         self._kept_bytes = 0
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._exited: Exited | None = None
         self._killing: asyncio.Task[None] | None = None
-        self._is_killed_by_us = False
+        self._why_killed: str | None = None
         self._last_memory_bytes = 0
         self._hear_live: Callable[[protocol.Message], None] | None = None
         self._tasks = [asyncio.create_task(self._hear(), name=f"runner {process.pid}")]
@@ -100,8 +101,8 @@ class RunnerProcess:
             return self._exited
         event, size = await self._events.get()
         self._kept_bytes -= size
-        if self._kept_bytes < _BYTES_KEPT:
-            self._has_room.set()
+        if not self._has_room.is_set() and not self._is_full:
+            self._go_on()
         if isinstance(event, Exited):
             self._exited = event
         return event
@@ -117,7 +118,8 @@ class RunnerProcess:
     async def kill(self) -> None:
         """Kill the process and all it started, reap them, and remove its directory."""
         if self._killing is None:
-            self._is_killed_by_us = self._process.returncode is None
+            if self._process.returncode is None:
+                self._why_killed = self._why_killed or "it was not to go on"
             self._killing = asyncio.create_task(self._kill())
         await asyncio.shield(self._killing)
 
@@ -136,27 +138,38 @@ class RunnerProcess:
 
     async def _hear(self) -> None:
         """Put everything that comes in on one queue, then the end."""
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        lines = [
-            asyncio.create_task(self._hear_lines(self._process.stdout, "stdout")),
-            asyncio.create_task(self._hear_lines(self._process.stderr, "stderr")),
-        ]
-        await self._hear_messages()
-        code = await self._process.wait()
-        # A grandchild may hold the pipes open; what it says after the end is of no account.
-        await asyncio.wait(lines, timeout=0.5)
-        for task in lines:
-            task.cancel()
-        await self._events.put((Exited(code=code, description=self._describe(code)), 0))
+        for output in self._outputs:
+            output.listen()
+        hearing = asyncio.create_task(self._hear_messages())
+        try:
+            code = await self._process.wait()
+            with contextlib.suppress(OSError):
+                # What it said last is there to be read. A child may hold the other end for ever.
+                self._socket.shutdown(socket.SHUT_RD)
+            await hearing
+        finally:
+            hearing.cancel()
+            for output in self._outputs:
+                output.close()
+        self._keep(Exited(code=code, description=self._describe(code)), 0)
 
-    async def _keep(self, event: Event, size: int) -> None:
+    def _keep(self, event: Event, size: int) -> None:
         """Keep an event until it is received; one that says too much meanwhile is not read from."""
-        await self._has_room.wait()
+        self._events.put_nowait((event, size))
         self._kept_bytes += size
-        if self._kept_bytes >= _BYTES_KEPT:
+        if self._is_full and self._has_room.is_set():
             self._has_room.clear()
-        await self._events.put((event, size))
+            for output in self._outputs:
+                output.pause()
+
+    @property
+    def _is_full(self) -> bool:
+        return self._kept_bytes >= _BYTES_KEPT or self._events.qsize() >= _EVENTS_KEPT
+
+    def _go_on(self) -> None:
+        self._has_room.set()
+        for output in self._outputs:
+            output.listen()
 
     async def _hear_messages(self) -> None:
         try:
@@ -168,38 +181,35 @@ class RunnerProcess:
                     if self._hear_live is not None:
                         self._hear_live(message)
                     continue
-                await self._keep(message, len(line))
+                await self._has_room.wait()
+                # What was printed before this was said comes before it.
+                for output in self._outputs:
+                    output.read()
+                    if isinstance(message, protocol.Ended):
+                        output.end_line()
+                self._keep(message, len(line))
         except (OSError, ValueError, protocol.ProtocolError) as error:
             # One that is killed before it has read all that it was sent resets the connection.
-            if not isinstance(error, ConnectionResetError):
-                log.warning(
-                    "runner said what is no message", event_name="runner_garbled", error=str(error)
-                )
+            if isinstance(error, ConnectionResetError):
+                return
+            log.warning(
+                "runner said what is no message", event_name="runner_garbled", error=str(error)
+            )
+            self._why_killed = "it said what no runner says"
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-
-    async def _hear_lines(self, pipe: asyncio.StreamReader, stream: str) -> None:
-        while True:
-            try:
-                line = await pipe.readline()
-            except ValueError:
-                # Longer than the reader's limit: what was read is dropped by the reader itself.
-                continue
-            if not line:
-                return
-            text = line.decode(errors="replace").rstrip("\r\n")
-            await self._keep(RawLine(stream=stream, text=text), len(line))
 
     def _describe(self, code: int) -> str:
         if code >= 0:
             return f"it ended itself with exit code {code}"
+        if self._why_killed is not None:
+            return f"Runwright killed it: {self._why_killed}"
         name = signal.Signals(-code).name
-        if code == -signal.SIGKILL and not self._is_killed_by_us:
-            held = self._last_memory_bytes // 2**20
-            return (
-                f"it was killed ({name}), probably for memory; at the last look it held {held} MiB"
-            )
-        return f"it was ended by the signal {name}"
+        if code != -signal.SIGKILL:
+            return f"it was ended by the signal {name}"
+        held = self._last_memory_bytes // 2**20
+        seen = f"; at the last look it held {held} MiB" if held else ""
+        return f"it was killed ({name}), probably for memory{seen}"
 
 
 async def launch(
@@ -215,6 +225,7 @@ async def launch(
     temporary = _make_temporary_folder()
     (directory / _TEMPORARY).symlink_to(temporary)
     ours, theirs = socket.socketpair()
+    outputs, inputs = _pipes("stdout", "stderr")
     variables = {
         **environment,
         "HOME": str(directory / "home"),
@@ -222,7 +233,6 @@ async def launch(
         "PYTHONPATH": str(author_side),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONFAULTHANDLER": "1",
-        "PYTHONUNBUFFERED": "1",
         "NODE_COMPILE_CACHE": str(author_side.parent / "node-compile-cache"),
         protocol.SOCKET_FD_VARIABLE: str(theirs.fileno()),
         protocol.RUNNER_ID_VARIABLE: str(directory / "files"),
@@ -235,23 +245,36 @@ async def launch(
             "-m",
             "runwright.runner.main",
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stdout=inputs["stdout"],
+            stderr=inputs["stderr"],
             env=variables,
             cwd=directory,
             pass_fds=(theirs.fileno(),),
             start_new_session=True,
             preexec_fn=process_trees.die_with_parent,
         )
-        reader, writer = await asyncio.open_connection(sock=ours, limit=protocol.MAX_LINE_BYTES)
+        streams = await asyncio.open_connection(sock=ours, limit=protocol.MAX_LINE_BYTES)
     except BaseException:
         # A Runner whose socket is closed ends by itself.
         ours.close()
+        for descriptor in outputs.values():
+            os.close(descriptor)
         await asyncio.to_thread(_remove, directory)
         raise
     finally:
         theirs.close()
-    return RunnerProcess(process, reader, writer, directory)
+        for descriptor in inputs.values():
+            os.close(descriptor)
+    return RunnerProcess(process, ours, streams, outputs, directory)
+
+
+def _pipes(*names: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Return pipes' ends to read from and to write to, by name."""
+    pipes = {name: os.pipe() for name in names}
+    return (
+        {name: pipe[0] for name, pipe in pipes.items()},
+        {name: pipe[1] for name, pipe in pipes.items()},
+    )
 
 
 def try_temporary_folder() -> None:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import BrowserContext, Error as PlaywrightError, Route
+from playwright.async_api import Error as PlaywrightError, Route
 
 from runwright import protocol
-from runwright.runner import auth_state, hook, leavings, loader, recording, results, schema
+from runwright.runner import (
+    auth_state,
+    closing,
+    hook,
+    leavings,
+    loader,
+    recording,
+    results,
+    schema,
+    states,
+)
 from runwright.runner.browser import Opened, start_tracing
 from runwright.runner.loader import EntryError
 from runwright.runner.recording import NobodySignedIn
@@ -22,7 +33,11 @@ from runwright.sdk.context import AttemptContext, NonRetryableError, RunInfo
 from runwright.sdk.deferred import is_deferred
 
 _STATE_SECONDS = 20
+_RESCUE_SECONDS = 2.0
+_DYING_SECONDS = 1.0
 _MAX_ATTRIBUTE_LENGTH = 1000
+_MAX_MESSAGE_LENGTH = 20_000
+_MAX_TRACEBACK_LENGTH = 100_000
 
 
 class _Quit(Exception):
@@ -64,16 +79,19 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
         return protocol.Ended(failure=_raised(error, stage.project.root))
     stage.send(protocol.Started(at=time.time()))
     sdk_context.enter(context)
+    opened.downloads.begin(stage.setup.files_directory, stage.send)
     call = _Call(stage, start, opened)
-    ended = await _carry(stage, lambda: call.author(function, parameters))
+    ended = await _carry(stage, opened, lambda: call.author(function, parameters))
     stage.flush_output()
-    await leavings.downloads(stage, opened)
-    if ended.result is not None:
-        ended = await _with_state(start, call, ended)
+    if ended.result is None:
+        return dataclasses.replace(ended, attributes=dict(context.attributes))
+    if call.makes_state:
+        ended = await call.with_state(ended)
     return dataclasses.replace(
         ended,
-        extended_payloads=tuple(context.payloads) if ended.result is not None else (),
+        extended_payloads=tuple(context.payloads),
         attributes=dict(context.attributes),
+        is_state_to_come=start.auth_state is not None and not call.makes_state,
     )
 
 
@@ -93,24 +111,50 @@ class _Call:
         self._start = start
         self._opened = opened
         self._preparing: asyncio.Task[None] | None = None
-        self.visited = auth_state.Visited()
+        self._visited = auth_state.Visited()
+        self._stack = contextlib.ExitStack()
 
     async def author(self, function: Callable[..., Any], parameters: Any) -> Any:
-        try:
-            if is_deferred(function):
-                return await function(parameters, ensure_browser=self._ensure_browser)
-            await self._prepare()
-            if self._start.kind == "check":
-                return await function(self._opened.page)
-            return await function(self._opened.page, parameters)
-        except (SystemExit, KeyboardInterrupt) as error:
-            # asyncio lets these two end the whole loop.
-            raise _Quit(error) from None
+        with contextlib.ExitStack() as self._stack:
+            try:
+                if is_deferred(function):
+                    return await function(parameters, ensure_browser=self._ensure_browser)
+                await self._prepare()
+                if self._start.kind == "check":
+                    return await function(self._opened.page)
+                return await function(self._opened.page, parameters)
+            except (SystemExit, KeyboardInterrupt) as error:
+                # asyncio lets these two end the whole loop.
+                raise _Quit(error) from None
 
     @property
-    def context(self) -> BrowserContext:
-        """Return the context that the author's code has used."""
-        return self._opened.context
+    def makes_state(self) -> bool:
+        """Return whether the state that the browser ends with is what this Attempt is for."""
+        return self._start.kind in ("create", "record")
+
+    async def with_state(self, ended: protocol.Ended) -> protocol.Ended:
+        """Add the state that was made; without it there is nothing to come back with."""
+        try:
+            async with asyncio.timeout(_STATE_SECONDS):
+                state = self._opened.last_state or await self._capture()
+        except (PlaywrightError, TimeoutError) as error:
+            return protocol.Ended(failure=_unexpected(states.untaken(error)))
+        return dataclasses.replace(ended, auth_state=state)
+
+    async def _capture(self) -> auth_state.AuthState:
+        before = self._start.auth_state
+        return await auth_state.capture(self._opened.context, self._visited, before, is_final=True)
+
+    async def _rescue(self) -> None:
+        """Take what belongs to the Attempt from a context that the author's code is about to close."""
+        if self.makes_state:
+            with contextlib.suppress(PlaywrightError, TimeoutError):
+                async with asyncio.timeout(_STATE_SECONDS):
+                    self._opened.last_state = await self._capture()
+        elif self._start.auth_state is not None:
+            self._opened.last_state = await states.after(self._start, self._opened, self.warn)
+        await self._opened.downloads.settle(_RESCUE_SECONDS)
+        await leavings.trace(self._stage, self._start, self._opened, self._opened.last_state)
 
     async def _ensure_browser(self) -> tuple[Any, Any]:
         if self._preparing is None:
@@ -128,8 +172,9 @@ class _Call:
         if start.save_trace and not opened.is_tracing:
             await start_tracing(opened.context)
             opened.is_tracing = True
-        if start.kind != "api":
-            self.visited.watch(opened.context)
+        if self.makes_state:
+            self._visited.watch(opened.context)
+        self._stack.enter_context(closing.watched(opened, self._rescue))
         if start.replay_har is not None:
             # Asked last to first: the recording, then what tells of what it has not.
             await opened.context.route("**/*", self._refuse)
@@ -153,51 +198,28 @@ class _Call:
         await route.abort()
 
 
-async def _with_state(start: protocol.Start, call: _Call, ended: protocol.Ended) -> protocol.Ended:
-    """Add the state that the browser has ended with, where it is wanted and new."""
-    context, before = call.context, start.auth_state
-    is_create = start.kind in ("create", "record")
-    if before is None and not is_create:
-        return ended
-    try:
-        async with asyncio.timeout(_STATE_SECONDS):
-            if before is not None and not await _is_wanted(start, context, before):
-                return ended
-            state = await auth_state.capture(context, call.visited, before, is_final=is_create)
-    except (PlaywrightError, TimeoutError) as error:
-        text = f"the browser's state could not be taken: {type(error).__name__}: {error}"
-        if is_create:
-            return protocol.Ended(failure=_unexpected(text))
-        call.warn(text)
-        return ended
-    return dataclasses.replace(ended, auth_state=state)
-
-
-async def _is_wanted(
-    start: protocol.Start, context: BrowserContext, before: auth_state.AuthState
-) -> bool:
-    # A check may renew what is not a cookie, and the Run that follows must have it.
-    is_storage_asked = start.kind == "check" and auth_state.has_storage(before)
-    return is_storage_asked or await auth_state.is_changed(context, before)
-
-
-async def _carry(stage: Stage, author: Callable[[], Awaitable[Any]]) -> protocol.Ended:
+async def _carry(
+    stage: Stage, opened: Opened, author: Callable[[], Awaitable[Any]]
+) -> protocol.Ended:
     calling = asyncio.ensure_future(author())
     dying = asyncio.ensure_future(stage.chromium.gone.wait())
     try:
         await asyncio.wait({calling, dying}, return_when=asyncio.FIRST_COMPLETED)
-        if stage.chromium.gone.is_set() and not _has_result(calling):
+        # What it was about to do with a browser that is gone has failed by now, or it needs none.
+        patience = None if opened.is_closed_by_author else _DYING_SECONDS
+        await asyncio.wait({calling}, timeout=patience)
+        if not calling.done():
             calling.cancel()
-            await asyncio.wait({calling}, timeout=1)
+            await asyncio.wait({calling}, timeout=_DYING_SECONDS)
             return protocol.Ended(failure=_died(await stage.chromium.dead_part() or "browser"))
-        if (dead := await _dead_part(stage, calling)) is not None:
+        if (dead := await _dead_part(stage, opened, calling)) is not None:
             return protocol.Ended(failure=_died(dead))
         return _ended(stage, calling)
     except asyncio.CancelledError:
         calling.cancel()
         await asyncio.wait({calling})
         if _has_result(calling):
-            return _ended(stage, calling)
+            return dataclasses.replace(_ended(stage, calling), was_cancelled=True)
         return protocol.Ended(was_cancelled=True)
     finally:
         dying.cancel()
@@ -233,8 +255,10 @@ def _unexpected(message: str) -> protocol.Failed:
     )
 
 
-async def _dead_part(stage: Stage, calling: asyncio.Future[Any]) -> str | None:
+async def _dead_part(stage: Stage, opened: Opened, calling: asyncio.Future[Any]) -> str | None:
     """Return whether it was the death of browser or driver that the author's code failed of."""
+    if opened.is_closed_by_author:
+        return None
     if calling.cancelled() or not isinstance(calling.exception(), PlaywrightError):
         return None
     return await stage.chromium.dead_part()
@@ -256,20 +280,37 @@ def _raised(error: BaseException, root: Path) -> protocol.Failed:
         )
     if isinstance(error, _Unrestorable):
         return _unexpected(f"The auth session's state could not be put into the browser: {error}")
-    attributes = {
-        name: str(value)[:_MAX_ATTRIBUTE_LENGTH]
-        for name, value in getattr(error, "__dict__", {}).items()
-        if not name.startswith("_")
-    }
+    message = _cut(_text(error), _MAX_MESSAGE_LENGTH)
     return protocol.Failed(
         code="script-execution-exception",
         category="execution",
-        message=f"{type(error).__name__}: {error}",
+        message=f"{type(error).__name__}: {message}",
         retryable=not isinstance(error, NonRetryableError),
         details={
             "type": type(error).__name__,
-            "message": str(error),
-            "traceback": loader.author_traceback(error, root),
-            "attributes": attributes,
+            "message": message,
+            "traceback": _cut(loader.author_traceback(error, root), _MAX_TRACEBACK_LENGTH),
+            "attributes": {
+                name: _cut(_text(value), _MAX_ATTRIBUTE_LENGTH)
+                for name, value in getattr(error, "__dict__", {}).items()
+                if not str(name).startswith("_")
+            },
         },
     )
+
+
+def _text(value: object) -> str:
+    """Return a value as text, whatever its class does when it is asked."""
+    try:
+        return str(value)
+    except BaseException as error:  # noqa: BLE001 - it is the author's
+        return f"<{type(value).__name__} whose text cannot be had: {type(error).__name__}>"
+
+
+def _cut(text: str, length: int) -> str:
+    """Return a text with the middle of a very long one left out."""
+    if len(text) <= length:
+        return text
+    left_out = len(text) - length
+    half = length // 2
+    return f"{text[:half]}… ({left_out} characters left out) …{text[-half:]}"

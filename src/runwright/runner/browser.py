@@ -14,7 +14,6 @@ from typing import Any
 from playwright.async_api import (
     Browser,
     BrowserContext,
-    Download,
     Error,
     Page,
     Playwright,
@@ -22,6 +21,7 @@ from playwright.async_api import (
 )
 
 from runwright import kin, protocol
+from runwright.runner.downloads import Downloads
 
 _ANSWER_SECONDS = 5.0
 _QUIET = (
@@ -43,11 +43,15 @@ class Opened:
     context: BrowserContext
     page: Page
     is_tracing: bool
-    downloads: list[Download] = field(default_factory=list["Download"])
+    downloads: Downloads = field(default_factory=Downloads)
     har: str | None = None
     """Path that the recording of its network will have once the context is closed."""
     holds_state: bool = False
     """The context was made with the session's state."""
+    is_closed_by_author: bool = False
+    """The author's code has closed the context, or the browser."""
+    last_state: dict[str, Any] | None = None
+    """What state the browser had when the author's code closed it, where that is wanted."""
     cleanup: Callable[[], Awaitable[None]] | None = None
     """What the project's hook wants done at the end."""
 
@@ -57,7 +61,7 @@ class Opened:
         self.is_tracing = False
         self.holds_state = False
         self.har = None
-        hear_downloads(context, self.downloads)
+        self.downloads.hear(context)
 
 
 class Chromium:
@@ -138,8 +142,8 @@ class Chromium:
         if state is not None:
             options["storage_state"] = state
         context = await self._browser.new_context(**options)
-        downloads: list[Download] = []
-        hear_downloads(context, downloads)
+        downloads = Downloads()
+        downloads.hear(context)
         if trace:
             await start_tracing(context)
         page = await context.new_page()
@@ -204,20 +208,6 @@ def _has_driver() -> bool:
         except OSError:
             continue
     return False
-
-
-def hear_downloads(context: BrowserContext, downloads: list[Download]) -> None:
-    """Add every download of the context's pages to the list."""
-
-    def keep(download: Download) -> None:
-        downloads.append(download)
-
-    def watch(page: Page) -> None:
-        page.on("download", keep)
-
-    context.on("page", watch)
-    for page in context.pages:
-        watch(page)
 
 
 async def start_tracing(context: BrowserContext) -> None:

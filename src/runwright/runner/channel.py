@@ -28,9 +28,19 @@ class Channel:
         self._socket.settimeout(None)
         self._socket.set_inheritable(False)
         self._lock = threading.Lock()
+        self._is_child = False
+        os.register_at_fork(after_in_child=self._leave_to_parent)
 
     def send(self, message: protocol.Message) -> None:
-        """Send one message whole; blocks while the Worker is slow, and dies with it."""
+        """Send one message whole; blocks while the Worker is slow, and dies with it.
+
+        Raises:
+            RuntimeError: this is a forked child, which the Worker does not know.
+        """
+        if self._is_child:
+            raise RuntimeError(
+                "a forked process cannot speak for its attempt: let its parent do it"
+            )
         line = protocol.encode(message)
         try:
             with self._lock:
@@ -56,6 +66,11 @@ class Channel:
                 die()
             line += byte
         return protocol.decode(bytes(line))
+
+    def _leave_to_parent(self) -> None:
+        # With the socket in a child, the death of its parent would go unnoticed.
+        self._is_child = True
+        self._socket.close()
 
     def _read(
         self, loop: asyncio.AbstractEventLoop, receive: Callable[[protocol.Message], None]

@@ -1,8 +1,7 @@
-"""What is left of an Attempt when it is over: downloads, the trace, the recorded network."""
+"""What is left of an Attempt when it is over: its state, the trace, downloads, the recorded network."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import time
@@ -13,46 +12,47 @@ from playwright.async_api import Error as PlaywrightError
 
 from runwright import protocol, redaction
 from runwright.redaction import Redactor
-from runwright.runner import hook, traces
+from runwright.runner import auth_state, hook, states, traces
 from runwright.runner.browser import Opened
 from runwright.runner.stage import Stage
 
-_DOWNLOAD_SECONDS = 60
 _PAINT_MILLISECONDS = 2000
 
 
-async def downloads(stage: Stage, opened: Opened) -> None:
-    """Report the files that the browser has downloaded; one that is broken is told of in the log."""
-    for download in opened.downloads:
-        target = Path(stage.setup.files_directory) / uuid.uuid4().hex
-        try:
-            async with asyncio.timeout(_DOWNLOAD_SECONDS):
-                await download.save_as(target)
-        except Exception as error:  # noqa: BLE001 - a broken download never changes the outcome
-            text = f"the download `{download.suggested_filename}` was not kept: {error}"
-            stage.send(protocol.Log(at=time.time(), stream="platform", level="warning", text=text))
-            continue
-        stage.send(
-            protocol.File(kind="download", name=download.suggested_filename, path=str(target))
-        )
-
-
-async def recordings(
+async def outcome_is_told(
     stage: Stage, start: protocol.Start, opened: Opened, ended: protocol.Ended
 ) -> None:
-    """Report the trace and the recorded network, as far as they were wanted; then end the hook's part."""
-    if opened.is_tracing and start.save_trace:
-        asked = stage.questions.secrets
-        secrets = (*start.secrets, *asked, *redaction.secrets_of_state(ended.auth_state))
-        if ended.failure is not None:
-            await _paint(opened)
-        await _save_trace(stage, opened, secrets)
+    """Report what is there when the outcome is told, which nothing here can take away or hold up."""
+    state = ended.auth_state
+    if ended.is_state_to_come:
+        state = await states.after(start, opened, lambda text: _warn(stage, text))
+        stage.send(protocol.AuthState(auth_state=state))
+    await trace(stage, start, opened, state, is_failed=ended.failure is not None)
+    await opened.downloads.finish(stage.setup.download_seconds)
     await hook.clean_up(opened, stage.send)
     if opened.har is not None:
         # The recording is written when the context is closed.
         await opened.context.close()
         if os.path.exists(opened.har):  # noqa: ASYNC240 - a local file, once an Attempt
             stage.send(protocol.File(kind="har", name="network.har.zip", path=opened.har))
+
+
+async def trace(
+    stage: Stage,
+    start: protocol.Start,
+    opened: Opened,
+    state: auth_state.AuthState | None,
+    *,
+    is_failed: bool = False,
+) -> None:
+    """Report the trace, once, if one is kept; secrets, those of the state too, are taken out of it."""
+    if not opened.is_tracing or not start.save_trace:
+        return
+    secrets = (*start.secrets, *stage.questions.secrets, *redaction.secrets_of_state(state))
+    if is_failed:
+        await _paint(opened)
+    opened.is_tracing = False
+    await _save_trace(stage, opened, secrets)
 
 
 async def _paint(opened: Opened) -> None:
@@ -79,7 +79,10 @@ async def _save_trace(stage: Stage, opened: Opened, secrets: tuple[str, ...]) ->
             # Nothing else is to be done here meanwhile, and the threads of the Attempt have ended.
             traces.redact(path, Redactor(secrets))
     except Exception as error:  # noqa: BLE001 - the browser may be gone; the Run has its outcome
-        text = f"the trace could not be saved: {type(error).__name__}: {error}"
-        stage.send(protocol.Log(at=time.time(), stream="platform", level="warning", text=text))
+        _warn(stage, f"the trace could not be saved: {type(error).__name__}: {error}")
         return
     stage.send(protocol.File(kind="trace", name="trace.zip", path=str(path)))
+
+
+def _warn(stage: Stage, text: str) -> None:
+    stage.send(protocol.Log(at=time.time(), stream="platform", level="warning", text=text))

@@ -50,32 +50,29 @@ def main() -> None:
     for name in _HIDDEN:
         # The kernel's copy of the environment keeps the mark, which children are found by.
         os.environ.pop(name, None)
-    out, err = output.capture(channel.send)
-
-    def flush_output() -> None:
-        out.flush_rest()
-        err.flush_rest()
-
+    # For the author's children: what they print is shown at once.
+    os.environ["PYTHONUNBUFFERED"] = "1"
+    streams = output.Output()
     os.chdir(setup.project_root)
     ours = str(Path(compat.__file__).parent)
     others = [entry for entry in sys.path if entry not in ("", setup.project_root, ours)]
     sys.path[:] = [setup.project_root, ours, *others]
     project = Project(Path(setup.project_root))
     if setup.mode == "inspect":
-        _inspect(channel, project, flush_output)
+        _inspect(channel, project, streams)
         return
     mark = {protocol.RUNNER_ID_VARIABLE: setup.files_directory}
     if node_cache:
         mark["NODE_COMPILE_CACHE"] = node_cache
     if "NODE_OPTIONS" not in os.environ:
         mark["NODE_OPTIONS"] = _DRIVER_OPTIONS
-    runner = _Runner(channel, setup, project, flush_output, mark)
+    runner = _Runner(channel, setup, project, streams, mark)
     asyncio.run(runner.serve())
 
 
-def _inspect(channel: Channel, project: Project, flush_output: Any) -> None:
+def _inspect(channel: Channel, project: Project, streams: output.Output) -> None:
     apis, error = project.inspect()
-    flush_output()
+    streams.flush()
     channel.send(
         protocol.Inspected(apis=tuple(apis), error=error, playwright=_playwright_version())
     )
@@ -89,7 +86,7 @@ class _Runner:
         channel: Channel,
         setup: protocol.Setup,
         project: Project,
-        flush_output: Any,
+        streams: output.Output,
         mark: dict[str, str],
     ) -> None:
         self._channel = channel
@@ -101,7 +98,7 @@ class _Runner:
         self._live: Live | None = None
         self._watch = protocol.Watch()
         self._questions = Questions(channel.send)
-        self._flush_output = flush_output
+        self._streams = streams
         self._attempts = 0
         self._environment = dict(setup.environment)
         self._memory_seen_at = 0.0
@@ -116,13 +113,13 @@ class _Runner:
             project=self._project,
             chromium=chromium,
             send=self._channel.send,
-            flush_output=self._flush_output,
+            flush_output=self._streams.flush,
             questions=self._questions,
         )
         opened = await chromium.open(proxy=None, trace=self._trace_next)
         while True:
             self._project.import_all(self._setup.apis)
-            self._flush_output()
+            self._streams.flush()
             ours = asyncio.all_tasks()
             before = cleanliness.look()
             self._say_ready(chromium)
@@ -130,7 +127,7 @@ class _Runner:
             before = self._take_environment(start, before)
             opened = await self._fit(chromium, opened, start)
             ended = await self._carry_out(stage, start, opened)
-            await leavings.recordings(stage, start, opened, ended)
+            await leavings.outcome_is_told(stage, start, opened, ended)
             reasons = await self._reasons_to_retire(chromium, ended, ours, before)
             if reasons:
                 self._channel.send(protocol.Retiring(reasons=tuple(reasons)))
@@ -238,7 +235,7 @@ class _Runner:
             ended = await running
         except asyncio.CancelledError:
             ended = protocol.Ended(was_cancelled=True)
-        self._flush_output()
+        self._streams.flush()
         self._channel.send(ended)
         return ended
 
@@ -279,6 +276,7 @@ class _Runner:
         async with asyncio.timeout(_CLOSE_SECONDS):
             await opened.context.close()
         self._project.forget()
+        self._streams.restore()
         return await chromium.open(proxy=None, trace=self._trace_next)
 
 

@@ -1,88 +1,99 @@
-"""Takes what the author's code prints and logs, line by line, and sends it to the Worker."""
+"""The author's stdout, stderr and `logging`: plain pipes that the Worker reads."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
+import os
 import sys
-import threading
-import time
 
 from runwright import protocol
-from runwright.runner.channel import Send
 
-_MAX_LINE = 65_536
 _LEVELS = ((logging.ERROR, "error"), (logging.WARNING, "warning"), (logging.INFO, "info"))
-
-
-class LineWriter(io.TextIOBase):
-    """A text stream that sends every line as a `Log` message."""
-
-    def __init__(self, send: Send, stream: str) -> None:
-        self._send = send
-        self._stream = stream
-        self._rest = ""
-        self._lock = threading.RLock()
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        """Return how bytes of it would be read."""
-        return "utf-8"
-
-    def writable(self) -> bool:
-        """Return that it can be written to."""
-        return True
-
-    def fileno(self) -> int:
-        """Return the descriptor of the process's own stream."""
-        # For those who hand the stream to a subprocess: its lines reach the Worker by the pipe.
-        return 1 if self._stream == "stdout" else 2
-
-    def write(self, text: str, /) -> int:
-        """Take text; every complete line goes out."""
-        with self._lock:
-            *lines, self._rest = (self._rest + text).split("\n")
-            for line in lines:
-                self._emit(line)
-            while len(self._rest) > _MAX_LINE:
-                self._emit(self._rest[:_MAX_LINE])
-                self._rest = self._rest[_MAX_LINE:]
-        return len(text)
-
-    def flush_rest(self) -> None:
-        """Send what has no line end yet: the Attempt is over."""
-        with self._lock:
-            if self._rest:
-                self._emit(self._rest)
-                self._rest = ""
-
-    def _emit(self, line: str) -> None:
-        level = "error" if self._stream == "stderr" else "info"
-        self._send(
-            protocol.Log(at=time.time(), stream=self._stream, level=level, text=line.rstrip("\r"))
-        )
+_MAX_LINE_LENGTH = 32_768
+_STDOUT = 1
 
 
 class LogHandler(logging.Handler):
-    """Sends log records as `Log` messages with their level."""
+    """Writes log records between the prints, marked, so that they keep their level and their place."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._send = send
+        # The author's code may put something else in the place of its own stdout.
+        self._descriptor = os.dup(_STDOUT)
         self.setFormatter(logging.Formatter("%(name)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send a record, each of its lines as one."""
+        """Write a record, each of its lines as one."""
+        if _is_printed(record, self):
+            return
         level = next((name for number, name in _LEVELS if record.levelno >= number), "debug")
-        for line in self.format(record).splitlines():
-            self._send(protocol.Log(at=record.created, stream="log", level=level, text=line))
+        try:
+            text = self.format(record)
+        except Exception:  # noqa: BLE001 - a bad format string is the author's, and told as Python does
+            self.handleError(record)
+            return
+        for line in text.splitlines():
+            log = protocol.Log(
+                at=record.created, stream="log", level=level, text=line[:_MAX_LINE_LENGTH]
+            )
+            self._write(protocol.LOG_MARK.encode() + protocol.encode(log))
+
+    def _write(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            while data:
+                data = data[os.write(self._descriptor, data) :]
 
 
-def capture(send: Send) -> tuple[LineWriter, LineWriter]:
-    """Send all that goes to stdout, stderr and logging from now on."""
-    out, err = LineWriter(send, "stdout"), LineWriter(send, "stderr")
-    sys.stdout, sys.stderr = out, err
-    root = logging.getLogger()
-    root.addHandler(LogHandler(send))
-    root.setLevel(logging.INFO)
-    return out, err
+class Output:
+    """The streams as the author's code finds them, and as they are put back."""
+
+    def __init__(self) -> None:
+        self._streams = (sys.stdout, sys.stderr)
+        self._handler = LogHandler()
+        self._displaced: list[object] = []
+        self.restore()
+
+    def restore(self) -> None:
+        """Put the streams and the handler of log records back, whatever an Attempt has made of them."""
+        for stream in (sys.stdout, sys.stderr):
+            if stream not in self._streams:
+                # Whoever wraps a stream closes it when it is forgotten.
+                self._displaced.append(stream)
+        sys.stdout, sys.stderr = self._streams
+        for stream in self._streams:
+            assert isinstance(stream, io.TextIOWrapper)
+            # Whatever is printed is shown; a character that no text may have never fails a Run.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+        root = logging.getLogger()
+        root.handlers[:] = [self._handler]
+        root.setLevel(logging.INFO)
+
+    def flush(self) -> None:
+        """Have everything that was printed in the pipes."""
+        for stream in (sys.stdout, sys.stderr, *self._streams):
+            # The author's code may have closed it, or put anything in its place.
+            with contextlib.suppress(Exception):
+                stream.flush()
+
+
+def _is_printed(record: logging.LogRecord, ours: logging.Handler) -> bool:
+    """Return whether a handler of the author's prints the record, which would show it twice."""
+    logger: logging.Logger | None = logging.getLogger(record.name)
+    while logger is not None:
+        for handler in logger.handlers:
+            if handler is not ours and record.levelno >= handler.level and _prints(handler):
+                return True
+        logger = logger.parent if logger.propagate else None
+    return False
+
+
+def _prints(handler: logging.Handler) -> bool:
+    stream = getattr(handler, "stream", None)
+    return stream is not None and stream in (
+        sys.stdout,
+        sys.stderr,
+        sys.__stdout__,
+        sys.__stderr__,
+    )

@@ -15,10 +15,32 @@ async def add_log_lines(
     connection: Any, run_id: str, attempt: int, lines: Sequence[LogLine]
 ) -> None:
     """Keep lines of an Attempt's log; their `id` is given by the database."""
-    await connection.execute(
-        _SQL["add_log_lines"],
+    await connection.execute(_SQL["add_log_lines"], run_id, attempt, *_columns(lines))
+
+
+async def add_log_tail(
+    connection: Any,
+    run_id: str,
+    attempt: int,
+    lines: Sequence[LogLine],
+    dropped: Sequence[int],
+    marker: LogLine | None,
+) -> list[int]:
+    """Keep lines in the place of the `dropped`, tell so in the marker's row if it has one, return ids."""
+    rows = await connection.fetch(
+        _SQL["add_log_tail"],
         run_id,
         attempt,
+        *_columns(lines),
+        list(dropped),
+        0 if marker is None else marker.id,
+        "" if marker is None else marker.text,
+    )
+    return [row["id"] for row in rows]
+
+
+def _columns(lines: Sequence[LogLine]) -> tuple[list[Any], ...]:
+    return (
         [line.at for line in lines],
         [line.stream for line in lines],
         [line.level for line in lines],

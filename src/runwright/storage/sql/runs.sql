@@ -339,6 +339,22 @@ WITH added AS (
 )
 SELECT pg_notify('runwright', 'run:' || $1);
 
+-- add_log_tail --
+-- Keeps the newest lines of a log that is too long, tells what is left out, and returns the new lines' ids.
+WITH dropped AS (
+    DELETE FROM log_lines WHERE id = ANY($7::bigint[])
+),
+marked AS (
+    UPDATE log_lines SET stream = 'platform', level = 'warning', text = $9 WHERE id = $8
+),
+added AS (
+    INSERT INTO log_lines (run_id, attempt, at, stream, level, text)
+    SELECT $1, $2, line.at, line.stream, line.level, line.text
+    FROM unnest($3::timestamptz[], $4::text[], $5::text[], $6::text[]) AS line (at, stream, level, text)
+    RETURNING id
+)
+SELECT id, pg_notify('runwright', 'run:' || $1) FROM added ORDER BY id;
+
 -- log_lines --
 -- Lines of a Run's log after an id.
 SELECT * FROM log_lines WHERE run_id = $1 AND id > $2 ORDER BY id LIMIT $3;
