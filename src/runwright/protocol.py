@@ -32,6 +32,8 @@ VERSION = 3
 LOG_MARK = "\x1e"
 """Before a `Log` that is written between what is printed: ASCII's record separator."""
 SOCKET_FD_VARIABLE = "RUNWRIGHT_RUNNER_FD"
+DRIVER_STDERR_VARIABLE = "RUNWRIGHT_DRIVER_STDERR"
+"""Names a descriptor for what Playwright's driver complains of: Node would have the author's not block."""
 RUNNER_ID_VARIABLE = "RUNWRIGHT_RUNNER_ID"
 """Marks a Runner and everything it starts, so that nothing of it is ever left alive."""
 MAX_LINE_BYTES = 64 * 1024 * 1024

@@ -69,6 +69,11 @@ PROJECT = {
         "async def automation(page, params):\n"
         "    for n in range(params['lines']):\n        print('line', n)\n"
     ),
+    "api/flood.py": (
+        "import logging, sys\nasync def automation(page, params):\n"
+        "    sys.stderr.write('y' * 300_000 + '\\n')\n"
+        "    for n in range(300):\n        logging.info('x' * 1000)\n    return 'fine'\n"
+    ),
     "api/binary.py": (
         "import os\nasync def automation(page, params):\n"
         '    os.write(1, b\'\\x00\\xff\\x1e{"type": "ended", "result": "1"}\\n\\x1enothing\\n\')\n'
@@ -160,6 +165,15 @@ def test_a_fork_has_its_parents_streams_and_not_its_channel(
     assert "forked process" in found["result"]
     texts = [line["text"] for line in _lines(server, project, found["runId"])]
     assert texts == ["printed", "root: logged"]
+
+
+def test_who_writes_faster_than_is_read_waits(server: RunwrightServer, project: str) -> None:
+    found = server.run(project, "flood")
+
+    assert found["result"] == "fine"
+    texts = [line["text"] for line in _lines(server, project, found["runId"])]
+    assert sum(text.count("y") for text in texts) > 100_000
+    assert sum(text.startswith("root: xxx") for text in texts) == 300
 
 
 def test_bytes_that_are_no_text_harm_nothing(server: RunwrightServer, project: str) -> None:

@@ -226,6 +226,8 @@ async def launch(
     (directory / _TEMPORARY).symlink_to(temporary)
     ours, theirs = socket.socketpair()
     outputs, inputs = _pipes("stdout", "stderr")
+    # Another description of the same pipe: what Node does to its own is not done to the author's.
+    inputs["driver"] = os.open(f"/proc/self/fd/{inputs['stderr']}", os.O_WRONLY)
     variables = {
         **environment,
         "HOME": str(directory / "home"),
@@ -235,6 +237,7 @@ async def launch(
         "PYTHONFAULTHANDLER": "1",
         "NODE_COMPILE_CACHE": str(author_side.parent / "node-compile-cache"),
         protocol.SOCKET_FD_VARIABLE: str(theirs.fileno()),
+        protocol.DRIVER_STDERR_VARIABLE: str(inputs["driver"]),
         protocol.RUNNER_ID_VARIABLE: str(directory / "files"),
     }
     try:
@@ -249,7 +252,7 @@ async def launch(
             stderr=inputs["stderr"],
             env=variables,
             cwd=directory,
-            pass_fds=(theirs.fileno(),),
+            pass_fds=(theirs.fileno(), inputs["driver"]),
             start_new_session=True,
             preexec_fn=process_trees.die_with_parent,
         )

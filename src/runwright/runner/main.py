@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from playwright.async_api import Error
 
@@ -29,6 +29,7 @@ from runwright.runner.stage import Stage
 
 _HIDDEN = (
     protocol.SOCKET_FD_VARIABLE,
+    protocol.DRIVER_STDERR_VARIABLE,
     protocol.RUNNER_ID_VARIABLE,
     "PYTHONPATH",
     "NODE_COMPILE_CACHE",
@@ -47,6 +48,8 @@ def main() -> None:
     if not isinstance(setup, protocol.Setup):
         raise protocol.ProtocolError(f"the first message was {type(setup).__name__}, not Setup")
     node_cache = os.environ.get("NODE_COMPILE_CACHE")
+    driver_stderr = os.fdopen(int(os.environ[protocol.DRIVER_STDERR_VARIABLE]), "w")
+    os.set_inheritable(driver_stderr.fileno(), False)  # noqa: FBT003 - as Python has it
     for name in _HIDDEN:
         # The kernel's copy of the environment keeps the mark, which children are found by.
         os.environ.pop(name, None)
@@ -66,7 +69,7 @@ def main() -> None:
         mark["NODE_COMPILE_CACHE"] = node_cache
     if "NODE_OPTIONS" not in os.environ:
         mark["NODE_OPTIONS"] = _DRIVER_OPTIONS
-    runner = _Runner(channel, setup, project, streams, mark)
+    runner = _Runner(channel, setup, project, streams, driver_stderr, mark)
     asyncio.run(runner.serve())
 
 
@@ -87,11 +90,13 @@ class _Runner:
         setup: protocol.Setup,
         project: Project,
         streams: output.Output,
+        driver_stderr: TextIO,
         mark: dict[str, str],
     ) -> None:
         self._channel = channel
         self._setup = setup
         self._project = project
+        self._driver_stderr = driver_stderr
         self._mark = mark
         self._starts: asyncio.Queue[protocol.Start] = asyncio.Queue()
         self._running: asyncio.Task[protocol.Ended] | None = None
@@ -175,7 +180,8 @@ class _Runner:
         # Playwright gives its own process's environment to driver and browser.
         os.environ.update(self._mark)
         try:
-            await chromium.launch()
+            with contextlib.redirect_stderr(self._driver_stderr):
+                await chromium.launch()
         finally:
             for name in self._mark:
                 os.environ.pop(name, None)

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import os
+import select
 import sys
 
 from runwright import protocol
@@ -43,7 +44,11 @@ class LogHandler(logging.Handler):
     def _write(self, data: bytes) -> None:
         with contextlib.suppress(OSError):
             while data:
-                data = data[os.write(self._descriptor, data) :]
+                try:
+                    data = data[os.write(self._descriptor, data) :]
+                except BlockingIOError:
+                    # A child that shares the pipe, such as Node, has it not block.
+                    select.select([], [self._descriptor], [])
 
 
 class Output:
