@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runwright import config
-from runwright.adapters import vault
+from runwright.adapters import project_files, vault
 from runwright.cli import bundle
 from runwright.errors import ConfigError
 
@@ -120,7 +120,7 @@ def test_a_bundle_is_the_same_for_the_same_files_and_leaves_out_what_is_ignored(
         file.write_text(name)
     (tmp_path / ".gitignore").write_text("skip/\n")
 
-    assert [str(file) for file in bundle.files(tmp_path)] == [".gitignore", "api/a.py"]
+    assert [str(file) for file in project_files.files(tmp_path)] == [".gitignore", "api/a.py"]
     assert bundle.pack(tmp_path) == bundle.pack(tmp_path)
 
 
