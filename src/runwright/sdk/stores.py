@@ -8,6 +8,7 @@ from typing import Any
 
 from runwright.sdk.backend import call
 from runwright.sdk.context import current
+from runwright.sdk.encoding import Unencodable, encode
 
 _FORBIDDEN = re.compile(r"[:#]")
 
@@ -38,17 +39,17 @@ class PersistentStore:
         return None if held is None else held["value"]
 
     async def set(self, key: str, value: Any) -> None:
-        """Keep the value under the key.
+        """Keep the value, which may be what a result may be, under the key.
 
         Raises:
-            ValueError: the key is empty or holds `:` or `#`, or the value is not JSON.
+            ValueError: the key is empty or holds `:` or `#`, or the value cannot be JSON.
         """
+        name = f"kv-store/{_checked(key)}"
         try:
-            json.dumps(value, allow_nan=False)
-        except TypeError as error:
-            message = f"persistent_store: the value of `{key}` is not JSON: {error}"
-            raise ValueError(message) from error
-        await call("PUT", f"kv-store/{_checked(key)}", {"value": value})
+            text = encode(value, "value")
+        except Unencodable as error:
+            raise ValueError(f"persistent_store: `{key}` cannot be kept: {error}") from error
+        await call("PUT", name, {"value": json.loads(text)})
 
 
 attempt_store = AttemptStore()
