@@ -24,7 +24,7 @@ NAMES = """\
 import intuned_runtime
 from intuned_runtime import (
     attempt_store, extend_payload, extend_timeout, persistent_store, run_info, set_attribute,
-    IntunedContext, NonRetryableError, deferred_browser, EnsureBrowserFunction,
+    delete_attribute, IntunedContext, NonRetryableError, deferred_browser, EnsureBrowserFunction,
     get_ai_gateway_config, get_auth_session_parameters, send_message_to_agent,
 )
 from intuned_runtime.captcha import (
@@ -43,12 +43,18 @@ async def automation(page, params, context=None, **_kwargs):
     set_attribute("pages", 1)
     before = await persistent_store.get("count")
     await persistent_store.set("count", (before or 0) + 1)
+    await persistent_store.set("a/b c", ["kept"])
     errors = []
     for key in ("", "a:b", "a#b"):
         try:
             await persistent_store.get(key)
         except ValueError:
             errors.append(key)
+    for use in (set_attribute, delete_attribute):
+        try:
+            use(*((None, 1) if use is set_attribute else ("1a",)))
+        except ValueError:
+            errors.append(use.__name__)
     try:
         await get_auth_session_parameters()
     except Exception as error:
@@ -64,6 +70,7 @@ async def automation(page, params, context=None, **_kwargs):
     return {
         "run": run_info().run_id == IntunedContext.current().run_context.run_id,
         "before": before,
+        "slash": await persistent_store.get("a/b c"),
         "errors": errors,
         "viewport": page.viewport_size,
         "agent": "Headless" in await page.evaluate("navigator.userAgent"),
@@ -84,6 +91,10 @@ async def setup_context(*, api_name, api_parameters, cdp_url):
         return None
     playwright = await async_playwright().start()
     browser = await playwright.chromium.connect_over_cdp(cdp_url)
+    context = browser.contexts[0]
+    if kind == "first":
+        await context.set_extra_http_headers({"x-from": "the hook"})
+        return context, context.pages[0], browser.close
     context = await browser.new_context(user_agent="from the hook")
 
     async def cleanup():
@@ -134,7 +145,8 @@ def test_every_name_works_as_its_author_expects(server: RunwrightServer, project
     assert first["result"] == {
         "run": True,
         "before": None,
-        "errors": ["", "a:b", "a#b", "RuntimeError"],
+        "slash": ["kept"],
+        "errors": ["", "a:b", "a#b", "set_attribute", "delete_attribute", "RuntimeError"],
         "viewport": None,
         "agent": False,
         "clicked": "clicked",
@@ -231,6 +243,64 @@ def test_a_hook_may_keep_or_replace_what_is_used(server: RunwrightServer) -> Non
         with server.client() as client:
             text = client.get(f"/projects/hooked/run/{run_id}/logs").text
         assert "cleaned up" in text
+
+
+def test_what_connects_by_cdp_finds_the_automations_page_and_cookies(
+    server: RunwrightServer,
+) -> None:
+    hook = (
+        "from intuned_runtime import attempt_store\n"
+        "async def setup_context(*, api_name, api_parameters, cdp_url):\n"
+        "    attempt_store.set('cdp_url', cdp_url)\n"
+    )
+    library = (
+        "from intuned_runtime import attempt_store\n"
+        "from playwright.async_api import async_playwright\n"
+        "async def automation(page, params):\n"
+        "    await page.goto(params['url'])\n"
+        "    cookie = {'name': params['name'], 'value': '1', 'url': params['url']}\n"
+        "    await page.context.add_cookies([cookie])\n"
+        "    async with async_playwright() as playwright:\n"
+        "        browser = await playwright.chromium.connect_over_cdp(attempt_store.get('cdp_url'))\n"
+        "        context = browser.contexts[0]\n"
+        "        titles = [await each.title() for each in context.pages]\n"
+        "        names = [each['name'] for each in await context.cookies()]\n"
+        "        await browser.close()\n"
+        "    return titles, names, await page.title(), page.viewport_size\n"
+    )
+    files = {**PROJECT, "hooks/setup_context.py": hook, "api/library.py": library}
+    deployed = server.deploy("hooked-library", files)
+    assert deployed["status"] == "ready", deployed["error"]
+
+    with pages.serving({"/": "<title>Shop</title>"}) as address:
+        found = [
+            server.run("hooked-library", "library", {"url": f"{address}/", "name": name})
+            for name in ("one", "two")
+        ]
+
+    for each, name in zip(found, ("one", "two"), strict=True):
+        assert each["status"] == "completed", each
+        assert each["result"] == [["Shop"], [name], "Shop", None]
+
+
+def test_a_hook_may_return_the_page_it_finds(server: RunwrightServer) -> None:
+    downloads = (
+        "async def automation(page, params):\n"
+        "    await page.goto(params['url'])\n"
+        "    async with page.expect_download() as download:\n"
+        "        await page.click('a')\n"
+        "    return (await download.value).suggested_filename, len(page.context.pages)\n"
+    )
+    files = {**PROJECT, "hooks/setup_context.py": HOOK, "api/downloads.py": downloads}
+    deployed = server.deploy("hooked-first", files)
+    assert deployed["status"] == "ready", deployed["error"]
+
+    with pages.serving({"/": "<a download='list.txt' href='data:text/plain,one'>list</a>"}) as site:
+        found = server.run("hooked-first", "downloads", {"url": f"{site}/", "kind": "first"})
+
+    assert found["result"] == ["list.txt", 1], found
+    kept = eventually(lambda: [f["kind"] for f in server.detail(found["runId"])["files"]])
+    assert kept.count("download") == 1
 
 
 def test_a_hook_that_fails_fails_the_attempt(server: RunwrightServer) -> None:

@@ -48,6 +48,8 @@ class Opened:
     """Path that the recording of its network will have once the context is closed."""
     holds_state: bool = False
     """The context was made with the session's state."""
+    is_browsers_own: bool = False
+    """The context is the browser's own, which whoever connects by CDP finds as the first."""
     is_closed_by_author: bool = False
     """The author's code has closed the context, or the browser."""
     last_state: dict[str, Any] | None = None
@@ -56,7 +58,8 @@ class Opened:
     """What the project's hook wants done at the end."""
 
     def adopt(self, context: BrowserContext) -> None:
-        """Take another context in place of ours, and hear of its downloads."""
+        """Take another context in place of ours, and hear of its downloads instead."""
+        self.downloads.leave(self.context)
         self.context = context
         self.is_tracing = False
         self.holds_state = False
@@ -118,10 +121,12 @@ class Chromium:
     ) -> Opened:
         """Open a fresh context and page, through the proxy if there is one.
 
-        `har` is where a recording of the network is written when the context is closed; `state` what
+        With a hook it is the browser's own context, so that what connects by CDP finds the page and is
+        signed in; not with a proxy, a recording or a state, which are given to a context that is made. `har` is where a recording of the network is written when the context is closed; `state` what
         Playwright calls a storage state.
         """
         assert self._browser is not None
+        is_own = self._cdp_port is not None and proxy is None and har is None and state is None
         options: dict[str, Any] = {"no_viewport": True, "accept_downloads": True}
         if self._user_agent is not None:
             options["user_agent"] = self._user_agent
@@ -141,7 +146,7 @@ class Chromium:
             options |= {"record_har_path": har, "record_har_content": "attach"}
         if state is not None:
             options["storage_state"] = state
-        context = await self._browser.new_context(**options)
+        context = await (self._own_context() if is_own else self._browser.new_context(**options))
         downloads = Downloads()
         downloads.hear(context)
         if trace:
@@ -154,7 +159,13 @@ class Chromium:
             downloads=downloads,
             har=har,
             holds_state=state is not None,
+            is_browsers_own=is_own,
         )
+
+    async def _own_context(self) -> BrowserContext:
+        assert self._playwright is not None
+        browser = await self._playwright.chromium.connect_over_cdp(await self.cdp_url())
+        return browser.contexts[0]
 
     async def cdp_url(self) -> str:
         """Return where a hook can reach the browser's own protocol: `ws://…` on loopback."""

@@ -36,6 +36,12 @@ class Downloads:
         for page in context.pages:
             self._watch(page)
 
+    def leave(self, context: BrowserContext) -> None:
+        """Keep no more of what the pages of this context download."""
+        context.remove_listener("page", self._watch)
+        for page in context.pages:
+            page.remove_listener("download", self._add)
+
     async def settle(self, seconds: float) -> None:
         """Wait a while for those that are on their way."""
         if self._keeping:

@@ -39,9 +39,13 @@ async def call(project: Project, opened: Opened, start: protocol.Start, cdp_url:
     if context is None:
         return
     if context is not opened.context:
-        await opened.context.close()
+        # The browser's own is what the hook was given to connect to, and may be what it returns.
+        if not opened.is_browsers_own:
+            await opened.context.close()
         opened.adopt(context)
-    opened.page = page if page is not None else await context.new_page()
+    if page is None:
+        page = context.pages[0] if context.pages else await context.new_page()
+    opened.page = page
 
 
 async def clean_up(opened: Opened, send: Send) -> None:

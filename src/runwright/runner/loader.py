@@ -47,9 +47,10 @@ class Project:
             return importlib.import_module(module_name)
         except ModuleNotFoundError as error:
             file = self.root / folder / f"{name}.py"
-            if error.name != module_name or not file.is_file():
+            is_hidden = f"{module_name}.".startswith(f"{error.name}.")
+            if not is_hidden or not file.is_file():
                 raise
-            # `api/x.py` hides the folder `api/x` from the import system, not from us.
+            # `api/x.py` hides the folder `api/x` from the import system, and so does a dot in a name; not from us.
             return _load_file(module_name, file)
 
     def entry(self, name: str, kind: str = "api") -> Callable[..., Any]:

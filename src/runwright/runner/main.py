@@ -263,6 +263,8 @@ class _Runner:
             reasons.append("the attempt failed")
         if self._setup.is_isolated:
             reasons.append("every attempt has a process of its own")
+        if self._has_hook:
+            reasons.append("the browser's own context was used")
         if self._attempts >= self._setup.max_attempts:
             reasons.append(f"it has carried out {self._attempts} attempts")
         if (held := self._held_bytes()) > self._setup.max_memory_bytes:

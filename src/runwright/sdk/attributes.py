@@ -27,17 +27,25 @@ def set_attribute(key: str, value: Any) -> None:
         ValueError: any of that does not hold, or the Run would have more than 64 labels or 16 KiB.
     """
     attributes = current().attributes
-    if _KEY.fullmatch(key) is None:
-        raise ValueError(f"not the name of an attribute: {key!r:.100}")
-    after = {**attributes, key: _value(key, value)}
+    after = {**attributes, _checked(key): _value(key, value)}
     if len(after) > _MAX_KEYS or len(json.dumps(after)) > _MAX_BYTES:
         raise ValueError(f"a run has at most {_MAX_KEYS} attributes and {_MAX_BYTES} bytes of them")
     attributes[key] = after[key]
 
 
 def delete_attribute(key: str) -> None:
-    """Take a label off the Run, if it is there."""
-    current().attributes.pop(key, None)
+    """Take a label off the Run, if it is there.
+
+    Raises:
+        ValueError: no label can have this key.
+    """
+    current().attributes.pop(_checked(key), None)
+
+
+def _checked(key: Any) -> str:
+    if not isinstance(key, str) or _KEY.fullmatch(key) is None:
+        raise ValueError(f"not the name of an attribute: {key!r:.100}")
+    return key
 
 
 def _value(key: str, value: Any) -> Any:

@@ -85,25 +85,25 @@ ToRead = Annotated[str, Depends(_linked(READ))]
 ToWrite = Annotated[str, Depends(_linked(WRITE))]
 
 
-@routes.get(f"{_BASE}/kv-store/{{key}}", response_model=EntryAnswer)
+@routes.get(f"{_BASE}/kv-store/{{key:path}}", response_model=EntryAnswer)
 async def get_value(request: Request, author: Calling, key: str) -> Response:
     """Return a value of the project's persistent store."""
     return await _get(request, author, "kv-store", key)
 
 
-@routes.put(f"{_BASE}/kv-store/{{key}}", openapi_extra=bodies.documented(bodies.JSON, {}))
+@routes.put(f"{_BASE}/kv-store/{{key:path}}", openapi_extra=bodies.documented(bodies.JSON, {}))
 async def put_value(request: Request, author: Calling, key: str) -> Response:
     """Keep a value in the project's persistent store."""
     return await _put(request, author, "kv-store", key)
 
 
-@routes.get(f"{_BASE}/cache/{{key}}", response_model=EntryAnswer)
+@routes.get(f"{_BASE}/cache/{{key:path}}", response_model=EntryAnswer)
 async def get_cached(request: Request, author: Calling, key: str) -> Response:
     """Return a value of the project's cache."""
     return await _get(request, author, "cache", key)
 
 
-@routes.put(f"{_BASE}/cache/{{key}}", openapi_extra=bodies.documented(bodies.JSON, {}))
+@routes.put(f"{_BASE}/cache/{{key:path}}", openapi_extra=bodies.documented(bodies.JSON, {}))
 async def put_cached(request: Request, author: Calling, key: str) -> Response:
     """Keep a value in the project's cache."""
     return await _put(request, author, "cache", key)
