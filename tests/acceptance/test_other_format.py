@@ -17,6 +17,7 @@ SETTINGS = """\
   "projectName": "shop",
   "apiAccess": { "enabled": true, },
   "replication": { "maxConcurrentRequests": 2, "size": "standard" },
+  "region": "us", "stealthMode": { "enabled": true }, "captchaSolver": { "enabled": true },
   "browser": "shell",
 }
 """
@@ -101,6 +102,8 @@ async def setup_context(*, api_name, api_parameters, cdp_url):
         print("cleaned up")
         await browser.close()
         await playwright.stop()
+        if kind == "page":
+            raise RuntimeError("too late to matter")
 
     if kind == "page":
         return context, await context.new_page(), cleanup
@@ -134,8 +137,15 @@ PROJECT = {
 def _project(server: RunwrightServer) -> str:
     deployed = server.deploy("shop", PROJECT)
     assert deployed["status"] == "ready", deployed["error"]
-    assert any("replication.size" in line for line in deployed["progress"])
     return "shop"
+
+
+def test_settings_without_effect_are_told_at_deploy(server: RunwrightServer) -> None:
+    files = {name: PROJECT[name] for name in ("Intuned.jsonc", "api/old.py")}
+    told = "\n".join(server.deploy("told", files)["progress"])
+
+    for name in ("replication.size", "region", "stealthMode", "captchaSolver"):
+        assert name in told
 
 
 def test_every_name_works_as_its_author_expects(server: RunwrightServer, project: str) -> None:
@@ -243,6 +253,7 @@ def test_a_hook_may_keep_or_replace_what_is_used(server: RunwrightServer) -> Non
         with server.client() as client:
             text = client.get(f"/projects/hooked/run/{run_id}/logs").text
         assert "cleaned up" in text
+        assert ("too late to matter" in text) is (found is replaced[0])
 
 
 def test_what_connects_by_cdp_finds_the_automations_page_and_cookies(
@@ -314,6 +325,7 @@ def test_a_hook_that_fails_fails_the_attempt(server: RunwrightServer) -> None:
 
 
 _BROWSER = """\
+from importlib import metadata
 from intuned_browser import (
     click_until_exhausted, download_file, extract_markdown, go_to_url, save_file_to_s3,
     scroll_to_load_content, upload_file_to_s3, wait_for_dom_settled, wait_for_network_settled,
@@ -328,7 +340,11 @@ async def automation(page, params):
     await click_until_exhausted(page, page.locator("#more"), max_clicks=2)
     download = await download_file(page, page.locator("#file"))
     kept = await upload_file_to_s3(download)
-    return {"text": text, "file": download.suggested_filename, "link": await _link(kept)}
+    installed = {each.name for each in metadata.distributions()}
+    return {
+        "text": text, "file": download.suggested_filename, "link": await _link(kept),
+        "installed": ["intuned-browser" in installed, "intuned-runtime" in installed],
+    }
 
 
 async def _link(kept):
@@ -361,6 +377,7 @@ def test_the_browser_package_of_that_format_works(server: RunwrightServer, versi
     result: dict[str, Any] = found["result"]
     assert "# Shop" in result["text"]
     assert result["file"] == "list.txt"
+    assert result["installed"] == [True, False]
     assert httpx2.get(result["link"], timeout=60).text == "one"
     assert (
         httpx2.get(result["link"].replace("purpose=read", "purpose=write"), timeout=60).status_code

@@ -36,7 +36,8 @@ def ended_itself() -> Failure:
     return Failure(
         code=FailureCode.PROCESS_CRASHED,
         category=Category.EXECUTION,
-        message="The automation ended its own process: one of its tasks called `sys.exit`.",
+        message="The automation ended its own process: one of its tasks called `sys.exit`, it was "
+        "interrupted (SIGINT), or the event loop was stopped.",
         retryable=True,
         details={"crashed": "process"},
     )

@@ -24,7 +24,7 @@ from runwright.runner import (
     schema,
     states,
 )
-from runwright.runner.browser import Opened, start_tracing
+from runwright.runner.browser import Opened, drain, start_tracing
 from runwright.runner.loader import EntryError
 from runwright.runner.recording import NobodySignedIn
 from runwright.runner.stage import Stage
@@ -143,10 +143,12 @@ class _Call:
 
     async def _capture(self) -> auth_state.AuthState:
         before = self._start.auth_state
+        await drain(self._opened.context)
         return await auth_state.capture(self._opened.context, self._visited, before, is_final=True)
 
     async def _rescue(self) -> None:
         """Take what belongs to the Attempt from a context that the author's code is about to close."""
+        await drain(self._opened.context)
         if self.makes_state:
             with contextlib.suppress(PlaywrightError, TimeoutError):
                 async with asyncio.timeout(_STATE_SECONDS):
@@ -280,23 +282,31 @@ def _raised(error: BaseException, root: Path) -> protocol.Failed:
         )
     if isinstance(error, _Unrestorable):
         return _unexpected(f"The auth session's state could not be put into the browser: {error}")
-    message = _cut(_text(error), _MAX_MESSAGE_LENGTH)
+    kind, message = type(error).__name__, _cut(_text(error), _MAX_MESSAGE_LENGTH)
     return protocol.Failed(
         code="script-execution-exception",
         category="execution",
-        message=f"{type(error).__name__}: {message}",
+        message=f"{kind}: {message}" if message else kind,
         retryable=not isinstance(error, NonRetryableError),
         details={
-            "type": type(error).__name__,
+            "type": kind,
             "message": message,
             "traceback": _cut(loader.author_traceback(error, root), _MAX_TRACEBACK_LENGTH),
-            "attributes": {
-                name: _cut(_text(value), _MAX_ATTRIBUTE_LENGTH)
-                for name, value in getattr(error, "__dict__", {}).items()
-                if not str(name).startswith("_")
-            },
+            "attributes": _attributes(error),
         },
     )
+
+
+def _attributes(error: BaseException) -> dict[str, str]:
+    try:
+        held = dict(vars(error))
+    except Exception:  # noqa: BLE001 - its class may answer for it, in any way
+        return {}
+    return {
+        str(name): _cut(_text(value), _MAX_ATTRIBUTE_LENGTH)
+        for name, value in held.items()
+        if not str(name).startswith("_")
+    }
 
 
 def _text(value: object) -> str:

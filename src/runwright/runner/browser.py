@@ -8,8 +8,9 @@ import os
 import socket
 import urllib.request
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from playwright.async_api import (
     Browser,
@@ -22,6 +23,8 @@ from playwright.async_api import (
 
 from runwright import kin, protocol
 from runwright.runner.downloads import Downloads
+
+Answer = TypeVar("Answer")
 
 _ANSWER_SECONDS = 5.0
 _QUIET = (
@@ -185,7 +188,7 @@ class Chromium:
         if not self.gone.is_set():
             try:
                 async with asyncio.timeout(_ANSWER_SECONDS):
-                    session = await self._browser.new_browser_cdp_session()
+                    session = await undisturbed(self._browser.new_browser_cdp_session)
                     await session.detach()
             except (Error, TimeoutError):
                 self.gone.set()
@@ -219,6 +222,28 @@ def _has_driver() -> bool:
         except OSError:
             continue
     return False
+
+
+async def undisturbed(call: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Await a call of ours to Playwright, once more if it fails.
+
+    What a handler of the author's code raised, Playwright raises at the next call, whoever makes it.
+    """
+    try:
+        return await call()
+    except Exception:  # noqa: BLE001 - an author's error is of any type
+        return await call()
+
+
+async def drain(context: BrowserContext) -> None:
+    """Take what a handler of the author's code raised, before it is raised at a call of ours that must not fail."""
+    if context.browser is None:
+        return
+    with suppress(Exception):
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            # Unlike a call of the context it is not in the trace.
+            session = await undisturbed(context.browser.new_browser_cdp_session)
+            await session.detach()
 
 
 async def start_tracing(context: BrowserContext) -> None:

@@ -8,12 +8,10 @@ import time
 import uuid
 from pathlib import Path
 
-from playwright.async_api import Error as PlaywrightError
-
 from runwright import protocol, redaction
 from runwright.redaction import Redactor
 from runwright.runner import auth_state, hook, states, traces
-from runwright.runner.browser import Opened
+from runwright.runner.browser import Opened, drain
 from runwright.runner.stage import Stage
 
 _PAINT_MILLISECONDS = 2000
@@ -23,6 +21,7 @@ async def outcome_is_told(
     stage: Stage, start: protocol.Start, opened: Opened, ended: protocol.Ended
 ) -> None:
     """Report what is there when the outcome is told, which nothing here can take away or hold up."""
+    await drain(opened.context)
     state = ended.auth_state
     if ended.is_state_to_come:
         state = await states.after(start, opened, lambda text: _warn(stage, text))
@@ -63,8 +62,8 @@ async def _paint(opened: Opened) -> None:
     there = [page for page in opened.context.pages if not page.is_closed()]
     if not there:
         return
-    # A browser that is gone, or a page that hangs, has nothing new to show.
-    with contextlib.suppress(PlaywrightError):
+    # A browser that is gone, or a page that hangs, has nothing new to show; and any error may be of the author's handlers.
+    with contextlib.suppress(Exception):
         # Playwright before 1.49 has no groups.
         if (group := getattr(opened.context.tracing, "group", None)) is not None:
             await group("What the browser showed last")

@@ -168,7 +168,10 @@ def entry_of(module: ModuleType, file: str) -> Callable[..., Any]:
 
 def author_traceback(error: BaseException, root: Path) -> str:
     """Format an exception with the frames of the Runner and the import system left out."""
-    formatted = traceback.TracebackException.from_exception(error)
+    try:
+        formatted = traceback.TracebackException.from_exception(error)
+    except Exception:  # noqa: BLE001 - a class that answers for its attributes may do so in any way
+        formatted = traceback.TracebackException(Exception, Exception(), error.__traceback__)
     for part in _chain(formatted):
         own = [frame for frame in part.stack if not _is_ours(frame.filename)]
         part.stack = traceback.StackSummary.from_list(own)

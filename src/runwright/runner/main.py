@@ -20,7 +20,7 @@ from playwright.async_api import Error
 
 from runwright import compat, protocol
 from runwright.runner import attempt, auth_state, cleanliness, display, hook, leavings, output
-from runwright.runner.browser import Chromium, Opened, start_tracing
+from runwright.runner.browser import Chromium, Opened, start_tracing, undisturbed
 from runwright.runner.channel import Channel
 from runwright.runner.live import Live
 from runwright.runner.loader import Project
@@ -282,7 +282,7 @@ class _Runner:
     async def _next(self, chromium: Chromium, opened: Opened) -> Opened:
         """Close what the Attempt used and open what the next will find."""
         async with asyncio.timeout(_CLOSE_SECONDS):
-            await opened.context.close()
+            await undisturbed(opened.context.close)
         self._project.forget()
         self._streams.restore()
         return await chromium.open(proxy=None, trace=self._trace_next)
