@@ -33,10 +33,12 @@ class FileKeeper:
         self._settings = platform.settings
         self._log = run_log
         self._keeping: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+        """Held by one after the other: files are listed in the order in which they were told of."""
 
     def keep_soon(self, directory: Path, event: protocol.File) -> None:
         """Move a file into the blob store while the Attempt goes on."""
-        task = asyncio.create_task(self._keep(directory, event))
+        task = asyncio.create_task(self._keep_in_turn(directory, event))
         self._keeping.add(task)
         task.add_done_callback(self._keeping.discard)
 
@@ -49,6 +51,10 @@ class FileKeeper:
         """Wait for all that is on its way."""
         if self._keeping:
             await asyncio.wait(self._keeping)
+
+    async def _keep_in_turn(self, directory: Path, event: protocol.File) -> None:
+        async with self._turn:
+            await self._keep(directory, event)
 
     async def _keep(self, directory: Path, event: protocol.File) -> None:
         """Move a file into the blob store; one that cannot be kept is told of in the log."""
