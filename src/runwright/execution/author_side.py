@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 
 _PARTS = ("__init__.py", "kin.py", "protocol.py", "redaction.py", "sdk", "runner", "compat")
+_KINDS = (".py", ".cjs")
 _SAY_NOTHING = 2
 
 
@@ -25,7 +26,9 @@ def stage(directory: Path) -> Path:
         file
         for name in _PARTS
         for file in (
-            [package / name] if (package / name).is_file() else (package / name).rglob("*.py")
+            [package / name]
+            if (package / name).is_file()
+            else (each for each in (package / name).rglob("*") if each.suffix in _KINDS)
         )
     )
     digest = hashlib.sha256()

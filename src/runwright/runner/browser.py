@@ -7,9 +7,10 @@ import json
 import os
 import socket
 import urllib.request
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 from playwright.async_api import (
@@ -22,6 +23,7 @@ from playwright.async_api import (
 )
 
 from runwright import kin, protocol
+from runwright.runner import user_agent
 from runwright.runner.downloads import Downloads
 
 Answer = TypeVar("Answer")
@@ -37,6 +39,9 @@ _QUIET = (
     "--disable-quic",
     "--metrics-recording-only",
 )
+# The shell names itself a second time, among the brands of its client hints: told nothing, it names none.
+_NO_BRANDS = "--enable-features=UACHOverrideBlank"
+_DRIVER = Path(__file__).with_name("driver.cjs")
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -78,7 +83,7 @@ class Chromium:
         self._cdp_port = _free_port() if with_cdp else None
         self._playwright: Playwright | None = None
         self._browser: Browser | None = None
-        self._user_agent: str | None = settings.user_agent
+        self._user_agent: str | None = None
         self.gone = asyncio.Event()
         """Set when the browser or its driver has died."""
 
@@ -90,15 +95,40 @@ class Chromium:
     async def launch(self) -> None:
         """Start the driver and the browser."""
         settings = self._settings
-        self._playwright = await async_playwright().start()
+        with _driver_options():
+            self._playwright = await async_playwright().start()
+        agent = settings.user_agent or user_agent.among(settings.arguments)
+        if agent is None and settings.headless:
+            program = settings.executable or self._playwright.chromium.executable_path
+            agent = await user_agent.of_program(program)
+        browser = await self._start(agent)
+        if agent is None and settings.headless:
+            # A program that does not tell its version tells it once it runs.
+            agent = user_agent.of_version(browser.version)
+            await browser.close()
+            browser = await self._start(agent)
+        browser.on("disconnected", lambda _browser: self.gone.set())
+        self._browser = browser
+        # Playwright derives a system from it, for client hints: right for one that was chosen, and
+        # all that the shell has. Full Chromium knows its own.
+        self._user_agent = agent if settings.is_shell else settings.user_agent
+
+    async def _start(self, agent: str | None) -> Browser:
+        assert self._playwright is not None
+        settings = self._settings
         arguments = [
             *_QUIET,
             f"--window-size={settings.window_width},{settings.window_height}",
             *settings.arguments,
         ]
+        if agent is not None:
+            # For contexts and workers of anybody, however they come to be.
+            arguments.append(user_agent.switch(agent))
         if self._cdp_port is not None:
             arguments.append(f"--remote-debugging-port={self._cdp_port}")
-        if not settings.is_shell and settings.headless:
+        if settings.is_shell:
+            arguments.append(_NO_BRANDS)
+        elif settings.headless:
             arguments.append("--headless=new")
         options: dict[str, Any] = {
             "headless": settings.headless,
@@ -109,10 +139,7 @@ class Chromium:
             options["executable_path"] = settings.executable
         if not settings.is_shell:
             options["ignore_default_args"] = ["--headless", "--headless=old"]
-        self._browser = await self._playwright.chromium.launch(**options)
-        self._browser.on("disconnected", lambda _browser: self.gone.set())
-        if self._user_agent is None and settings.headless:
-            self._user_agent = await self._plain_user_agent()
+        return await self._playwright.chromium.launch(**options)
 
     async def open(
         self,
@@ -197,13 +224,20 @@ class Chromium:
         # Without its driver Playwright calls the browser disconnected too.
         return "browser" if _has_driver() else "driver"
 
-    async def _plain_user_agent(self) -> str:
-        assert self._browser is not None
-        context = await self._browser.new_context()
-        page = await context.new_page()
-        agent = str(await page.evaluate("navigator.userAgent"))
-        await context.close()
-        return agent.replace("Headless", "")
+
+@contextmanager
+def _driver_options() -> Generator[None]:
+    """Have Playwright's driver load what we add to it; the author's own drivers do not."""
+    before = os.environ.get("NODE_OPTIONS")
+    ours = f"--require {json.dumps(str(_DRIVER), ensure_ascii=False)}"
+    os.environ["NODE_OPTIONS"] = ours if before is None else f"{before} {ours}"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["NODE_OPTIONS"]
+        else:
+            os.environ["NODE_OPTIONS"] = before
 
 
 def _free_port() -> int:

@@ -1,0 +1,57 @@
+"""What a browser calls itself: Chrome's own words, without the word Headless."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+
+_SWITCH = "--user-agent="
+_VERSION = re.compile(r"(\d+)\.\d+\.\d+\.\d+")
+_VERSION_SECONDS = 10.0
+# Chrome names these systems and the version's first number alone, whatever the machine.
+_SYSTEM = "Macintosh; Intel Mac OS X 10_15_7" if sys.platform == "darwin" else "X11; Linux x86_64"
+
+
+def of_version(version: str) -> str | None:
+    """Return what a Chrome of that version (`156.0.8078.108`, or a text with it) calls itself."""
+    found = _VERSION.search(version)
+    if found is None:
+        return None
+    return (
+        f"Mozilla/5.0 ({_SYSTEM}) AppleWebKit/537.36 (KHTML, like Gecko) "
+        f"Chrome/{found.group(1)}.0.0.0 Safari/537.36"
+    )
+
+
+async def of_program(executable: str) -> str | None:
+    """Return what the browser of that program calls itself; None when it does not tell its version."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            executable,
+            "--version",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError:
+        return None
+    try:
+        async with asyncio.timeout(_VERSION_SECONDS):
+            told, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return None
+    return of_version(told.decode(errors="replace"))
+
+
+def among(arguments: tuple[str, ...]) -> str | None:
+    """Return the user agent that launch arguments name; the last one counts."""
+    named = [each[len(_SWITCH) :] for each in arguments if each.startswith(_SWITCH)]
+    return named[-1] if named else None
+
+
+def switch(agent: str) -> str:
+    """Return the launch argument that has every context and worker of a browser call itself that."""
+    return _SWITCH + agent
