@@ -12,13 +12,14 @@ from support import answering
 
 @contextmanager
 def serving(pages: dict[str, str]) -> Generator[str]:
-    """Serve HTML by path until the block ends; yield the address. Any other path is a 404."""
+    """Serve HTML, or PDF, by path until the block ends; yield the address. Any other path is a 404."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             page = pages.get(self.path)
             self.send_response(404 if page is None else 200)
-            self.send_header("content-type", "text/html; charset=utf-8")
+            kind = "application/pdf" if self.path.endswith(".pdf") else "text/html; charset=utf-8"
+            self.send_header("content-type", kind)
             self.end_headers()
             self.wfile.write((page or "").encode())
 

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import tarfile
@@ -223,13 +224,21 @@ def alive_below(data_dir: Path) -> list[str]:
 
 
 @contextmanager
-def answering(handler: type[http.server.BaseHTTPRequestHandler]) -> Generator[str]:
-    """Answer HTTP on a free port of loopback until the block ends; yield the address."""
+def answering(
+    handler: type[http.server.BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None
+) -> Generator[str]:
+    """Answer HTTP, or HTTPS, on a free port of loopback until the block ends; yield the address."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if tls is not None:
+        # Hands are shaken by the thread of each connection.
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        scheme = "http" if tls is None else "https"
+        yield f"{scheme}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         thread.join()

@@ -50,6 +50,8 @@ class Proxy:
     """`http://host:port`, `https://…` or `socks5://…`, without credentials."""
     username: str | None = None
     password: str | None = None
+    stands_for: str | None = None
+    """The server that the Run was to go through, where this one only leads to it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +69,7 @@ class Browser:
     window_height: int = 800
     user_agent: str | None = None
     """None: Chrome's own without the word Headless."""
+    ignore_https_errors: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

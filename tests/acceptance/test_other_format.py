@@ -181,19 +181,21 @@ def test_full_chromium_is_the_browser_unless_another_is_chosen(
         "    agent = await page.evaluate('navigator.userAgent')\n"
         "    import os\n    display = os.environ.get('DISPLAY')\n"
         "    size = await page.evaluate('[window.outerWidth, window.outerHeight]')\n"
-        "    return [await page.inner_text('h1'), 'Headless' in agent, page.viewport_size, size, display]\n"
+        "    async with page.expect_download() as told:\n        await page.click('a')\n"
+        "    name = (await told.value).suggested_filename\n"
+        "    return ['Headless' in agent, page.viewport_size, name, size, display]\n"
     )
     deployed = server.deploy("full", {"Intuned.json": settings, "api/looks.py": looks})
     assert deployed["status"] == "ready", deployed["error"]
 
-    with pages.serving({"/": "<h1>full</h1>"}) as address:
+    with pages.serving({"/": "<a href=/a.pdf>full</a>", "/a.pdf": "%PDF-1.4"}) as address:
         found = [server.run("full", "looks", {"url": f"{address}/"}) for _ in range(2)]
 
     for each in found:
         assert each["status"] == "completed", each
-        assert each["result"][:3] == ["full", False, None]
+        assert each["result"][:3] == [False, None, "a.pdf"]
         # Without a window manager the frame takes a pixel.
-        assert each["result"][3] in ([1280, 800], [1279, 799])
+        assert each["result"][3] in ([1024, 800], [1023, 799])
         if "headful" in settings and shutil.which("Xvfb"):
             assert each["result"][4]
 

@@ -12,11 +12,10 @@ from typing import Any
 import psutil
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Error, Page, async_playwright
+from chromiums import browser_of, close, settings_of
+from playwright.async_api import Error, Page, async_playwright
 from support import answering, eventually_async
 
-from runwright import config, protocol
-from runwright.execution import browsers
 from runwright.runner import user_agent
 from runwright.runner.browser import Chromium
 
@@ -89,18 +88,6 @@ def _site() -> Generator[str]:
         yield address
 
 
-def settings_of(kind: str, **more: Any) -> protocol.Browser:
-    """Return how a Worker has the kind of browser launched."""
-    is_shell = kind == "shell"
-    found = browsers.find(config.read())
-    return protocol.Browser(
-        executable=found.executable(is_shell=is_shell),
-        is_shell=found.is_shell(is_shell=is_shell),
-        sandbox=not config.is_root(),
-        **more,
-    )
-
-
 @pytest_asyncio.fixture(
     name="chromium", scope="module", loop_scope="module", params=["shell", "full"]
 )
@@ -109,20 +96,6 @@ async def _chromium(request: pytest.FixtureRequest) -> AsyncGenerator[Chromium]:
     await launched.launch()
     yield launched
     await close(launched)
-
-
-async def close(chromium: Chromium) -> None:
-    """End the browser and its driver, which a Runner leaves to the Worker."""
-    assert chromium._browser is not None
-    assert chromium._playwright is not None
-    await chromium._browser.close()
-    await chromium._playwright.stop()
-
-
-def browser_of(context: BrowserContext) -> Browser:
-    """Return the browser that a context is in."""
-    assert context.browser is not None
-    return context.browser
 
 
 async def _told(page: Page, address: str) -> list[str]:

@@ -132,13 +132,16 @@ async def finish(
     secrets: ProjectSecrets,
 ) -> None:
     """Make a built Deployment ready and current, with the sessions and Jobs it declares, in one transaction."""
-    sealed_sink = None
+    sealed_sink = sealed_proxy = None
     if secrets.default_sink is not None:
         record = f"deployment-sink:{deployment.id}"
         sealed_sink = deliveries.seal(platform, record, secrets.default_sink)
+    if secrets.proxy is not None:
+        sealed_proxy = platform.vault.seal(secrets.proxy.encode(), record=_proxy_of(deployment))
     limit = manifest.settings.max_concurrent_runs or 0
     async with platform.database.acquire() as connection, database.transaction(connection):
-        if not await rows.finish_deployment(connection, deployment, manifest, sealed_sink):
+        sealed = {"sealed_sink": sealed_sink, "sealed_proxy": sealed_proxy}
+        if not await rows.finish_deployment(connection, deployment, manifest, **sealed):
             return
         if await rows.make_current(connection, deployment.project_id, deployment.id, limit):
             current = await rows.get(connection, deployment.project_id)
@@ -157,6 +160,17 @@ async def finish(
                 await endings.follow(platform, connection, row)
         await signals.send(connection, f"deployment:{deployment.id}")
         await signals.send(connection, "projects")
+
+
+def proxy_of(platform: Platform, deployment: Deployment, manifest: Manifest) -> str | None:
+    """Return what the Deployment's Runs go through where neither they nor their session name a proxy."""
+    if deployment.sealed_proxy is None:
+        return manifest.settings.default_proxy
+    return platform.vault.open(deployment.sealed_proxy, record=_proxy_of(deployment)).decode()
+
+
+def _proxy_of(deployment: Deployment) -> str:
+    return f"deployment-proxy:{deployment.id}"
 
 
 async def roll_back(platform: Platform, project: Project, deployment_id: UUID) -> Deployment:

@@ -68,9 +68,7 @@ async def begin(
             or run_values.DEFAULT_REQUEST_TIMEOUT,
         ),
         session=_session(job.plan.session, settings),
-        sealed_secrets=seal(
-            platform, f"job-run:{job_run_id}", _secrets(platform, job, deployment, settings)
-        ),
+        sealed_secrets=seal(platform, f"job-run:{job_run_id}", _secrets(platform, job, deployment)),
         payloads=len(job.plan.payload),
         firing=trigger.firing,
         reason=await _obstacle(connection, job, trigger.active, settings),
@@ -133,16 +131,14 @@ def _session(plan: SessionPlan | None, settings: ProjectSettings) -> SessionPlan
     return dataclasses.replace(plan, check_every=every, save_trace=traces)
 
 
-def _secrets(
-    platform: Platform, job: Job, deployment: Deployment, settings: ProjectSettings
-) -> JobSecrets:
+def _secrets(platform: Platform, job: Job, deployment: Deployment) -> JobSecrets:
     """Return what of a Job is sealed, with what the project says where the Job is silent."""
     secrets = job.plan.secrets
     sink = secrets.sink
     if sink is None and deployment.sealed_sink is not None:
         record = f"deployment-sink:{deployment.id}"
         sink = deliveries.unseal(platform, record, deployment.sealed_sink)
-    proxy = secrets.proxy or secrets.configuration_proxy or settings.default_proxy
+    proxy = secrets.proxy or secrets.configuration_proxy
     return dataclasses.replace(secrets, sink=sink, proxy=proxy)
 
 

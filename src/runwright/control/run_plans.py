@@ -55,7 +55,7 @@ def make(request: RunRequest, manifest: Manifest, run_id: RunId) -> RunPlan:
     return RunPlan(
         api=request.api,
         parameters=request.parameters,
-        proxy=request.proxy or settings.default_proxy,
+        proxy=request.proxy,
         save_trace=request.save_trace,
         save_har=request.save_har,
         request_timeout=request.request_timeout

@@ -85,6 +85,8 @@ class ProjectSettings:
     window_width: int = 1280
     window_height: int = 800
     user_agent: str | None = None
+    ignore_https_errors: bool = False
+    """Sites may have certificates that nobody vouches for."""
     browser: BrowserKind = BrowserKind.SHELL
     isolation: Isolation = Isolation.MODULE
     has_auth_sessions: bool = False
@@ -99,6 +101,7 @@ class ProjectSettings:
     session_finish_url: str | None = None
     """Where the person is once signed in."""
     default_proxy: str | None = None
+    """Of manifests that were made before it was sealed."""
     default_maximum_attempts: int | None = None
     default_request_timeout: timedelta | None = None
     unsupported: tuple[str, ...] = ()
@@ -113,6 +116,8 @@ class ProjectSecrets:
     """Parameters of the sessions that it declares, by id."""
     default_sink: Sink | None = None
     """Where outcomes go of Runs that do not say."""
+    proxy: str | None = None
+    """What Runs go through where neither they nor their session name a proxy."""
     jobs: dict[str, JobPlan] = field(default_factory=dict[str, JobPlan])
     """The Jobs that it declares, by id."""
 
@@ -176,6 +181,8 @@ class Deployment:
     ended_at: datetime | None
     sealed_sink: bytes | None
     """Where the outcomes of its Runs go that do not say."""
+    sealed_proxy: bytes | None
+    """What its Runs go through where neither they nor their session name a proxy."""
     fence: int
     """How often a Worker has taken it up: only the last one says how building it went."""
 

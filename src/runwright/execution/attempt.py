@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from runwright import protocol, telemetry
 from runwright.config import Settings
@@ -33,6 +32,7 @@ from runwright.execution.author_environment import AuthorEnvironment
 from runwright.execution.clock import Clock
 from runwright.execution.file_keeper import FileKeeper
 from runwright.execution.log_writer import LogWriter
+from runwright.execution.outgoing import Outgoing
 from runwright.execution.runner_process import Exited, RunnerProcess
 from runwright.execution.screen import Screen
 from runwright.redaction import Redactor
@@ -108,13 +108,15 @@ class Attempt:
         self._files = FileKeeper(platform, hold.claim, self._log)
         clock = self._course.clock
         self._asking = Asking(platform, hold.claim, hold.screen, clock, self._log)
+        self._outgoing = Outgoing(None, self._log.warn)
 
-    async def carry_out(self, runner: RunnerProcess) -> Outcome:
+    async def carry_out(self, runner: RunnerProcess, project_proxy: str | None) -> Outcome:
         """Run the author's code and return how it went; an interrupted one too."""
+        self._outgoing = Outgoing(self._claim.plan.proxy or project_proxy, self._log.warn)
         course = self._course
         course.clock.restart(self._settings.runner_start_timeout.total_seconds())
         try:
-            await runner.send(await self._start())
+            await runner.send(await self._start(await self._outgoing.open()))
             self._hold.screen.attach(runner, self._log.say)
             outcome = await self._follow(runner)
         except (OSError, protocol.ProtocolError) as error:
@@ -127,7 +129,7 @@ class Attempt:
         await self._log.flush()
         return outcome
 
-    async def _start(self) -> protocol.Start:
+    async def _start(self, proxy: protocol.Proxy | None) -> protocol.Start:
         claim = self._claim
         return protocol.Start(
             run_id=claim.run_id,
@@ -141,7 +143,7 @@ class Attempt:
             save_har=claim.plan.save_har,
             environment=await self._environment.of_attempt(claim),
             token=self._environment.token(claim),
-            proxy=None if claim.plan.proxy is None else _proxy(claim.plan.proxy),
+            proxy=proxy,
             job_id=claim.job_id,
             job_run_id=claim.job_run_id,
             auth_session_id=None if claim.plan.session is None else claim.plan.session.id,
@@ -152,10 +154,11 @@ class Attempt:
 
     async def recover(self, runner: RunnerProcess) -> bool:
         """Take what the Runner hands over after the outcome; return whether it is fit for another."""
-        if not self._course.is_over or self._course.stop_reason is not None:
-            await self._take_leftovers(runner)
-            return False
-        return await self._take_leftovers(runner)
+        is_over = self._course.is_over and self._course.stop_reason is None
+        try:
+            return await self._take_leftovers(runner) and is_over
+        finally:
+            await self._outgoing.close()
 
     async def _follow(self, runner: RunnerProcess) -> Outcome:
         while True:
@@ -378,14 +381,3 @@ def _is_json(text: str) -> bool:
 
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
-
-
-def _proxy(url: str) -> protocol.Proxy:
-    parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if parts.hostname and ":" in parts.hostname else parts.hostname
-    port = f":{parts.port}" if parts.port else ""
-    return protocol.Proxy(
-        server=f"{parts.scheme}://{host}{port}",
-        username=None if parts.username is None else unquote(parts.username),
-        password=None if parts.password is None else unquote(parts.password),
-    )

@@ -69,7 +69,7 @@ class Carrier:
             deployment = await patiently(lambda: self.install(claim.deployment_id))
             leasing = self._pool.lease(deployment, attempt.recover)
             async with leasing as runner:
-                return await attempt.carry_out(runner)
+                return await attempt.carry_out(runner, deployment.proxy)
         except (RunnerFailure, RunwrightError) as error:
             return Outcome(failure=ended_badly.no_runner(str(error)))
         except Exception as error:

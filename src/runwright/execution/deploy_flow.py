@@ -9,12 +9,14 @@ from uuid import UUID
 from runwright import config, telemetry
 from runwright.control import deployments, jobs
 from runwright.control.platform import Platform
+from runwright.domain import proxies
 from runwright.domain.projects import Deployment, Manifest, ProjectSecrets
 from runwright.errors import AuthorError, BlobsAway, RunwrightError
 from runwright.execution import environments, inspection, installed, project_folder
 from runwright.execution.installed import Installed
 from runwright.execution.launcher import Launcher
 from runwright.execution.pool import Pool
+from runwright.execution.project_folder import ProjectFolder
 from runwright.execution.runner_groups import RunnerFailure
 from runwright.storage import database
 
@@ -72,18 +74,8 @@ class DeployFlow:
 
         root = await installed.folder(self._platform, deployment.bundle_sha256)
         found = await asyncio.to_thread(project_folder.read, root)
-        if found.settings.headful and not config.has_display():
-            await report(
-                "`headful` needs a display and there is neither one nor Xvfb here: the browser runs "
-                "in its new headless mode"
-            )
-        if found.lacks_check:
-            await report(
-                "Auth sessions are enabled and there is no `auth-sessions/check.py`: without its "
-                "`async def check(page)` no session is ever good, and no run can begin"
-            )
-        for setting in found.settings.unsupported:
-            await report(f"The setting `{setting}` has no meaning here and is ignored")
+        for remark in _remarks(found):
+            await report(remark)
         settings = self._platform.settings
         requirements = await environments.locked(settings, root, found.requirements)
         environment = await environments.ensure(settings, requirements, report)
@@ -112,6 +104,29 @@ class DeployFlow:
         ready = await installed.from_manifest(self._platform, deployment, manifest)
         await self._pool.wait_warm(ready)
         return manifest, found.secrets
+
+
+def _remarks(found: ProjectFolder) -> list[str]:
+    """Return what who deploys should know of the project's settings."""
+    remarks: list[str] = []
+    if found.settings.headful and not config.has_display():
+        remarks.append(
+            "`headful` needs a display and there is neither one nor Xvfb here: the browser runs in its "
+            "new headless mode"
+        )
+    if found.lacks_check:
+        remarks.append(
+            "Auth sessions are enabled and there is no `auth-sessions/check.py`: without its "
+            "`async def check(page)` no session is ever good, and no run can begin"
+        )
+    if found.secrets.proxy is not None:
+        place = proxies.place(found.secrets.proxy)
+        remarks.append(f"Runs that name no proxy go through the project's: {place}")
+    remarks += [
+        f"The setting `{setting}` has no meaning here and is ignored"
+        for setting in found.settings.unsupported
+    ]
+    return remarks
 
 
 def _check_jobs(secrets: ProjectSecrets, manifest: Manifest) -> None:

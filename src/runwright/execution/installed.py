@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runwright.adapters import bundles
+from runwright.control import deployments
 from runwright.control.platform import Platform
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
 from runwright.domain.projects import Deployment, Manifest, ProjectSettings
@@ -28,6 +29,8 @@ class Installed:
     python: Path
     settings: ProjectSettings
     apis: tuple[str, ...]
+    proxy: str | None = None
+    """What its Runs go through where neither they nor their session name a proxy."""
 
 
 async def folder(platform: Platform, bundle_sha256: str) -> Path:
@@ -79,4 +82,5 @@ async def from_manifest(
         python=environment.python,
         settings=manifest.settings,
         apis=tuple(api.name for api in manifest.apis),
+        proxy=deployments.proxy_of(platform, deployment, manifest),
     )

@@ -85,6 +85,7 @@ class Launcher:
             window_width=settings.window_width,
             window_height=settings.window_height,
             user_agent=settings.user_agent,
+            ignore_https_errors=settings.ignore_https_errors,
         )
         await runner.send(
             protocol.Setup(

@@ -15,10 +15,11 @@ from runwright import config, protocol
 from runwright.adapters import disk
 from runwright.config import Settings
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
-from runwright.domain.projects import Api, ProjectSettings
+from runwright.domain.projects import Api, BrowserKind, ProjectSettings
 from runwright.execution import environments, inspection, launcher, project_folder
 from runwright.execution.installed import Installed
 from runwright.execution.launcher import Launcher
+from runwright.execution.outgoing import Outgoing
 from runwright.execution.runner_process import Exited, RunnerProcess
 from runwright.execution.terminal import Terminal
 
@@ -65,14 +66,16 @@ class LocalProject:
         runner = await self._launcher.launch(
             replace(self._installed, apis=(start.api,) if start.kind == "api" else ())
         )
+        outgoing = Outgoing(self._installed.proxy, say)
         files: list[Path] = []
         terminal = Terminal(runner, say)
         try:
-            await runner.send(start)
+            await runner.send(replace(start, proxy=await outgoing.open()))
             ended = await _follow(runner, terminal, say, kept, files)
         finally:
             await terminal.close()
             await runner.kill()
+            await outgoing.close()
         return LocalRun(ended=ended, files=tuple(files))
 
 
@@ -98,6 +101,7 @@ async def opened(
         python=environment.python,
         settings=_headed(found.settings) if is_headed else found.settings,
         apis=(),
+        proxy=found.dev_proxy,
     )
 
     async def variables(_deployment: Installed) -> dict[str, str]:
@@ -145,4 +149,5 @@ def _keep(file: protocol.File, kept: Path) -> Path:
 
 
 def _headed(settings: ProjectSettings) -> ProjectSettings:
-    return replace(settings, headful=True)
+    # The shell has no head.
+    return replace(settings, headful=True, browser=BrowserKind.CHROMIUM)

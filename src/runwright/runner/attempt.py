@@ -62,7 +62,7 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
             auth_session_id=start.auth_session_id,
             parent_run_id=start.parent_run_id,
             auth_session=None if start.auth_session_id is None else {"id": start.auth_session_id},
-            proxy=None if start.proxy is None else start.proxy.server,
+            proxy=None if start.proxy is None else start.proxy.stands_for or start.proxy.server,
         ),
         extend_timeout=lambda: stage.send(protocol.ExtendTimeout()),
         keep_file=lambda path, name: stage.send(protocol.File(kind="file", name=name, path=path)),
@@ -243,6 +243,14 @@ def _ended(stage: Stage, calling: asyncio.Future[Any]) -> protocol.Ended:
         return protocol.Ended(failure=_entry_failure(str(error)))
     except BaseException as error:  # noqa: BLE001 - SystemExit and their own CancelledError too
         return protocol.Ended(failure=_raised(error, stage.project.root))
+
+
+def unopened(error: PlaywrightError) -> protocol.Failed:
+    """Return the failure of an Attempt whose browser cannot be opened as it is asked for."""
+    message = f"The browser could not be opened, with its proxy if it has one: {error}"
+    return protocol.Failed(
+        code="script-execution-exception", category="user", message=message, retryable=False
+    )
 
 
 def _entry_failure(message: str) -> protocol.Failed:

@@ -124,6 +124,9 @@ class Chromium:
         if agent is not None:
             # For contexts and workers of anybody, however they come to be.
             arguments.append(user_agent.switch(agent))
+        if settings.ignore_https_errors:
+            # Contexts that the author's code or hook opens are of this browser too.
+            arguments.append("--ignore-certificate-errors")
         if self._cdp_port is not None:
             arguments.append(f"--remote-debugging-port={self._cdp_port}")
         if settings.is_shell:
@@ -160,6 +163,8 @@ class Chromium:
         options: dict[str, Any] = {"no_viewport": True, "accept_downloads": True}
         if self._user_agent is not None:
             options["user_agent"] = self._user_agent
+        if self._settings.ignore_https_errors:
+            options["ignore_https_errors"] = True
         if proxy is not None:
             options["proxy"] = {
                 key: value

@@ -130,7 +130,11 @@ class _Runner:
             self._say_ready(chromium)
             start = await self._starts.get()
             before = self._take_environment(start, before)
-            opened = await self._fit(chromium, opened, start)
+            try:
+                opened = await self._fit(chromium, opened, start)
+            except Error as error:
+                await self._refuse(chromium, error)
+                return
             ended = await self._carry_out(stage, start, opened)
             await leavings.outcome_is_told(stage, start, opened, ended)
             reasons = await self._reasons_to_retire(chromium, ended, ours, before)
@@ -235,6 +239,14 @@ class _Runner:
             await opened.context.tracing.stop()
             opened.is_tracing = False
         return opened
+
+    async def _refuse(self, chromium: Chromium, error: Error) -> None:
+        """Fail an Attempt whose browser cannot be opened as it is asked for."""
+        if await chromium.dead_part() is not None:
+            raise error
+        self._channel.send(protocol.Started(at=time.time()))
+        self._channel.send(protocol.Ended(failure=attempt.unopened(error)))
+        self._channel.send(protocol.Retiring(reasons=("the browser was not opened",)))
 
     async def _end(self, running: asyncio.Task[protocol.Ended]) -> protocol.Ended:
         try:

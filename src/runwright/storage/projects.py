@@ -94,11 +94,21 @@ async def report_deployment(connection: Any, begun: Deployment, line: str) -> No
 
 
 async def finish_deployment(
-    connection: Any, begun: Deployment, manifest: Manifest, sealed_sink: bytes | None = None
+    connection: Any,
+    begun: Deployment,
+    manifest: Manifest,
+    *,
+    sealed_sink: bytes | None = None,
+    sealed_proxy: bytes | None = None,
 ) -> bool:
     """Make a Deployment ready; return whether it was still being built since it was begun."""
     row = await connection.fetchrow(
-        _SQL["finish_deployment"], begun.id, begun.fence, _manifest_text(manifest), sealed_sink
+        _SQL["finish_deployment"],
+        begun.id,
+        begun.fence,
+        _manifest_text(manifest),
+        sealed_sink,
+        sealed_proxy,
     )
     return row is not None
 
@@ -164,6 +174,7 @@ def _deployment(row: Any) -> Deployment:
         created_at=created_at,
         ended_at=row["ended_at"],
         sealed_sink=row["sealed_sink"],
+        sealed_proxy=row["sealed_proxy"],
         fence=row["fence"],
     )
 

@@ -36,6 +36,9 @@ COLUMNS = (
         table="deployments", column="sealed_sink", keys=("id",), record="deployment-sink:{0}"
     ),
     SealedColumn(
+        table="deployments", column="sealed_proxy", keys=("id",), record="deployment-proxy:{0}"
+    ),
+    SealedColumn(
         table="jobs", column="sealed_secrets", keys=("project_id", "id"), record="job:{0}/{1}"
     ),
     SealedColumn(table="job_runs", column="sealed_secrets", keys=("id",), record="job-run:{0}"),

@@ -71,7 +71,7 @@ SELECT pg_notify('runwright', 'deployment:' || id) FROM reported;
 -- finish_deployment --
 -- Makes a Deployment ready, if no other Worker has taken it up since.
 UPDATE deployments
-SET status = 'ready', manifest = $3, sealed_sink = $4, ended_at = clock_timestamp()
+SET status = 'ready', manifest = $3, sealed_sink = $4, sealed_proxy = $5, ended_at = clock_timestamp()
 WHERE id = $1 AND fence = $2 AND status = 'building'
 RETURNING *;
 

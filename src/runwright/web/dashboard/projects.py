@@ -29,6 +29,7 @@ _SETTINGS = {
     "window_width": "Window width",
     "window_height": "Window height",
     "user_agent": "User agent",
+    "ignore_https_errors": "Certificates that nobody vouches for",
     "has_auth_sessions": "Auth sessions",
     "can_create_sessions": "Signs in by itself",
     "save_session_traces": "Traces of checks and creates",
