@@ -16,6 +16,7 @@ from chromiums import browser_of, close, settings_of
 from playwright.async_api import Error, Page, async_playwright
 from support import answering, eventually_async
 
+from runwright import protocol
 from runwright.runner import user_agent
 from runwright.runner.browser import Chromium
 
@@ -92,7 +93,7 @@ def _site() -> Generator[str]:
     name="chromium", scope="module", loop_scope="module", params=["shell", "full"]
 )
 async def _chromium(request: pytest.FixtureRequest) -> AsyncGenerator[Chromium]:
-    launched = Chromium(settings_of(request.param), with_cdp=True)
+    launched = Chromium(settings_of(request.param))
     await launched.launch()
     yield launched
     await close(launched)
@@ -103,11 +104,15 @@ async def _told(page: Page, address: str) -> list[str]:
     return await page.evaluate(_TELL)
 
 
-async def _told_through_cdp(chromium: Chromium, site: str) -> list[str]:
+async def _told_with_a_hook(settings: protocol.Browser, site: str) -> list[str]:
+    chromium = Chromium(settings, with_cdp=True)
+    await chromium.launch()
+    opened = await chromium.open(proxy=None, trace=False)
+    told = await _told(opened.page, f"{site}/hooked")
     async with async_playwright() as author:
         connected = await author.chromium.connect_over_cdp(await chromium.cdp_url())
         page = await (await connected.new_context()).new_page()
-        told = await _told(page, f"{site}/connected")
+        told += await _told(page, f"{site}/connected")
         session = await connected.new_browser_cdp_session()
         await session.send("Target.createTarget", {"url": f"{site}/raw"})
 
@@ -115,6 +120,7 @@ async def _told_through_cdp(chromium: Chromium, site: str) -> list[str]:
             return "/raw" in _Site.seen
 
         await eventually_async(is_seen)
+    await close(chromium)
     return told
 
 
@@ -128,11 +134,11 @@ async def test_nothing_of_our_browser_calls_itself_headless(chromium: Chromium, 
         await opened.page.evaluate("() => { window.open('/popup'); }")
     told.append(await (await popup.value).evaluate("navigator.userAgent"))
     told += await _told(await own.new_page(), f"{site}/own")
-    told += await _told_through_cdp(chromium, site)
+    told += await _told_with_a_hook(chromium._settings, site)
     await own.close()
     await opened.context.close()
 
-    assert {"/ours", "/popup", "/own", "/connected", "/raw"} <= set(_Site.seen)
+    assert {"/ours", "/popup", "/own", "/hooked", "/connected", "/raw"} <= set(_Site.seen)
     everything = "\n".join([*told, *_Site.seen.values()])
     assert "Headless" not in everything
     agents = set(re.findall(r"Mozilla/5\.0[^\"\n{]*", everything.replace("\r", "")))
@@ -175,7 +181,7 @@ async def test_a_program_that_does_not_tell_its_version_is_not_headless_either(
 
 async def test_the_operators_arguments_take_nothing_of_playwrights_away() -> None:
     given = ("--disable-features=Translate", "--enable-features=Another", "--user-agent=theirs")
-    chromium = Chromium(settings_of("shell", arguments=given), with_cdp=True)
+    chromium = Chromium(settings_of("shell", arguments=given))
     await chromium.launch()
     opened = await chromium.open(proxy=None, trace=False)
 
@@ -184,7 +190,7 @@ async def test_the_operators_arguments_take_nothing_of_playwrights_away() -> Non
     await close(chromium)
 
     assert agent == "theirs"
-    line = next(each for each in lines if f"--remote-debugging-port={chromium._cdp_port}" in each)
+    line = next(each for each in lines if "--user-agent=theirs" in each and len(each) > 20)
     lists = [each for each in line if re.match("--(en|dis)able-features=", each)]
     assert len(lists) == 2, lists
     for feature in ("Translate", "Another", "PaintHolding", "UACHOverrideBlank"):
