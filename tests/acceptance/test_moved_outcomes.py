@@ -121,7 +121,10 @@ async def automation(page, params):
         "the same": IntunedContext.current().run_context.run_id == run_info().run_id,
         "messages": [
             refusal(send_message_to_agent, dedup_key=key, message=text)
-            for key, text in (("a", "hello"), ("a", "again"), ("", "x"), ("b", ""))
+            for key, text in (("a", "hello"), ("a", "again"), (" ", "x"), ("k" * 129, "x"), (5, "x"), ("b", ""))
+        ] + [
+            refusal(send_message_to_agent, dedup_key="c", message="x", additional_context=context)
+            for context in ({"a": [1]}, "text", {"a": object()}, {"a": "x" * 8192})
         ],
     }
 """
@@ -240,7 +243,7 @@ def test_stores_attributes_and_messages_take_what_they_took(
         "in a thread of asyncio": None,
         "in a thread of its own": [False],
         "the same": True,
-        "messages": [None, None, True, True],
+        "messages": [None, None, True, True, True, True, None, True, True, True],
     }
     assert found["result"] == right, found
 

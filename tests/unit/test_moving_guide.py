@@ -79,8 +79,20 @@ HELD_BY = {
     "`get_ai_gateway_config`": [f"{_OUTCOMES}::test_variables_name_a_gateway_to_models"],
     "`intuned_browser` 0.1.18": [f"{_FORMAT}::test_the_browser_package_of_that_format_works"],
     "files uploaded without bucket": [f"{_FORMAT}::test_the_browser_package_of_that_format_works"],
-    "full Chromium, no fixed viewport": [
+    "full Chromium in a window": [
         f"{_FORMAT}::test_full_chromium_is_the_browser_unless_another_is_chosen"
+    ],
+    "no context calls itself": [
+        "integration/test_browsers.py::test_nothing_of_our_browser_calls_itself_headless"
+    ],
+    "a PDF that is clicked": [
+        "integration/test_browsers.py::test_a_pdf_that_is_clicked_downloads",
+        "integration/test_browsers.py::test_going_to_a_pdf_says_that_it_downloads",
+    ],
+    "`proxy.deployed`, `proxy.dev`": [
+        "acceptance/test_proxies.py::test_runs_go_through_their_projects_proxy_unless_they_name_their_own",
+        "acceptance/test_proxies.py::test_dev_goes_through_its_own_proxy_with_the_settings_of_the_project",
+        "unit/test_project_folder.py::test_a_wrong_setting_names_file_and_key",
     ],
     "`hooks/setup_context.py`": [
         f"{_FORMAT}::test_a_hook_may_keep_or_replace_what_is_used",

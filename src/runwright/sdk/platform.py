@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
 from runwright.sdk.backend import BackendError, call
 from runwright.sdk.context import RunInfo, current
 
+_MAX_DEDUP_KEY_LENGTH = 128
 _MAX_MESSAGE_LENGTH = 10_000
+_MAX_CONTEXT_BYTES = 8192
 
 
 def run_info() -> RunInfo:
@@ -50,7 +53,7 @@ def send_message_to_agent(
     *,
     dedup_key: str,
     message: str,
-    additional_context: Any = None,  # noqa: ARG001
+    additional_context: Any = None,
     agent_session_options: Any = None,  # noqa: ARG001
 ) -> None:
     """Record a message for whoever looks after the automation; one for each `dedup_key`.
@@ -58,13 +61,27 @@ def send_message_to_agent(
     It is written to the Run's log. The last two are accepted and kept out of it.
 
     Raises:
-        ValueError: the key or the message is empty, or the message has more than 10,000 characters.
+        ValueError: the key is blank or longer than 128 characters, the message is blank or longer than
+            10,000, or the context is no object that JSON can hold in 8 KiB.
     """
-    if not dedup_key or not message or len(message) > _MAX_MESSAGE_LENGTH:
+    for name, text, longest in (
+        ("dedup_key", dedup_key, _MAX_DEDUP_KEY_LENGTH),
+        ("message", message, _MAX_MESSAGE_LENGTH),
+    ):
+        if not isinstance(text, str) or not text.strip() or len(text) > longest:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"`{name}` must be text of 1 to {longest} characters: {text!r:.100}")
+    if additional_context is not None and not _is_object(additional_context):
         raise ValueError(
-            f"`dedup_key` and `message` must not be empty, nor the message longer than {_MAX_MESSAGE_LENGTH}"
+            f"`additional_context` must be an object of at most {_MAX_CONTEXT_BYTES} bytes of JSON"
         )
     context = current()
     if dedup_key not in context.messages:
         context.messages.add(dedup_key)
         print(f"message ({dedup_key}): {message}")  # noqa: T201 - the log is where it goes
+
+
+def _is_object(value: Any) -> bool:
+    try:
+        return isinstance(value, dict) and len(json.dumps(value).encode()) <= _MAX_CONTEXT_BYTES
+    except (TypeError, ValueError):
+        return False
