@@ -16,12 +16,14 @@ import tempfile
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from runwright import config
 from runwright.adapters import blobs, engine, signals, vault
+from runwright.adapters.providers import Providers
 from runwright.control import jobs, keys
 from runwright.control.platform import Platform
 from runwright.domain import job_text
@@ -46,6 +48,7 @@ async def opened(url: str, directory: Path) -> AsyncGenerator[Platform]:
             blobs=blobs.open_store(None, directory / "blobs"),
             signals=await stack.enter_async_context(signals.listen(url)),
             vault=vault.Vault("secret"),
+            providers=Providers({}, timedelta(0)),
         )
 
 

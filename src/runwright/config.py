@@ -12,8 +12,9 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from runwright import setting_text
@@ -129,6 +130,27 @@ class Settings:
     """With less free on the data directory's disk nothing new is taken or begun; 0 is no line."""
     min_memory_bytes: int = 256 * 1024 * 1024
     """With less memory available a Worker begins no Attempt; 0 is no line."""
+    anthropic_api_key: str | None = field(default=None, repr=False)
+    """What the gateway to language models sends to Anthropic; authors never see it."""
+    anthropic_url: str | None = None
+    """Another server that speaks Anthropic's protocol; with one set, a key is optional."""
+    openai_api_key: str | None = field(default=None, repr=False)
+    openai_url: str | None = None
+    """The same of OpenAI's protocols, with the version: `http://localhost:11434/v1`."""
+    google_api_key: str | None = field(default=None, repr=False)
+    google_url: str | None = None
+    model_timeout: timedelta = timedelta(minutes=10)
+    """A provider of language models that is silent for longer is given up."""
+    max_model_request_bytes: int = 32 * 1024 * 1024
+    """Of one request to a language model: images make it large."""
+    model_prices: str | None = None
+    """What models cost, as JSON or a file of it; what it does not name costs what its provider's list says."""
+    model_run_limit_usd: Decimal | None = None
+    """What one Run may spend on models, all its Attempts together; None is no limit."""
+    model_project_limit_usd: Decimal | None = None
+    """What the Runs of one project may spend in a day, by UTC."""
+    model_day_limit_usd: Decimal | None = None
+    """What all Runs may spend in a day."""
     otel_endpoint: str | None = None
     """A collector that takes OpenTelemetry traces over HTTP; None: there are none."""
     metrics_token: str | None = None
@@ -346,6 +368,18 @@ _PARSERS: dict[str, Callable[[str], object]] = {
     "body_timeout": setting_text.seconds,
     "min_free_bytes": setting_text.natural,
     "min_memory_bytes": setting_text.natural,
+    "anthropic_api_key": setting_text.secret,
+    "anthropic_url": setting_text.base_url,
+    "openai_api_key": setting_text.secret,
+    "openai_url": setting_text.base_url,
+    "google_api_key": setting_text.secret,
+    "google_url": setting_text.base_url,
+    "model_timeout": setting_text.seconds,
+    "max_model_request_bytes": setting_text.positive,
+    "model_prices": setting_text.json_or_file,
+    "model_run_limit_usd": setting_text.money,
+    "model_project_limit_usd": setting_text.money,
+    "model_day_limit_usd": setting_text.money,
     "otel_endpoint": setting_text.url,
     "metrics_token": str,
     "log_format": setting_text.log_format,

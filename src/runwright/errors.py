@@ -11,11 +11,18 @@ RunwrightError
 │   ├── TooSlow             408
 │   ├── TooLarge            413
 │   ├── UnsupportedMediaType 415
+│   ├── ModelNotPriced      400, what a language model costs is not known, and there is a limit
+│   ├── PaymentRequired     402, what may be spent on language models is spent
 │   ├── ValidationError     400, with a list of paths and reasons
 │   └── RateLimited         429
 ├── AuthorError             the author's project is at fault: a deploy that cannot be
 ├── PlatformError           ours: answered as 5xx
 │   ├── NotImplementedYet   501
+│   ├── ProviderFailed      502, a provider of language models did not answer as it should
+│   │   ├── ProviderNotSet  501, the operator has set none
+│   │   ├── ProviderRefused 502, it refuses the operator's key
+│   │   ├── ProviderAway    503, it cannot be reached
+│   │   └── ProviderSlow    504, it says nothing
 │   └── Unavailable         503, the same request may succeed later
 │       └── BlobsAway       the blob store does not do what was asked of it
 └── ConfigError             a setting or the machine is at fault: printed, exit code 2
@@ -158,6 +165,21 @@ class UnsupportedMediaType(RequestError):
     code = "unsupported-media-type"
 
 
+class ModelNotPriced(RequestError):
+    """The language model has no price, so its use cannot be held to a limit."""
+
+    code = "model-not-priced"
+    category = Category.BILLING
+
+
+class PaymentRequired(RequestError):
+    """What may be spent on language models is spent."""
+
+    status = 402
+    code = "payment-required"
+    category = Category.BILLING
+
+
 class RateLimited(RequestError):
     """Too many requests: try again later."""
 
@@ -208,6 +230,42 @@ class NotImplementedYet(PlatformError):
     status = 501
     code = "not-implemented"
     retryable = False
+
+
+class ProviderFailed(PlatformError):
+    """The provider of language models did not answer as it should."""
+
+    status = 502
+    code = "model-provider-failed"
+
+
+class ProviderNotSet(ProviderFailed):
+    """The operator has set no provider of language models."""
+
+    status = 501
+    code = "model-provider-not-set"
+    retryable = False
+
+
+class ProviderRefused(ProviderFailed):
+    """The provider of language models refuses the operator's key."""
+
+    code = "model-provider-refused"
+    retryable = False
+
+
+class ProviderAway(ProviderFailed):
+    """The provider of language models cannot be reached."""
+
+    status = 503
+    code = "model-provider-unavailable"
+
+
+class ProviderSlow(ProviderFailed):
+    """The provider of language models does not answer in time."""
+
+    status = 504
+    code = "model-provider-timeout"
 
 
 class Unavailable(PlatformError):

@@ -21,10 +21,12 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from runwright import config, telemetry, tracing
-from runwright.adapters import blobs, disk, engine, signals, vault
+from runwright.adapters import blobs, disk, engine, providers, signals, vault
+from runwright.adapters.providers import ProviderAddress
 from runwright.config import Settings
 from runwright.control import keys, visits
 from runwright.control.platform import Platform
+from runwright.domain.model_endpoints import Provider
 from runwright.errors import ConfigError
 from runwright.execution import process_trees, worker
 from runwright.storage import database, embedded
@@ -145,7 +147,20 @@ async def _platform(settings: Settings) -> AsyncGenerator[Platform]:
             blobs=blobs.open_store(settings.blobs, settings.data_dir / "blobs"),
             signals=await stack.enter_async_context(signals.listen(url)),
             vault=_vault(settings),
+            providers=await stack.enter_async_context(
+                providers.opened(_provider_addresses(settings), settings.model_timeout)
+            ),
         )
+
+
+def _provider_addresses(settings: Settings) -> dict[Provider, ProviderAddress]:
+    return {
+        Provider.ANTHROPIC: ProviderAddress(
+            url=settings.anthropic_url, key=settings.anthropic_api_key
+        ),
+        Provider.OPENAI: ProviderAddress(url=settings.openai_url, key=settings.openai_api_key),
+        Provider.GOOGLE: ProviderAddress(url=settings.google_url, key=settings.google_api_key),
+    }
 
 
 def _vault(settings: Settings) -> vault.Vault:

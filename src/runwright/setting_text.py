@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import shlex
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from urllib.parse import urlsplit
 
 LAST_PORT = 65_535
 
@@ -93,6 +96,61 @@ def url(text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise ValueError(f"`{text}` is no address such as `https://runwright.example.com`")
     return text.rstrip("/")
+
+
+def base_url(text: str) -> str:
+    """Return an address that paths are put behind, without a slash at its end.
+
+    Raises:
+        ValueError: it is none; what it holds beside host and path is not shown, since it may be a password.
+    """
+    try:
+        parts = urlsplit(text.strip())
+        is_whole = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError as error:
+        raise ValueError("it is no address such as `http://localhost:11434/v1`") from error
+    if parts.scheme not in ("http", "https") or not is_whole or not text.isascii():
+        raise ValueError("it is no address such as `http://localhost:11434/v1`")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("only host, port and path are taken: no user, `?` or `#`")
+    return text.strip().rstrip("/")
+
+
+def json_or_file(text: str) -> str:
+    """Return JSON, which begins with `{`, or what the file of that name holds.
+
+    Raises:
+        ValueError: the file cannot be read.
+    """
+    if text.lstrip().startswith("{"):
+        return text
+    try:
+        return Path(text).read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise ValueError(f"the file `{text}` cannot be read: {error}") from error
+
+
+def money(text: str) -> Decimal:
+    """Return an amount of money."""
+    try:
+        amount = Decimal(text.strip())
+    except InvalidOperation as error:
+        raise ValueError(f"`{text}` is no amount such as `2.50`") from error
+    if not amount.is_finite() or amount < 0:
+        raise ValueError(f"`{text}` is no amount of at least 0")
+    return amount
+
+
+def secret(text: str) -> str:
+    """Return a key that stands in a header; spaces and line ends around it are dropped.
+
+    Raises:
+        ValueError: it cannot stand there; it is not shown.
+    """
+    found = text.strip()
+    if not found or not all(" " < char <= "~" for char in found):
+        raise ValueError("it must have printable ASCII characters alone, without spaces")
+    return found
 
 
 def log_format(text: str) -> str:

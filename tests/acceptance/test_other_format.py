@@ -232,6 +232,20 @@ def test_a_deferred_browser(server: RunwrightServer, project: str) -> None:
     assert server.run(project, "deferred", {"skip": True})["result"] == "no browser"
 
 
+def test_without_a_provider_of_models_it_is_said_what_to_set(server: RunwrightServer) -> None:
+    asks = (
+        "from intuned_runtime import get_ai_gateway_config\n"
+        "async def automation(page, params):\n    return get_ai_gateway_config()\n"
+    )
+    server.deploy("asks-for-models", {**PROJECT, "api/asks.py": asks})
+
+    found = server.run("asks-for-models", "asks")
+
+    assert found["status"] == "failed"
+    for name in ("ANTHROPIC", "OPENAI", "GOOGLE"):
+        assert f"RUNWRIGHT_{name}_API_KEY" in found["message"]
+
+
 def test_a_hook_may_keep_or_replace_what_is_used(server: RunwrightServer) -> None:
     looks = (
         "from intuned_runtime import attempt_store\n"

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,6 +16,7 @@ import pytest
 
 from runwright import config
 from runwright.adapters import blobs, engine, signals, vault
+from runwright.adapters.providers import Providers
 from runwright.control import keys
 from runwright.control.platform import Platform
 from runwright.domain.ids import DeploymentId, ProjectId
@@ -119,6 +121,7 @@ async def opened_platform(url: str, directory: Path) -> AsyncGenerator[Platform]
             blobs=blobs.open_store(None, directory / "blobs"),
             signals=await stack.enter_async_context(signals.listen(url)),
             vault=vault.Vault("secret"),
+            providers=Providers({}, timedelta(seconds=10)),
         )
 
 

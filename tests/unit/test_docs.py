@@ -49,6 +49,7 @@ def test_every_route_is_documented() -> None:
         plain = path.replace("{PROJECT}", "/projects/{{project_name}}")
         plain = plain.replace("{_BASE}", "/api/{{workspace_id}}/functions/{{project_id}}")
         plain = plain.replace("{prefix}/{{workspace_id}}", "").removeprefix("/{workspace_id}")
+        plain = plain.replace(":path}", "}")
         assert f"{plain.replace('{{', '{').replace('}}', '}')}`" in text, path
 
 

@@ -17,11 +17,12 @@ from runwright.domain.auth_sessions import SessionType
 from runwright.domain.ids import ProjectId, RunId
 from runwright.domain.runs import RunFile
 from runwright.errors import Forbidden, NotFound, Problem, Unauthorized, ValidationError
-from runwright.storage import attempts as attempt_rows, entries, runs as run_rows
+from runwright.storage import attempts as attempt_rows, database, entries, runs as run_rows
 
 READ, WRITE = "read", "write"
 _MAX_KEY_LENGTH = 512
 _FILE_LINK_LIFE = timedelta(days=1)
+_LOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +31,10 @@ class Author:
 
     run_id: RunId
     attempt: int
+    fence: int
     project_id: ProjectId
+    charged_run_id: RunId
+    """Whose use of language models it is: the Run that a check or create is a part of, or itself."""
 
 
 def token(platform: Platform, claim: Claim) -> str:
@@ -55,7 +59,25 @@ async def identify(platform: Platform, secret: str, workspace_id: str, project_i
         raise Unauthorized("The attempt's token is no longer valid: the attempt is over.")
     if (str(row.run.workspace_id), str(row.run.project_id)) != (workspace_id, project_id):
         raise Forbidden("The attempt's token is of another project.")
-    return Author(run_id=row.run.id, attempt=row.run.attempt, project_id=row.run.project_id)
+    return Author(
+        run_id=row.run.id,
+        attempt=row.run.attempt,
+        fence=row.fence,
+        project_id=row.run.project_id,
+        charged_run_id=row.run.parent_id or row.run.id,
+    )
+
+
+async def over(platform: Platform, author: Author) -> None:
+    """Return when the Attempt is over; while the database is away that is not known, and waited for."""
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            if not await attempt_rows.is_under_way(platform.database, author.run_id, author.fence):
+                return
+        except Exception as error:
+            if not database.is_to_wait_for(error):
+                raise
 
 
 async def get_entry(platform: Platform, author: Author, store: str, key: str) -> Any:

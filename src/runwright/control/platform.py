@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runwright.adapters.blobs import Blobs
+from runwright.adapters.providers import Providers
 from runwright.adapters.signals import Signals
 from runwright.adapters.vault import Vault
 from runwright.config import Settings
@@ -21,3 +22,4 @@ class Platform:
     blobs: Blobs
     signals: Signals
     vault: Vault
+    providers: Providers

@@ -44,6 +44,7 @@ from runwright.storage import (
     auth_sessions as session_rows,
     database,
     deliveries as delivery_rows,
+    model_calls as model_call_rows,
     questions as question_rows,
     run_outputs,
     runs as rows,
@@ -193,6 +194,7 @@ async def detail(
         correlation_id=row.correlation_id,
         deliveries=await delivery_rows.of_run(platform.database, run_id),
         question=await question_rows.open_of_run(platform.database, run_id),
+        models=await model_call_rows.of_run(platform.database, run_id),
     )
 
 

@@ -12,6 +12,7 @@ from runwright.domain.deliveries import Delivery
 from runwright.domain.drift import Drift
 from runwright.domain.failures import Failure, final_failure
 from runwright.domain.ids import DeploymentId, JobRunId, ProjectId, RunId, WorkspaceId
+from runwright.domain.model_usage import ModelUse
 from runwright.domain.questions import Question
 from runwright.domain.sinks import Sink
 from runwright.errors import CancelReason
@@ -201,6 +202,8 @@ class RunDetail:
     deliveries: tuple[Delivery, ...]
     question: Question | None
     """What it asks a person just now."""
+    models: tuple[ModelUse, ...]
+    """What it has used of language models, the dearest first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,6 +26,7 @@ from runwright.runner.live import Live
 from runwright.runner.loader import Project
 from runwright.runner.questions import Questions
 from runwright.runner.stage import Stage
+from runwright.sdk.context import begin_inspection
 
 _HIDDEN = (
     protocol.SOCKET_FD_VARIABLE,
@@ -74,6 +75,7 @@ def main() -> None:
 
 
 def _inspect(channel: Channel, project: Project, streams: output.Output) -> None:
+    begin_inspection()
     apis, error = project.inspect()
     streams.flush()
     channel.send(

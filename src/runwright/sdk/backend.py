@@ -25,7 +25,16 @@ async def call(method: str, name: str, body: Any = None) -> dict[str, Any]:
     Raises:
         BackendError: the platform refused it, or cannot be reached from here.
     """
-    return await asyncio.to_thread(_call, method, address(name), body)
+    return await asyncio.to_thread(call_now, method, name, body)
+
+
+def call_now(method: str, name: str, body: Any = None) -> dict[str, Any]:
+    """Make a call in this thread, which waits for it.
+
+    Raises:
+        BackendError: the platform refused it, or cannot be reached from here.
+    """
+    return _call(method, address(name), body)
 
 
 def address(name: str) -> str:

@@ -62,6 +62,17 @@ class AttemptContext:
 
 
 _current: ContextVar[AttemptContext] = ContextVar("runwright_attempt")
+_inspection: ContextVar[bool] = ContextVar("runwright_inspection", default=False)
+
+
+def begin_inspection() -> None:
+    """Say that this process imports a project to look at it, and will carry out nothing."""
+    _inspection.set(True)
+
+
+def is_inspection() -> bool:
+    """Return whether it is so: what modules ask for as they are imported need not be good for anything."""
+    return _inspection.get()
 
 
 def enter(context: AttemptContext) -> None:

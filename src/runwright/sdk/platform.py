@@ -6,10 +6,13 @@ import json
 import os
 from typing import Any
 
-from runwright.sdk.backend import BackendError, call
-from runwright.sdk.context import RunInfo, current
+from runwright.sdk.backend import BackendError, address, call, call_now
+from runwright.sdk.context import RunInfo, current, is_inspection
 
 _MAX_DEDUP_KEY_LENGTH = 128
+_GATEWAY = "intuned-ai-gateway"
+_OF_NO_ATTEMPT = ("http://gateway.invalid", "no-attempt")
+"""What a module gets that is imported by a deploy or a check: clients can be made of it."""
 _MAX_MESSAGE_LENGTH = 10_000
 _MAX_CONTEXT_BYTES = 8192
 
@@ -36,17 +39,30 @@ async def get_auth_session_parameters() -> dict[str, Any]:
 
 
 def get_ai_gateway_config() -> tuple[str, str]:
-    """Return address and key of the language-model gateway that the operator configured.
+    """Return address and key of the gateway to language models, for the Attempt that asks.
+
+    The variables `AI_GATEWAY_URL` and `AI_GATEWAY_KEY`, both set, name another gateway.
 
     Raises:
-        RuntimeError: there is none: set the project's variables `AI_GATEWAY_URL` and `AI_GATEWAY_KEY`.
+        RuntimeError: the operator has set no provider, or there is no platform here; says what to set.
     """
     url, key = os.environ.get("AI_GATEWAY_URL"), os.environ.get("AI_GATEWAY_KEY")
-    if not url or not key:
+    if url and key:
+        return url, key
+    if is_inspection():
+        return _OF_NO_ATTEMPT
+    token = os.environ.get("INTUNED_AUTH_TOKEN")
+    if not token:
+        # A module that asks as it is imported ahead of need is imported again in its Attempt.
         raise RuntimeError(
-            "no gateway is configured: set the variables `AI_GATEWAY_URL` and `AI_GATEWAY_KEY`"
+            "get_ai_gateway_config: there is no gateway outside of a Run. For `runwright dev` set AI_GATEWAY_URL and "
+            "AI_GATEWAY_KEY in `.env`"
         )
-    return url, key
+    try:
+        call_now("GET", _GATEWAY)
+        return address(_GATEWAY), token
+    except BackendError as error:
+        raise RuntimeError(f"get_ai_gateway_config: {error}") from error
 
 
 def send_message_to_agent(

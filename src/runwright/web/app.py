@@ -19,6 +19,7 @@ from runwright.web import (
     drift,
     errors,
     functions,
+    gateway,
     job_runs,
     jobs,
     live,
@@ -75,6 +76,7 @@ def create(platform: Platform) -> Any:
     )
     app.state.platform = platform
     app.state.relay = Relay(platform)
+    app.state.gateway = gateway.Gateway(platform.settings)
     app.state.meters = meters = metrics.Meters(platform)
     errors.install(app)
     for prefix, start_status in _MOUNTS:
@@ -86,6 +88,7 @@ def create(platform: Platform) -> Any:
         app.add_api_route(path, web_task, methods=["GET"])
     app.include_router(job_runs.links)
     app.include_router(functions.routes)
+    app.include_router(gateway.routes)
     app.include_router(live.open_routes)
     app.include_router(metrics.routes)
     app.add_api_route("/healthz", healthz, response_model=dict[str, str])

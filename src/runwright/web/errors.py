@@ -20,6 +20,7 @@ from runwright.errors import (
     NotFound,
     PlatformError,
     Problem,
+    ProviderFailed,
     RateLimited,
     RequestError,
     TooSlow,
@@ -130,6 +131,9 @@ def answer(error: RequestError | PlatformError) -> Response:
     )  # fmt: skip
     if isinstance(error, RateLimited | Unavailable):
         found.headers["retry-after"] = str(error.retry_after)
+    if isinstance(error, ProviderFailed) and not error.retryable:
+        # Clients of language models repeat a 5xx unless this says not to.
+        found.headers["x-should-retry"] = "false"
     if isinstance(error, TooSlow):
         # The rest of the body is not waited for.
         found.headers["connection"] = "close"

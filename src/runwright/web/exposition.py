@@ -24,6 +24,17 @@ _COUNTERS = (
     ("attempts", "Attempts that have ended; `code` says why one failed.", ("status", "code")),
     ("delivery_tries", "Sendings of Deliveries.", ("outcome",)),
     ("deliveries", "Deliveries that are over.", ("status",)),
+    (
+        "model_calls",
+        "Requests to language models that have ended, answered or failed.",
+        ("provider", "model", "outcome"),
+    ),
+    (
+        "model_tokens",
+        "Tokens of language models, by how they are paid for.",
+        ("provider", "model", "kind"),
+    ),
+    ("model_usd", "What language models cost.", ("provider", "model")),
 )
 _NAMES = {"runs": "runs_ended", "attempts": "attempts_ended", "deliveries": "deliveries_ended"}
 _HISTOGRAMS = (

@@ -33,7 +33,8 @@ _KINDS = {
     Kind.QUEUE_LOG: "entries of the queue's log",
     Kind.ORPHANS: "files that belonged to nothing",
 }
-_SECRET = ("secret_key", "old_secret_key", "database_url", "blobs", "chromium_args")
+_SECRET = ("database_url", "blobs", "chromium_args")
+_LONG = ("model_prices",)
 
 
 @routes.get("/system")
@@ -118,9 +119,14 @@ def _settings(settings: Settings) -> list[tuple[str, str, bool]]:
     for item in dataclasses.fields(Settings):
         value = getattr(settings, item.name)
         is_default = value == item.default
-        text = "set" if item.name in _SECRET and value else _text(item.name, value)
+        is_hidden = _is_secret(item.name) or item.name in _LONG
+        text = "set" if value and is_hidden else _text(item.name, value)
         found.append((f"RUNWRIGHT_{item.name.upper()}", text, is_default))
     return found
+
+
+def _is_secret(name: str) -> bool:
+    return name in _SECRET or name.endswith(("_key", "_token"))
 
 
 def _text(name: str, value: object) -> str:

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from runwright.domain import runs as domain
 from runwright.domain.failures import Failure
+from runwright.domain.model_usage import ModelUse
 from runwright.domain.runs import (
     AttemptStatus,
     Run,
@@ -156,6 +157,25 @@ class PartBody(TypedDict):
     error: NotRequired[FailureBody]
 
 
+class ModelUseBody(TypedDict):
+    """What a Run has used of one language model."""
+
+    provider: str
+    model: str
+    calls: int
+    failedCalls: int
+    estimatedCalls: int
+    """Calls whose provider did not tell all that was used, or was left before."""
+    unpricedCalls: int
+    """Calls of a model that has no price, which are not in the money."""
+    inputTokens: int
+    """All that were read, those of the next two included."""
+    cachedTokens: int
+    cacheWriteTokens: int
+    outputTokens: int
+    costUsd: float
+
+
 class DetailAnswer(RunLine, Ending, Session):
     """Everything about a Run."""
 
@@ -175,6 +195,10 @@ class DetailAnswer(RunLine, Ending, Session):
     deliveries: list[DeliveryLine]
     question: QuestionBody | None
     """What it asks a person just now."""
+    models: list[ModelUseBody]
+    """What it has used of language models through the gateway, its checks and creates included."""
+    modelCostUsd: float
+    """What that cost in all."""
     result: NotRequired[Any]
     extendedPayloads: NotRequired[list[ExtendedPayload]]
 
@@ -242,6 +266,8 @@ def detail_text(
         "deliveries": [delivery_line(each) for each in detail.deliveries],
         "question": None if detail.question is None else question(detail.question),
         "files": [_file(each, f"{base}/run/{run.id}/files", sign(each)) for each in detail.files],
+        "models": [_model_use(each) for each in detail.models],
+        "modelCostUsd": float(sum(each.usd for each in detail.models)),
     }
     return _with_result(run, body)
 
@@ -299,6 +325,22 @@ def _part(run: Run) -> PartBody:
     if run.failure is not None:
         body["error"] = failure_body(run.failure)
     return body
+
+
+def _model_use(use: ModelUse) -> ModelUseBody:
+    return {
+        "provider": use.provider.value,
+        "model": use.model,
+        "calls": use.calls,
+        "failedCalls": use.failed_calls,
+        "estimatedCalls": use.estimated_calls,
+        "unpricedCalls": use.unpriced_calls,
+        "inputTokens": use.usage.input_tokens,
+        "cachedTokens": use.usage.cached_tokens,
+        "cacheWriteTokens": use.usage.written_tokens,
+        "outputTokens": use.usage.output_tokens,
+        "costUsd": float(use.usd),
+    }
 
 
 def failure_body(failure: Failure) -> FailureBody:

@@ -1,0 +1,35 @@
+"""A provider of language models, an installation that uses it, and an Attempt that is under way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attempts
+import providers
+import pytest
+from attempts import Attempt
+from providers import Provider
+from support import RunwrightServer, serving
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[Provider]:
+    """One provider that speaks all three protocols."""
+    with providers.serving() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def models(
+    provider: Provider, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunwrightServer]:
+    """An installation whose operator has set that provider."""
+    with serving(tmp_path_factory.mktemp("models") / "data", **provider.settings()) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def attempt(models: RunwrightServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attempt]:
+    """One Attempt for tests that do not look at what it has used."""
+    with attempts.under_way(models, tmp_path_factory.mktemp("attempt")) as found:
+        yield found
