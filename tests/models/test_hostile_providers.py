@@ -19,7 +19,7 @@ from attempts import Attempt
 from providers import KEYS, Handler, Provider
 from support import RunwrightServer, serving
 
-Misdeed = Callable[[Handler], None]
+Misdeed = Callable[[Handler], Any]
 _OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 _EVENTS = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
 
@@ -63,32 +63,31 @@ def _ask(
     return attempt.ask("/v1/messages", {"model": name, "stream": stream, "messages": []})
 
 
-@pytest.mark.parametrize(
-    ("misdeed", "status", "code"),
-    [
-        (_raw(), 502, "model-provider-failed"),
-        (_raw(b"garbage\r\n\r\n"), 502, "model-provider-failed"),
-        (_raw(_OK + b"content-length: 100\r\n\r\nshort"), 502, "model-provider-failed"),
-        (_raw(_OK + b"content-length: -1\r\n\r\nx"), 502, "model-provider-failed"),
-        (_raw(_OK + b"transfer-encoding: chunked\r\n\r\nzz\r\nx"), 502, "model-provider-failed"),
-        (_raw(_OK + b"x: " + b"y" * 1_000_000 + b"\r\n\r\n"), 502, "model-provider-failed"),
-        (_raw(_OK + b"x: y\r\n" * 100_000 + b"\r\n"), 502, "model-provider-failed"),
-        (_raw(_OK + b"content-encoding: gzip\r\n\r\nnot packed"), 502, "model-provider-failed"),
-        (_raw(_OK + b"content-encoding: br\r\n\r\nx"), 502, "model-provider-failed"),
-        (_says(302, location="http://127.0.0.1:1/"), 502, "model-provider-refused"),
-        (_says(304), 502, "model-provider-refused"),
-        (_raw(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"), 502, "model-provider-refused"),
-        (_raw(b"HTTP/1.1 999 What\r\ncontent-length: 0\r\n\r\n"), 502, "model-provider-failed"),
-        (_says(401, {"error": {"message": f"Incorrect key {KEYS['anthropic']}"}}), 502, "model-provider-refused"),
-        (_says(402), 502, "model-provider-refused"),
-        (_says(403, {"error": "organization org-1 is disabled"}), 502, "model-provider-refused"),
-        (_says(400, {"error": {"details": [{"reason": "API_KEY_INVALID"}]}}), 502, "model-provider-refused"),
-        (lambda handler: handler.provider.goes_on.wait(60) and None, 504, "model-provider-timeout"),
-    ],
-)  # fmt: skip
-def test_what_is_no_answer_is_told_as_such(
-    attempt: Attempt, provider: Provider, misdeed: Misdeed, status: int, code: str
-) -> None:
+_NO_ANSWERS: dict[str, tuple[Misdeed, int, str]] = {
+    "nothing": (_raw(), 502, "model-provider-failed"),
+    "garbage": (_raw(b"garbage\r\n\r\n"), 502, "model-provider-failed"),
+    "too short": (_raw(_OK + b"content-length: 100\r\n\r\nshort"), 502, "model-provider-failed"),
+    "negative": (_raw(_OK + b"content-length: -1\r\n\r\nx"), 502, "model-provider-failed"),
+    "chunks": (_raw(_OK + b"transfer-encoding: chunked\r\n\r\nzz\r\nx"), 502, "model-provider-failed"),
+    "huge header": (_raw(_OK + b"x: " + b"y" * 1_000_000 + b"\r\n\r\n"), 502, "model-provider-failed"),
+    "many headers": (_raw(_OK + b"x: y\r\n" * 100_000 + b"\r\n"), 502, "model-provider-failed"),
+    "not packed": (_raw(_OK + b"content-encoding: gzip\r\n\r\nplain"), 502, "model-provider-failed"),
+    "brotli": (_raw(_OK + b"content-encoding: br\r\n\r\nx"), 502, "model-provider-failed"),
+    "redirect": (_says(302, location="http://127.0.0.1:1/"), 502, "model-provider-refused"),
+    "not modified": (_says(304), 502, "model-provider-refused"),
+    "upgrade": (_raw(b"HTTP/1.1 101 Oh\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"), 502, "model-provider-refused"),
+    "999": (_says(999, {"error": "what"}), 502, "model-provider-refused"),
+    "401": (_says(401, {"error": f"Incorrect key {KEYS['anthropic']}"}), 502, "model-provider-refused"),
+    "402": (_says(402), 502, "model-provider-refused"),
+    "403": (_says(403, {"error": "organization org-1 is disabled"}), 502, "model-provider-refused"),
+    "Google's 401": (_says(400, {"error": {"details": [{"reason": "API_KEY_INVALID"}]}}), 502, "model-provider-refused"),
+    "silence": (lambda handler: handler.provider.goes_on.wait(60), 504, "model-provider-timeout"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _NO_ANSWERS)
+def test_what_is_no_answer_is_told_as_such(attempt: Attempt, provider: Provider, name: str) -> None:
+    misdeed, status, code = _NO_ANSWERS[name]
     provider.goes_on.clear()
     asked = len(provider.asked)
 
@@ -101,28 +100,28 @@ def test_what_is_no_answer_is_told_as_such(
     assert len(provider.asked) == asked + 1
 
 
-@pytest.mark.parametrize(
-    ("misdeed", "status", "text"),
-    [
-        (_says(429, {"error": "slow down"}, Retry_After="7"), 429, '{"error": "slow down"}'),
-        (_says(500, {"error": "x"}), 500, '{"error": "x"}'),
-        (_says(529, {"error": "overloaded"}, x_should_retry="true"), 529, '{"error": "overloaded"}'),
-        (_says(404, {"error": "no model"}), 404, '{"error": "no model"}'),
-        (_says(400, {"error": "bad"}), 400, '{"error": "bad"}'),
-        (_says(204), 204, ""),
-        (_says(200, b"\xff\xfe no JSON {"), 200, None),
-        (_says(200, b""), 200, ""),
-        (_says(200, b"5"), 200, "5"),
-        (_says(200, b"[" * 200_000), 200, "[" * 200_000),
-        (_says(200, {"usage": {"input_tokens": -1, "output_tokens": "many"}}), 200, None),
-        (_raw(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n", _OK + b"content-length: 2\r\n\r\n{}"), 200, "{}"),
-        (_says(200, gzip.compress(b'{"a": 1}'), content_encoding="gzip"), 200, '{"a": 1}'),
-        (_says(200, zlib.compress(b'{"a": 1}'), content_encoding="deflate"), 200, '{"a": 1}'),
-    ],
-)  # fmt: skip
-def test_what_is_an_answer_comes_as_it_is(
-    attempt: Attempt, provider: Provider, misdeed: Misdeed, status: int, text: str | None
-) -> None:
+_ANSWERS: dict[str, tuple[Misdeed, int, str | None]] = {
+    "429": (_says(429, {"error": "slow down"}, Retry_After="7"), 429, '{"error": "slow down"}'),
+    "500": (_says(500, {"error": "x"}), 500, '{"error": "x"}'),
+    "529": (_says(529, {"error": "overloaded"}, x_should_retry="true"), 529, '{"error": "overloaded"}'),
+    "404": (_says(404, {"error": "no model"}), 404, '{"error": "no model"}'),
+    "400": (_says(400, {"error": "bad"}), 400, '{"error": "bad"}'),
+    "204": (_says(204), 204, ""),
+    "no JSON": (_says(200, b"\xff\xfe no JSON {"), 200, None),
+    "empty": (_says(200), 200, ""),
+    "number": (_says(200, b"5"), 200, "5"),
+    "deep": (_says(200, b"[" * 200_000), 200, "[" * 200_000),
+    "odd usage": (_says(200, {"usage": {"input_tokens": -1, "output_tokens": "many"}}), 200, None),
+    "early hints": (_raw(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n", _OK + b"content-length: 2\r\n\r\n{}"), 200, "{}"),
+    "gzip": (_says(200, gzip.compress(b'{"a": 1}'), content_encoding="gzip"), 200, '{"a": 1}'),
+    "deflate": (_says(200, zlib.compress(b'{"a": 1}'), content_encoding="deflate"), 200, '{"a": 1}'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _ANSWERS)
+def test_what_is_an_answer_comes_as_it_is(attempt: Attempt, provider: Provider, name: str) -> None:
+    misdeed, status, text = _ANSWERS[name]
+
     found = _ask(attempt, provider, misdeed, name="odd")
 
     assert found.status_code == status

@@ -35,7 +35,7 @@ _BAD_KEY = b"API_KEY_INVALID"
 _SHORTEST_SECRET = 16
 """A shorter key is that of a local server which takes any; it may be a word of every text."""
 _MARK = b"***"
-_OK, _REDIRECT, _ERROR = 200, 300, 400
+_OK, _REDIRECT, _ERROR, _NONE = 200, 300, 400, 600
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,12 +54,12 @@ async def received(
     """Return an answer for an author.
 
     Raises:
-        ProviderRefused: it is about the operator's key or account.
-        ProviderFailed: it is none, such as a redirect.
+        ProviderRefused: it is about the operator's key, account or address, such as a redirect.
+        ProviderFailed: it broke off.
     """
     status = answer.status_code
-    if not (_OK <= status < _REDIRECT or status >= _ERROR):
-        raise ProviderFailed(
+    if not (_OK <= status < _REDIRECT or _ERROR <= status < _NONE):
+        raise ProviderRefused(
             f"The model provider `{provider}` answered with status {status}, which is not followed: its operator "
             f"must look at `{provider.url_setting}`."
         )

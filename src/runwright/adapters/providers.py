@@ -48,11 +48,16 @@ class Providers:
         self._patience = patience.total_seconds()
         self._client: httpx2.AsyncClient | None = None
 
-    def known(self) -> tuple[Provider, ...]:
-        """Return the providers that are set.
+    @property
+    def present(self) -> tuple[Provider, ...]:
+        """Return the providers that are set."""
+        return tuple(self._addresses)
+
+    def check_any(self) -> None:
+        """Refuse to go on where none is set.
 
         Raises:
-            ProviderNotSet: there is none; says what to set.
+            ProviderNotSet: it is so; says what to set.
         """
         if not self._addresses:
             settings = ", ".join(f"`{each.key_setting}`" for each in Provider)
@@ -60,7 +65,6 @@ class Providers:
                 "This installation has no provider of language models: its operator must set a key, "
                 f"one of {settings}."
             )
-        return tuple(self._addresses)
 
     def check(self, provider: Provider) -> None:
         """Refuse a provider that is not set.

@@ -6,13 +6,23 @@ import asyncio
 import platform as machine
 import shutil
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib import metadata
 
 import runwright
 from runwright.control.platform import Platform
 from runwright.domain.ids import WorkspaceId
-from runwright.storage import system as rows
+from runwright.storage import model_calls, system as rows
 from runwright.storage.system import DatabaseFacts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Models:
+    """What the operator has set of language models, and what they cost."""
+
+    providers: tuple[str, ...]
+    spent_today_usd: Decimal
+    day_limit_usd: Decimal | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +37,7 @@ class System:
     disk_bytes: int
     """Of the disk of the data directory."""
     versions: dict[str, str]
+    models: Models
 
 
 async def facts(platform: Platform, workspace_id: WorkspaceId) -> System:
@@ -44,4 +55,9 @@ async def facts(platform: Platform, workspace_id: WorkspaceId) -> System:
             "Python": machine.python_version(),
             "Playwright": metadata.version("playwright"),
         },
+        models=Models(
+            providers=tuple(each.value for each in platform.providers.present),
+            spent_today_usd=await model_calls.spent_today(platform.database),
+            day_limit_usd=settings.model_day_limit_usd,
+        ),
     )

@@ -77,6 +77,11 @@ async def of_run(connection: Any, run_id: str) -> tuple[ModelUse, ...]:
     return tuple(_use(row) for row in await connection.fetch(_SQL["of_run"], run_id))
 
 
+async def spent_today(connection: Any) -> Decimal:
+    """Return what all Runs have spent today, in USD."""
+    return await connection.fetchval(_SQL["spent_today"])
+
+
 async def forget_spending(connection: Any, days: int) -> None:
     """Forget what was spent so many days ago and longer."""
     await connection.execute(_SQL["forget_spending"], days)

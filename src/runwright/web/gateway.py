@@ -80,7 +80,8 @@ async def providers(request: Request, workspace_id: str, project_id: str) -> Res
     """Tell which providers of language models there are; 501 where the operator has set none."""
     platform: Platform = request.app.state.platform
     await _author(request, workspace_id, project_id)
-    body: ProvidersAnswer = {"providers": [each.value for each in platform.providers.known()]}
+    platform.providers.check_any()
+    body: ProvidersAnswer = {"providers": [each.value for each in platform.providers.present]}
     return bodies.answer(body)
 
 

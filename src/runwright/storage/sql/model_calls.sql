@@ -93,6 +93,10 @@ WHERE counted.value > 0;
 -- What a Run has used, the dearest first.
 SELECT * FROM model_usage WHERE run_id = $1 ORDER BY usd DESC, input_tokens + output_tokens DESC, provider, model;
 
+-- spent_today --
+-- What all Runs have spent today.
+SELECT coalesce(sum(usd), 0) FROM model_spending WHERE day = (clock_timestamp() AT TIME ZONE 'UTC')::date;
+
 -- forget_spending --
 -- Forgets what was spent on days long gone.
 DELETE FROM model_spending WHERE day < (clock_timestamp() AT TIME ZONE 'UTC')::date - $1::integer;

@@ -141,6 +141,7 @@ def _make() -> jinja2.Environment:
         ago=shown.ago,
         time=shown.time,
         duration=shown.duration,
+        usd=shown.usd,
         size=shown.size,
         count=shown.count,
         json=shown.json_text,

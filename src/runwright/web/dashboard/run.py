@@ -20,7 +20,7 @@ from runwright.web.wire import runs as wire
 
 routes = APIRouter(route_class=Route)
 
-_PARTS = ("head", "live-view", "timeline", "outcome", "files")
+_PARTS = ("head", "live-view", "timeline", "outcome", "models", "files")
 _LOG_LINES = 500
 _LARGEST_ID = 2**63 - 1
 _LOOK_SECONDS = 2.0

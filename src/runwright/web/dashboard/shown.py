@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -14,6 +15,7 @@ _KIB = 1024
 _SECOND = 1.0
 _MINUTE = 60
 _SHORT = 10
+_LEAST_USD = Decimal("0.0001")
 NONE = "\N{EN DASH}"
 
 
@@ -66,6 +68,14 @@ def size(value: int) -> str:
 def count(value: int) -> str:
     """Return a number of things."""
     return f"{value:,}".replace(",", "\u202f")
+
+
+def usd(value: Decimal) -> str:
+    """Return an amount of money; a small one with as many places as it takes to be seen."""
+    amount = Decimal(value)
+    if 0 < amount < _LEAST_USD:
+        return f"< ${_LEAST_USD}"
+    return f"${amount:,.2f}" if amount >= 1 or not amount else f"${amount:.4f}"
 
 
 def percent(value: float | None) -> str:
