@@ -172,13 +172,6 @@ async def automation(page, params):
         visit.result()
     return "mine"
 """
-_GATEWAY = """\
-import os
-from intuned_runtime import get_ai_gateway_config
-async def automation(page, params):
-    os.environ.update(AI_GATEWAY_URL="http://gateway.test", AI_GATEWAY_KEY="key")
-    return get_ai_gateway_config()
-"""
 
 
 @pytest.fixture(scope="module", name="project")
@@ -192,7 +185,6 @@ def _project(server: RunwrightServer) -> str:
         "api/payloads.py": _PAYLOADS,
         "api/stores.py": _STORES,
         "api/beside.py": _BESIDE,
-        "api/gateway.py": _GATEWAY,
         "api/handler.py": _HANDLER,
     }
     deployed = server.deploy("moved-outcomes", files)
@@ -264,10 +256,6 @@ def test_what_a_handler_raises_takes_nothing_away(server: RunwrightServer, proje
     eventually(lambda: [f["kind"] for f in server.detail(returned["runId"])["files"]] == ["trace"])
     assert raised["error"]["code"] == "script-execution-exception", raised
     assert "Page.goto" in raised["message"]
-
-
-def test_variables_name_a_gateway_to_models(server: RunwrightServer, project: str) -> None:
-    assert server.run(project, "gateway")["result"] == ["http://gateway.test", "key"]
 
 
 def test_a_web_task_is_refused_by_its_name(server: RunwrightServer) -> None:

@@ -76,7 +76,7 @@ HELD_BY = {
     "`attempt_store`, `persistent_store`": [_STORES],
     "`runtime_helpers`": [f"{_FORMAT}::test_the_older_import_name_is_the_same"],
     "captcha names": [f"{_FORMAT}::test_every_name_works_as_its_author_expects"],
-    "`get_ai_gateway_config`": [f"{_OUTCOMES}::test_variables_name_a_gateway_to_models"],
+    "`get_ai_gateway_config`": ["models/test_clients.py::test_the_helpers_of_the_other_format"],
     "`intuned_browser` 0.1.18": [f"{_FORMAT}::test_the_browser_package_of_that_format_works"],
     "files uploaded without bucket": [f"{_FORMAT}::test_the_browser_package_of_that_format_works"],
     "full Chromium in a window": [
