@@ -22,10 +22,14 @@ class Receiver:
         default_factory=list[tuple[dict[str, str], bytes]]
     )
     """Headers in lower case, and the body, of each request."""
+    lines: list[str] = field(default_factory=list[str])
+    """The first line of each."""
     answers: list[int] = field(default_factory=list[int])
     """Status codes of the next answers; none left: 200."""
+    retry_after: str | None = None
+    """What answers that are no success ask for."""
     misdeed: str | None = None
-    """`hangs`, `waits`, `trickles`, `floods`, `closes` or `redirects`."""
+    """`hangs`, `waits`, `trickles`, `floods`, `closes`, `redirects` or `echoes`."""
     goes_on: threading.Event = field(default_factory=threading.Event)
     """Set: whatever hangs ends."""
 
@@ -52,6 +56,7 @@ def _handler(receiver: Receiver) -> type[http.server.BaseHTTPRequestHandler]:
                 return
             headers = {name.lower(): value for name, value in self.headers.items()}
             receiver.received.append((headers, body))
+            receiver.lines.append(self.requestline)
             with contextlib.suppress(ConnectionError):
                 _answer(self, receiver)
 
@@ -66,22 +71,29 @@ def _answer(handler: http.server.BaseHTTPRequestHandler, receiver: Receiver) -> 
     if misdeed == "closes":
         handler.close_connection = True
         return
-    if misdeed == "hangs":
-        receiver.goes_on.wait(60)
-        return
-    if misdeed == "waits":
+    if misdeed in ("hangs", "waits"):
         receiver.goes_on.wait(60)
     if misdeed == "trickles":
         _trickle(handler, receiver)
+    if misdeed in ("hangs", "trickles"):
         return
-    handler.send_response(302 if misdeed == "redirects" else _next(receiver))
-    if misdeed == "redirects":
-        handler.send_header("location", receiver.url)
-    handler.end_headers()
+    _send_head(handler, receiver)
     if misdeed == "floods":
         while not receiver.goes_on.is_set():
             handler.wfile.write(b"x" * 65536)
-    handler.wfile.write(b"thanks")
+    told = f"{handler.requestline}\n{handler.headers}".encode()
+    handler.wfile.write(told if misdeed == "echoes" else b"thanks")
+
+
+def _send_head(handler: http.server.BaseHTTPRequestHandler, receiver: Receiver) -> None:
+    is_elsewhere = receiver.misdeed == "redirects"
+    status = 302 if is_elsewhere else _next(receiver)
+    handler.send_response(status)
+    if is_elsewhere:
+        handler.send_header("location", receiver.url)
+    if status >= 400 and receiver.retry_after is not None:
+        handler.send_header("retry-after", receiver.retry_after)
+    handler.end_headers()
 
 
 def _trickle(handler: http.server.BaseHTTPRequestHandler, receiver: Receiver) -> None:

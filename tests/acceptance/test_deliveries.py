@@ -9,7 +9,9 @@ import subprocess
 import sys
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Generator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,11 @@ PROJECT = {
     "api/echo.py": "async def automation(page, params):\n    return params\n",
     "api/fails.py": "async def automation(page, params):\n    raise ValueError('no')\n",
 }
+
+
+_BUCKET: dict[str, Any] = {
+    "type": "s3", "bucket": "b", "accessKeyId": "a", "secretAccessKey": "s", "region": "us-east-1",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module", name="own")
@@ -163,7 +170,7 @@ def test_only_what_a_sink_wants_is_delivered(own: RunwrightServer, receiver: Rec
         ("hangs", "no answer within 2 s"),
         ("trickles", "no answer within 2 s"),
         ("closes", "disconnected"),
-        ("redirects", "answered 302"),
+        ("redirects", "/hook`: none is followed"),
     ],
 )
 def test_a_receiver_that_misbehaves_is_told_of_and_changes_nothing(
@@ -205,10 +212,10 @@ def test_receivers_that_hang_take_no_slot_from_runs(
     assert time.monotonic() - began < 2
 
 
-def test_a_failed_try_is_repeated_with_the_same_id_until_it_goes_through(
+def test_a_failed_try_is_repeated_with_the_same_id_when_it_is_asked_for_unless_it_is_gone(
     tmp_path: Path, receiver: Receiver
 ) -> None:
-    receiver.answers = [500]
+    receiver.answers, receiver.retry_after = [429], "12"
     data_dir = tmp_path / "data"
     settings = {"RUNWRIGHT_WEBHOOK_ALLOW_PRIVATE": "true"}
     with serving(data_dir, **settings) as server:
@@ -216,13 +223,75 @@ def test_a_failed_try_is_repeated_with_the_same_id_until_it_goes_through(
         run_id = server.start("p", "echo", sink={"type": "webhook", "url": receiver.url})
         eventually(lambda: len(receiver.received) == 1)
         eventually(lambda: server.detail(run_id)["deliveries"][0]["tries"] == 1)
+        receiver.answers = [410]
+        gone_id = server.start("p", "echo", sink={"type": "webhook", "url": receiver.url})
+        gone = _delivery(server, gone_id)
     # What is still to be sent outlives a restart.
     with serving(data_dir, **settings) as server:
         found = _delivery(server, run_id)
+        with server.client() as client:
+            path = f"/projects/p/deliveries/{gone['delivery']['deliveryId']}/redeliver"
+            assert client.post(path, json={}).status_code == 200
+        again = _delivery(server, gone_id)
 
-    assert [each["statusCode"] for each in found["tries"]] == [500, 200]
-    first, second = (headers["webhook-id"] for headers, _ in receiver.received)
-    assert first == second
+    assert [each["statusCode"] for each in found["tries"]] == [429, 200]
+    first, second = (datetime.fromisoformat(each["at"]) for each in found["tries"])
+    assert second - first >= timedelta(seconds=12)
+    ids = [headers["webhook-id"] for headers, _ in receiver.received]
+    assert [ids[0], ids[1]] == [ids[2], ids[3]]
+    assert gone["delivery"]["status"] == "exhausted"
+    assert "answered 410: it wants no more" in gone["tries"][0]["error"]
+    assert again["delivery"]["status"] == "delivered"
+
+
+def _secretive_job(url: str) -> dict[str, Any]:
+    proxy = "http://user:hush-proxy@127.0.0.1:9"
+    return {
+        "payload": [{"apiName": "echo", "parameters": {}}],
+        "configuration": {"proxy": proxy},
+        "sink": {"type": "webhook", "url": url, "headers": {"x-k": "hush-as-well"}, "apisToSend": []},
+        "proxy": proxy,
+        "notifications": [{"type": "webhook", "url": url.replace("/hook", "/notified")}],
+    }  # fmt: skip
+
+
+def test_what_is_secret_of_a_webhook_is_sent_and_never_shown(
+    own: RunwrightServer, receiver: Receiver
+) -> None:
+    receiver.misdeed = "echoes"
+    url = receiver.url.replace("//", "//user:p%40ss-hush@") + "?token=hush-too"
+    sink = {"type": "webhook", "url": url, "headers": {"x-key": "hush-as-well"}}
+    job, path = _secretive_job(url), "/projects/p/jobs/secretive"
+    run_id = own.start("p", "echo", sink=sink)
+    found = _delivery(own, run_id)
+    with own.client() as client:
+        assert client.post("/projects/p/jobs", json={**job, "id": "secretive"}).status_code == 201
+        client.post(f"{path}/trigger", json={})
+        eventually(lambda: len(receiver.lines) == 3)
+        told = [
+            client.get(each).text
+            for each in (path, "/projects/p/jobs", f"{path}/runs", "/projects/p/deliveries",
+                         f"/runs/{run_id}", "/projects/p/runs")
+        ]  # fmt: skip
+        shown = client.get(path).json()
+        # A mask that comes back stands for what is there.
+        kept = client.put(path, json={key: shown[key] for key in job})
+        client.post(f"{path}/trigger", json={})
+        eventually(lambda: len(receiver.lines) == 5)
+
+    sent = receiver.received[0][0]["authorization"]
+    assert sent == f"Basic {b64encode(b'user:p@ss-hush').decode()}"
+    assert kept.status_code == 200
+    targets = [line.split()[1] for line in receiver.lines]
+    assert targets == ["/hook?token=hush-too"] + ["/notified?token=hush-too"] * 4
+    assert (
+        shown["sink"]["url"] == receiver.url.replace("//", "//user:********@") + "?token=********"
+    )
+    assert "•••" in found["tries"][0]["answer"]
+    log = (own.data_dir.parent / f"{own.data_dir.name}.log").read_text()
+    for text in (*told, json.dumps(found), log):
+        assert "hush" not in text
+        assert sent.removeprefix("Basic ") not in text
 
 
 def test_a_private_address_is_refused_unless_allowed(server: RunwrightServer) -> None:
@@ -315,21 +384,33 @@ def test_a_rotated_secret_signs_along_for_a_day(own: RunwrightServer, receiver: 
         ({"type": "webhook", "url": "http://a/", "skipOnFail": 1}, "sink.skipOnFail"),
         ({"type": "webhook", "url": "http://a/", "apisToSend": "a"}, "sink.apisToSend"),
         ({"type": "s3", "bucket": "b"}, "sink.accessKeyId"),
+        ({**_BUCKET, "bucket": "a/b"}, "sink.bucket"),
+        ({**_BUCKET, "bucket": "arn:aws:s3::123456789012:accesspoint/a.mrap"}, "sink.bucket"),
+        ({**_BUCKET, "region": "us east"}, "sink.region"),
+        ({**_BUCKET, "endpoint": "s3.example.com"}, "sink.endpoint"),
+        ({**_BUCKET, "endpoint": "http://my_minio:9000"}, "sink.endpoint"),
+        ({**_BUCKET, "prefix": "a/../b"}, "sink.prefix"),
+        ({**_BUCKET, "secretAccessKey": "s\n"}, "sink.secretAccessKey"),
     ],
 )
 def test_a_sink_that_is_none_is_refused(
     own: RunwrightServer, sink: dict[str, Any], path: str
 ) -> None:
     body = {"api": "echo", "parameters": {}, "sink": sink}
+    job = {"id": "j", "payload": [], "configuration": {}, "sink": sink}
     with own.client() as client:
-        answer = client.post("/projects/p/run/start", json=body)
+        answers = [
+            client.post("/projects/p/run/start", json=body),
+            client.post("/projects/p/jobs", json=job),
+        ]
 
-    assert answer.status_code == 400
-    assert [each["path"] for each in answer.json()["details"]] == [path]
+    for answer in answers:
+        assert answer.status_code == 400
+        assert [each["path"] for each in answer.json()["details"]] == [path]
 
 
 @pytest.fixture(scope="module", name="bucket")
-def _bucket() -> Generator[tuple[str, Any]]:
+def _s3() -> Generator[tuple[str, Any]]:
     """Return the address of an S3 and a client of it, with the bucket `results`."""
     s3_server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     s3_server.start()
@@ -347,24 +428,32 @@ def _bucket() -> Generator[tuple[str, Any]]:
     s3_server.stop()
 
 
-def test_a_bucket_gets_an_object_for_each_run(
+def test_a_bucket_gets_an_object_for_each_run_where_boto3_would_put_it(
     own: RunwrightServer, bucket: tuple[str, Any]
 ) -> None:
     endpoint, client = bucket
-    sink = {
-        "type": "s3", "bucket": "results", "accessKeyId": "a", "secretAccessKey": "s",
-        "region": "us-east-1", "prefix": "out/", "endpoint": endpoint, "forcePathStyle": True,
-    }  # fmt: skip
-    run_id = own.start("p", "echo", {"n": 1}, sink=sink)
-    found = _delivery(own, run_id)
+    client.create_bucket(Bucket="dotted.name")
+    sink = {"type": "s3", "bucket": "results", "accessKeyId": "a", "secretAccessKey": "s é/+%",
+            "region": "us-east-1"}  # fmt: skip
+    ways: list[dict[str, Any]] = [
+        {"endpoint": endpoint, "prefix": "out/", "forcePathStyle": True},
+        {"endpoint": endpoint, "prefix": "/absent/"},
+        {"endpoint": f"{endpoint}/", "prefix": "日本 é+%20//x", "forcePathStyle": False},
+        {"endpoint": endpoint, "bucket": "dotted.name", "prefix": ""},
+        {"endpoint": endpoint, "region": "auto", "addressingStyle": "auto", "prefix": "a"},
+    ]
+    run_ids = [own.start("p", "echo", {"n": 1}, sink={**sink, **way}) for way in ways]
+    found = [_delivery(own, run_id) for run_id in run_ids]
 
-    (key,) = [each["Key"] for each in client.list_objects_v2(Bucket="results")["Contents"]]
-    assert key.startswith("out/p/runs/20")
-    assert key.endswith(f"/{run_id}.json")
-    body = json.loads(client.get_object(Bucket="results", Key=key)["Body"].read())
-    assert body["apiInfo"]["result"]["result"] == {"n": 1}
-    assert found["delivery"]["status"] == "delivered"
-    assert found["delivery"]["target"] == "s3://results/out"
+    day = found[0]["delivery"]["createdAt"][:10]
+    assert [each["tries"][0]["error"] for each in found] == [None] * len(ways)
+    for way, run_id in zip(ways, run_ids, strict=True):
+        prefix = way["prefix"].strip("/")
+        key = f"{prefix}/p/runs/{day}/{run_id}.json".lstrip("/")
+        there = client.get_object(Bucket=way.get("bucket", "results"), Key=key)
+        assert json.loads(there["Body"].read())["apiInfo"]["result"]["result"] == {"n": 1}
+        assert there["ContentType"] == "application/json"
+    assert found[0]["delivery"]["target"] == "s3://results/out"
 
 
 def test_a_bucket_that_is_not_there_is_told_in_the_delivery_alone(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from runwright.domain import sinks
+from runwright.domain import retry_after, sinks
 from runwright.domain.sinks import InvalidSink
 
 _FIRST = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,6 +56,81 @@ def test_a_try_never_follows_after_the_window(failures: int, late: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "failures", "left", "delay"),
+    [
+        (45, 1, 3600, 45),
+        (45, 5, 3600, 45),
+        (0, 1, 3600, 1),
+        (0, 5, 3600, 12),
+        (5, 1, 7, 5),
+        (10**9, 1, 3600, 3600),
+        (10**9, 1, 9, None),
+        (10**9, 5, 119, None),
+        (60, 1, 0, None),
+    ],
+)
+def test_what_a_receiver_asks_for_is_kept_within_the_window(
+    asked: int, failures: int, left: int, delay: int | None
+) -> None:
+    found = sinks.next_delay(
+        first_try_at=_FIRST,
+        failures=failures,
+        now=_FIRST,
+        window=timedelta(seconds=left),
+        asked=timedelta(seconds=asked),
+    )
+
+    assert found == (None if delay is None else timedelta(seconds=delay))
+
+
+@given(asked=st.integers(0, 10**9), failures=st.integers(1, 10_000), late=st.integers(0, 4000))
+def test_a_try_that_was_asked_for_is_within_the_window_too(
+    asked: int, failures: int, late: int
+) -> None:
+    now, window = _FIRST + timedelta(seconds=late), timedelta(hours=1)
+
+    delay = sinks.next_delay(
+        first_try_at=_FIRST, failures=failures, now=now, window=window,
+        asked=timedelta(seconds=asked),
+    )  # fmt: skip
+
+    assert delay is None or timedelta(seconds=1) <= delay <= _FIRST + window - now
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "45"}, 45),
+        ({"retry-after": " 0 "}, 0),
+        ({"retry-after": "9" * 5000}, 10**9),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "1.5"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "\uff14\uff15"}, None),
+        ({"retry-after": "Thu, 01 Jan 2026 00:01:00 GMT"}, 60),
+        ({"retry-after": "Thursday, 01-Jan-26 00:01:00 GMT"}, 60),
+        ({"retry-after": "Thu Jan  1 00:01:00 2026"}, 60),
+        ({"retry-after": "Wed, 31 Dec 2025 23:00:00 GMT"}, 0),
+        (
+            {
+                "retry-after": "Thu, 01 Jan 2026 05:01:00 GMT",
+                "date": "Thu, 01 Jan 2026 05:00:00 GMT",
+            },
+            60,
+        ),
+        ({"retry-after": "Thu, 99 Jan 2026 00:01:00 GMT"}, None),
+    ],
+)
+def test_how_long_a_receiver_asks_to_be_left_alone(
+    headers: dict[str, str], seconds: int | None
+) -> None:
+    found = retry_after.asked(headers, _FIRST)
+
+    assert found == (None if seconds is None else timedelta(seconds=seconds))
+
+
+@pytest.mark.parametrize(
     ("more", "api", "is_completed", "wanted"),
     [
         ({}, "a", False, True),
@@ -82,15 +157,89 @@ def test_where_an_object_goes() -> None:
 
     assert key("x/y/", None) == "x/y/p/runs/2026-01-01/id.json"
     assert key("", ("j", "jr")) == "p/j/jr/id.json"
+    assert key("/a//b c/ü+%20/", None) == "a//b c/ü+%20/p/runs/2026-01-01/id.json"
 
 
-def test_secrets_are_masked_and_a_mask_that_comes_back_keeps_them() -> None:
-    sink = sinks.parse({**_S3, "endpoint": "https://s3.example.com", "forcePathStyle": True})
+@pytest.mark.parametrize(
+    "value",
+    [
+        {**_S3, "endpoint": "https://s3.example.com", "forcePathStyle": True},
+        {**_S3, "addressingStyle": "virtual", "prefix": "x"},
+        {**_WEBHOOK, "url": "https://u:hush@example.com/a?b=hush", "headers": {"X-A": "hush"},
+         "apisToSend": ["a"], "skipOnFail": True},
+    ],
+    ids=["in the path", "in the host", "a webhook"],
+)  # fmt: skip
+def test_secrets_are_masked_and_a_mask_that_comes_back_keeps_them(value: dict[str, Any]) -> None:
+    sink = sinks.parse(value)
     shown = sinks.as_json(sink, is_masked=True)
 
     assert "hush" not in str(shown)
+    assert "hush" in sink.secrets
     assert sinks.parse(sinks.unmasked(shown, sink)) == sink
+    assert sinks.stored(sinks.as_json(sink, is_masked=False)) == sink
     assert sinks.unmasked("anything", sink) == "anything"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://evil.example/", "http://example.com/hook", "https://example.com:8443/hook"]
+)
+def test_what_is_secret_goes_to_no_other_place(url: str) -> None:
+    known = sinks.parse({**_WEBHOOK, "headers": {"x-a": "hush"}})
+    changed = {"type": "webhook", "url": url, "headers": {"x-a": sinks.MASK, "x-b": "new"}}
+
+    found = sinks.parse(sinks.unmasked(changed, known))
+
+    assert (found.url, found.headers) == (url, (("x-b", "new"),))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://u:********@example.com/other", "https://example.com/a?b=********",
+     "https://u:********@evil.example/"],
+)  # fmt: skip
+def test_a_mask_is_no_part_of_another_address(url: str) -> None:
+    known = sinks.parse({**_WEBHOOK, "url": "https://u:hush@example.com/a?b=hush"})
+
+    with pytest.raises(InvalidSink, match="mask"):
+        sinks.parse(sinks.unmasked({"type": "webhook", "url": url}, known))
+
+
+def test_headers_are_kept_for_another_path_of_the_same_host() -> None:
+    known = sinks.parse({**_WEBHOOK, "headers": {"x-a": "hush"}})
+
+    changed = sinks.unmasked(
+        {"type": "webhook", "url": "https://EXAMPLE.com:443/b", "headers": {"x-a": sinks.MASK}},
+        known,
+    )
+
+    assert sinks.parse(changed).headers == (("x-a", "hush"),)
+
+
+@pytest.mark.parametrize(
+    ("more", "style"),
+    [
+        ({}, "auto"),
+        ({"forcePathStyle": None}, "auto"),
+        ({"forcePathStyle": False}, "auto"),
+        ({"forcePathStyle": True}, "path"),
+        ({"addressingStyle": "virtual"}, "virtual"),
+        ({"addressingStyle": "virtual", "forcePathStyle": False}, "virtual"),
+        ({"addressingStyle": "path", "forcePathStyle": True}, "path"),
+    ],
+)
+def test_where_the_bucket_s_name_stands(more: dict[str, Any], style: str) -> None:
+    assert sinks.parse({**_S3, **more}).addressing_style == style
+
+
+def test_a_header_s_value_has_no_white_space_around_it_and_may_be_any_of_the_receiver_s() -> None:
+    headers = {"Content-Type": " application/json ", "X-é": "x"}
+
+    with pytest.raises(InvalidSink):
+        sinks.parse({**_WEBHOOK, "headers": headers})
+    found = sinks.parse({**_WEBHOOK, "headers": {"Content-Type": "\tapplication/json "}})
+
+    assert found.headers == (("Content-Type", "application/json"),)
 
 
 def test_a_target_tells_nothing_secret() -> None:
@@ -115,12 +264,30 @@ def test_a_target_tells_nothing_secret() -> None:
         ({**_WEBHOOK, "headers": {"a": "x\r\ny: z"}}, "headers.a"),
         ({**_WEBHOOK, "headers": {"a b": "x"}}, "headers.a b"),
         ({**_WEBHOOK, "headers": {"Webhook-Signature": "x"}}, "headers.Webhook-Signature"),
+        ({**_WEBHOOK, "headers": {"X-A": "x", "x-a": "y"}}, "headers.x-a"),
+        ({**_WEBHOOK, "headers": {"Transfer-Encoding": "chunked"}}, "headers.Transfer-Encoding"),
+        ({**_WEBHOOK, "headers": {"a": "日"}}, "headers.a"),
+        ({**_WEBHOOK, "headers": {"a": sinks.MASK}}, "headers.a"),
         ({**_WEBHOOK, "skipOnFail": 1}, "skipOnFail"),
         ({**_WEBHOOK, "apisToSend": "a"}, "apisToSend"),
         ({**_WEBHOOK, "apisToSend": [1]}, "apisToSend"),
         ({**_S3, "bucket": ""}, "bucket"),
         ({**_S3, "region": None}, "region"),
         ({**_S3, "endpoint": "x"}, "endpoint"),
+        ({**_S3, "endpoint": "s3.example.com"}, "endpoint"),
+        ({**_S3, "endpoint": "https://u:p@s3.example.com"}, "endpoint"),
+        ({**_S3, "endpoint": "https://s3.example.com/?a=b"}, "endpoint"),
+        ({**_S3, "accessKeyId": "a b"}, "accessKeyId"),
+        ({**_S3, "accessKeyId": "é"}, "accessKeyId"),
+        ({**_S3, "secretAccessKey": "hush\n"}, "secretAccessKey"),
+        ({**_S3, "secretAccessKey": sinks.MASK}, "secretAccessKey"),
+        ({**_S3, "prefix": "a/../b"}, "prefix"),
+        ({**_S3, "prefix": "./a"}, "prefix"),
+        ({**_S3, "prefix": "a\0b"}, "prefix"),
+        ({**_S3, "prefix": "ü" * 351}, "prefix"),
+        ({**_S3, "forcePathStyle": "true"}, "forcePathStyle"),
+        ({**_S3, "addressingStyle": "host"}, "addressingStyle"),
+        ({**_S3, "addressingStyle": "virtual", "forcePathStyle": True}, "addressingStyle"),
     ],
     ids=lambda value: None if not isinstance(value, str) else repr(value),
 )

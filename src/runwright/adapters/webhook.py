@@ -1,29 +1,34 @@
-"""Sends webhooks: only to an address that was checked, within a time, reading little of the answer."""
+"""Sends requests for callers: only to addresses that were checked, within a time, reading little of the answer."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
 import ssl
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
+import httpcore2
 import httpx2
+
+from runwright.adapters import addresses
+from runwright.adapters.addresses import PinnedBackend, Unreachable
+from runwright.domain import urls
+from runwright.domain.urls import InvalidUrl
 
 _ANSWER_BYTES = 1024
 _ANSWER_SECONDS = 1.0
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_COMPATIBLE = ipaddress.ip_network("::/96")
-# Not for the public either, though some Pythons take them for global.
-_RESERVED = tuple(
-    ipaddress.ip_network(each)
-    for each in ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "3fff::/20", "fec0::/10")
-)
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_DEFAULTS = {
+    "accept": "*/*",
+    # What is shown of an answer is its text.
+    "accept-encoding": "identity",
+    "content-type": "application/json",
+    "user-agent": "Runwright",
+}
+_ANY_ZIP = 32 + zlib.MAX_WBITS
+_MAX_REASON = 500
 
 
 class NotSent(Exception):
@@ -35,34 +40,98 @@ class Answer:
     """What the receiver said."""
 
     status_code: int
+    headers: Mapping[str, str]
+    """By name in lower case; of several of one name the last."""
     text: str
     """The first bytes of its body."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """An answer as it came."""
+
+    status_code: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+    """As much of it as was asked for."""
 
 
 class Sender:
     """Sends requests; one for each process."""
 
     def __init__(self, *, allow_private: bool, timeout: timedelta) -> None:
+        self._backend = PinnedBackend(allow_private=allow_private)
         self._allow_private = allow_private
         self._timeout = timeout.total_seconds()
         self._tls = ssl.create_default_context()
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send a request and return what was answered.
+        """Send a webhook and return what was answered.
 
-        The host is resolved once, its address checked, and that very address connected to; a
-        redirect is an answer like any other.
+        A user and password in the address become an `Authorization`, unless the headers have one.
 
         Raises:
             NotSent: the address is refused or not found, or no answer came in time.
         """
         try:
-            async with asyncio.timeout(self._timeout):
-                return await self._post(url, headers, body)
+            target = _target(url)
+        except (InvalidUrl, httpx2.InvalidURL) as error:
+            raise NotSent(f"the address is none: {error}") from error
+        own = {name.lower(): (name, value) for name, value in headers.items()}
+        credentials = urls.authorization(url)
+        if credentials is not None:
+            own.setdefault("authorization", ("authorization", credentials))
+        for name, value in _DEFAULTS.items():
+            own.setdefault(name, (name, value))
+        pairs = [(b"host", _host_header(target))]
+        pairs += [(name.encode(), value.encode("latin-1")) for name, value in own.values()]
+        reply = await self.send("POST", target, pairs, body)
+        told = {name.lower().decode(): value.decode("latin-1") for name, value in reply.headers}
+        return Answer(status_code=reply.status_code, headers=told, text=_text(reply.body, told))
+
+    async def send(
+        self,
+        method: str,
+        target: httpcore2.URL,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        *,
+        whole_answer: int | None = None,
+    ) -> Reply:
+        """Send a request as it is given and return the answer, with the beginning of its body.
+
+        `whole_answer` asks for all of it instead, up to so many bytes, and fails where that does not come.
+
+        The host is resolved once, its addresses checked, and one of those connected to; a redirect is
+        an answer like any other.
+
+        Raises:
+            NotSent: the address is refused or not found, or no answer came in time.
+        """
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                httpcore2.AsyncConnectionPool(
+                    ssl_context=self._tls, network_backend=self._backend
+                ) as pool,
+                pool.stream(
+                    method,
+                    target,
+                    headers=headers,
+                    content=body,
+                    extensions={"sni_hostname": target.host.decode().rstrip(".")},
+                ) as answer,
+            ):
+                found = await (
+                    _beginning(answer) if whole_answer is None else _read(answer, whole_answer)
+                )
+                return Reply(status_code=answer.status, headers=answer.headers, body=found)
         except TimeoutError as error:
             raise NotSent(f"no answer within {self._timeout:g} s") from error
-        except httpx2.HTTPError as error:
-            raise NotSent(f"{type(error).__name__}: {error}"[:500]) from error
+        except Unreachable as error:
+            raise NotSent(str(error)[:_MAX_REASON]) from error
+        except (httpcore2.NetworkError, httpcore2.ProtocolError, ssl.SSLError) as error:
+            raise NotSent(f"{type(error).__name__}: {error}"[:_MAX_REASON]) from error
 
     async def check(self, url: str) -> None:
         """Refuse an address that nothing may be sent to.
@@ -70,88 +139,59 @@ class Sender:
         Raises:
             NotSent: it is one, or its host is not found.
         """
-        await self._resolve(urlsplit(url))
-
-    async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         parts = urlsplit(url)
-        host = parts.hostname or ""
-        address = await self._resolve(parts)
-        shown = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004
-        port = f":{parts.port}" if parts.port else ""
-        target = urlunsplit((parts.scheme, shown + port, parts.path or "/", parts.query, ""))
-        name = f"[{host}]" if ":" in host else host.encode("idna").decode()
-        async with (
-            httpx2.AsyncClient(
-                verify=self._tls, trust_env=False, follow_redirects=False, timeout=self._timeout
-            ) as client,
-            client.stream(
-                "POST",
-                target,
-                content=body,
-                headers={**headers, "host": f"{name}{port}"},
-                extensions={"sni_hostname": name.strip("[]")},
-            ) as answer,
-        ):
-            return Answer(status_code=answer.status_code, text=await _beginning(answer))
-
-    async def _resolve(self, parts: SplitResult) -> Address:
-        host = parts.hostname or ""
-        port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(
-                host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+            await addresses.permitted(
+                urls.ascii_host(parts), parts.port or 0, allow_private=self._allow_private
             )
-        except (OSError, UnicodeError) as error:
-            raise NotSent(f"the host `{host}` is not found: {error}") from error
-        addresses = [ipaddress.ip_address(str(each[4][0]).partition("%")[0]) for each in found]
-        refused: list[str] = []
-        for address in addresses:
-            reason = why_refused(address, allow_private=self._allow_private)
-            if reason is None:
-                return address
-            refused.append(f"{address} is {reason}")
-        raise NotSent(
-            f"the host `{host}` is refused: {', '.join(dict.fromkeys(refused))}. "
-            "`RUNWRIGHT_WEBHOOK_ALLOW_PRIVATE` allows private and loopback addresses"
-        )
+        except (Unreachable, InvalidUrl) as error:
+            raise NotSent(str(error)) from error
 
 
-def why_refused(address: Address, *, allow_private: bool) -> str | None:
-    """Return what is wrong with connecting to an address, or None."""
-    inner = _embedded(address)
-    if inner is not None:
-        return why_refused(inner, allow_private=allow_private)
-    if address.is_link_local:
-        # Where clouds serve the machine's own credentials.
-        return "link-local"
-    if address.is_multicast or address.is_unspecified:
-        return "no address of a host"
-    is_reserved = any(address in network for network in _RESERVED)
-    if address.is_loopback or is_reserved or not address.is_global:
-        return None if allow_private else "private"
-    return None
+def _target(url: str) -> httpcore2.URL:
+    """Return an address as it is sent to: host in ASCII, path and query percent-encoded, nothing else."""
+    parts = urlsplit(url)
+    host = urls.ascii_host(parts)
+    shown = f"[{host}]" if ":" in host else host
+    port = "" if parts.port is None else f":{parts.port}"
+    plain = httpx2.URL(parts._replace(netloc=shown + port, fragment="").geturl())
+    return httpcore2.URL(
+        scheme=plain.raw_scheme, host=plain.raw_host, port=plain.port, target=plain.raw_path
+    )
 
 
-def _embedded(address: Address) -> ipaddress.IPv4Address | None:
-    """Return the IPv4 address that an IPv6 address stands for."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return None
-    if address in _NAT64 or (address in _COMPATIBLE and int(address) > 1):
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    teredo = address.teredo
-    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
+def _host_header(target: httpcore2.URL) -> bytes:
+    # The dot that ends a name says only how it is looked up.
+    host = target.host.rstrip(b".")
+    shown = b"[%b]" % host if b":" in host else host
+    return shown if target.port is None else b"%b:%d" % (shown, target.port)
 
 
-async def _beginning(answer: httpx2.Response) -> str:
+async def _beginning(answer: httpcore2.Response) -> bytes:
     """Return the first bytes of an answer's body, however slowly and however many of it come."""
-    found = b""
+    found = bytearray()
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
-            async for chunk in answer.aiter_raw():
-                found += chunk
-                if len(found) >= _ANSWER_BYTES:
-                    break
-    except (TimeoutError, httpx2.HTTPError):
+            await _read(answer, _ANSWER_BYTES, found)
+    except (TimeoutError, httpcore2.NetworkError, httpcore2.ProtocolError):
         # It has answered; what it says beyond the status is told as far as it came.
         pass
-    return found[:_ANSWER_BYTES].decode("utf-8", "replace").replace("\0", "�")
+    return bytes(found[:_ANSWER_BYTES])
+
+
+async def _read(answer: httpcore2.Response, most: int, found: bytearray | None = None) -> bytes:
+    found = bytearray() if found is None else found
+    async for chunk in answer.aiter_stream():
+        found += chunk
+        if len(found) >= most:
+            break
+    return bytes(found[:most])
+
+
+def _text(body: bytes, headers: Mapping[str, str]) -> str:
+    if headers.get("content-encoding", "").lower() in ("gzip", "x-gzip", "deflate"):
+        try:
+            body = zlib.decompressobj(_ANY_ZIP).decompress(body, _ANSWER_BYTES)
+        except zlib.error:
+            body = b""
+    return body.decode("utf-8", "replace").replace("\0", "�")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import os
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from runwright.adapters import engine, signals
+from runwright.adapters import engine, s3, signals
 from runwright.control import cursors
 from runwright.control.platform import Platform
-from runwright.domain import sinks
+from runwright.domain import sink_fields, sinks, urls
 from runwright.domain.deliveries import Delivery, DeliveryStatus, Try
 from runwright.domain.ids import DeliveryId, ProjectId, RunId, new_delivery_id
 from runwright.domain.runs import Run, RunStatus
@@ -42,6 +43,21 @@ def queue_name(project_id: ProjectId) -> str:
 def entry(project_id: ProjectId, delivery_id: str, fence: int = 0) -> engine.Entry:
     """Return the queue entry of a Delivery; each time it is sent anew it has another key."""
     return engine.Entry(queue=queue_name(project_id), id=delivery_id, key=f"{delivery_id}.{fence}")
+
+
+async def check_sink(sink: Sink | None, path: str) -> None:
+    """Refuse a sink that nothing can be delivered to, before anything is.
+
+    Raises:
+        ValidationError: it is a bucket that boto3 would make no request for; names the field below `path`.
+    """
+    if sink is None or sink.kind is not SinkKind.S3:
+        return
+    try:
+        await s3.check(sink)
+    except InvalidSink as error:
+        problem = Problem(path=f"{path}.{error.path}", message=str(error))
+        raise ValidationError([problem]) from error
 
 
 async def accept(
@@ -149,8 +165,18 @@ async def begin_try(platform: Platform, delivery_id: str) -> DeliveryRow | None:
     return await rows.begin_try(platform.database, delivery_id)
 
 
-async def end_try(platform: Platform, row: DeliveryRow, found: Try) -> timedelta | None:
-    """Keep how a try went; return when to try again, or None when the Delivery is over."""
+async def end_try(
+    platform: Platform,
+    row: DeliveryRow,
+    found: Try,
+    *,
+    asked: timedelta | None = None,
+    is_gone: bool = False,
+) -> timedelta | None:
+    """Keep how a try went; return when to try again, or None when the Delivery is over.
+
+    `asked` is how long the receiver wants to be left alone, `is_gone` that it wants no more.
+    """
     if found.error is None:
         await rows.end_try(platform.database, row, found, DeliveryStatus.DELIVERED, None)
         return None
@@ -163,7 +189,10 @@ async def end_try(platform: Platform, row: DeliveryRow, found: Try) -> timedelta
         failures=row.failures + 1,
         now=now,
         window=settings.webhook_window if is_webhook else settings.s3_window,
+        asked=asked,
     )
+    if is_gone:
+        delay = None
     status = DeliveryStatus.EXHAUSTED if delay is None else DeliveryStatus.PENDING
     next_try_at = None if delay is None else now + delay
     is_held = await rows.end_try(platform.database, row, found, status, next_try_at)
@@ -263,7 +292,7 @@ def seal(platform: Platform, record: str, sink: Sink) -> bytes:
 
 def unseal(platform: Platform, record: str, sealed: bytes) -> Sink:
     """Return a sink that was sealed as part of a record."""
-    return sinks.parse(json.loads(platform.vault.open(sealed, record=record)))
+    return sinks.stored(json.loads(platform.vault.open(sealed, record=record)))
 
 
 def _place(
@@ -318,14 +347,16 @@ def _outcome(run: Run) -> str:
 
 
 def _elsewhere(sink: Sink, url: str) -> Sink:
+    """Return the sink with another address; what it sends along is not for another host."""
     if sink.kind is not SinkKind.WEBHOOK:
         message = "is given, and this delivery goes to a bucket"
         raise ValidationError([Problem(path="url", message=message)])
-    body = sinks.as_json(sink, is_masked=False) | {"url": url}
     try:
-        return sinks.parse(body)
+        checked = sink_fields.url(str(urls.unmasked(url, sink.url)), "url")
     except InvalidSink as error:
         raise ValidationError([Problem(path=error.path, message=str(error))]) from error
+    headers = sink.headers if urls.is_same_origin(checked, sink.url) else ()
+    return dataclasses.replace(sink, url=checked, headers=headers)
 
 
 async def _row(platform: Platform, project_id: ProjectId, delivery_id: str) -> DeliveryRow:

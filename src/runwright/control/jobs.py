@@ -11,7 +11,16 @@ from typing import Any
 import asyncpg
 
 from runwright.adapters import engine, signals
-from runwright.control import idempotency, job_items, job_runs, job_starts, queues, room, run_plans
+from runwright.control import (
+    deliveries,
+    idempotency,
+    job_items,
+    job_runs,
+    job_starts,
+    queues,
+    room,
+    run_plans,
+)
 from runwright.control.job_starts import Trigger
 from runwright.control.platform import Platform
 from runwright.domain import job_text, schedules
@@ -63,6 +72,7 @@ async def create(platform: Platform, project: Project, job_id: str, plan: JobPla
         message = "must be 1 to 128 letters, digits, `.`, `_`, `~` or `-`, and begin with a letter or digit"
         raise ValidationError([Problem(path="id", message=message)])
     _check(project, plan)
+    await deliveries.check_sink(plan.secrets.sink, "sink")
     async with platform.database.acquire() as connection, database.transaction(connection):
         if not await _insert(platform, connection, project, job_id, plan, JobSource.API):
             raise Conflict(f"There is a job `{job_id}` already: update it, or choose another id.")
@@ -80,6 +90,7 @@ async def update(platform: Platform, project: Project, job_id: str, plan: JobPla
     known = await get(platform, project.id, job_id)
     _refuse_code(known)
     _check(project, plan)
+    await deliveries.check_sink(plan.secrets.sink, "sink")
     async with platform.database.acquire() as connection, database.transaction(connection):
         await _update(platform, connection, project.id, job_id, plan)
         await signals.send(connection, "schedules")

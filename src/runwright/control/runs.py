@@ -68,7 +68,7 @@ async def start(
 
     Raises:
         NotFound: nothing is deployed yet.
-        ValidationError: there is no such Api, or the parameters do not fit its schema.
+        ValidationError: there is no such Api, the parameters do not fit its schema, or the sink is no bucket.
         Forbidden: the project takes Runs from Jobs alone.
         Conflict: the idempotency key was used with another request within 24 hours.
         Unavailable: the disk is nearly full.
@@ -76,6 +76,7 @@ async def start(
     """
     deployment, manifest = run_plans.deployed(project)
     room.check_disk(platform.settings)
+    await deliveries.check_sink(request.sink, "sink")
     run_id = new_run_id()
     plan = run_plans.make(request, manifest, run_id)
     new = rows.NewRun(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
-from runwright.domain import sinks
+from runwright.domain import sinks, urls
 from runwright.domain.auth_sessions import SessionPlan
 from runwright.domain.jobs import JobConfiguration, JobRun, JobSecrets, Notification, Payload
-from runwright.domain.sinks import MASK
 
 
 def of_payload(payload: Payload) -> dict[str, Any]:
@@ -43,8 +41,8 @@ def of_session(plan: SessionPlan) -> dict[str, Any]:
 
 def of_notification(notification: Notification, *, is_masked: bool) -> dict[str, Any]:
     """Return a notification as a JSON value; masked without its secrets."""
-    headers = {name: MASK if is_masked else value for name, value in notification.headers}
-    return {"type": "webhook", "url": notification.url, "headers": headers}
+    url, headers = notification.url, notification.headers
+    return {"type": "webhook", **sinks.webhook_json(url, headers, is_masked=is_masked)}
 
 
 def of_secrets(secrets: JobSecrets) -> dict[str, Any]:
@@ -97,14 +95,7 @@ def of_job_run(job_run: JobRun) -> dict[str, Any]:
 
 def masked_proxy(url: str | None) -> str | None:
     """Return a proxy's address without its password."""
-    if url is None:
-        return None
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    credentials, _, place = parts.netloc.rpartition("@")
-    user = credentials.partition(":")[0]
-    return parts._replace(netloc=f"{user}:{MASK}@{place}").geturl()
+    return None if url is None else urls.masked(url)
 
 
 def _limits_json(attempts: int | None, timeout: timedelta | None) -> dict[str, Any]:

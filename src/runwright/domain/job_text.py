@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, cast
 
-from runwright.domain import proxies, schedule_text, sinks
+from runwright.domain import proxies, schedule_text, sink_fields, sinks, urls
 from runwright.domain.auth_sessions import DEFAULT_ATTEMPTS, SessionPlan, is_session_id
-from runwright.domain.job_json import masked_proxy
 from runwright.domain.jobs import (
     JobConfiguration,
     JobPlan,
@@ -18,7 +16,7 @@ from runwright.domain.jobs import (
 )
 from runwright.domain.runs import CLIENT_DEFAULT_ATTEMPTS
 from runwright.domain.schedule_text import InvalidSchedule
-from runwright.domain.sinks import MASK, InvalidSink
+from runwright.domain.sinks import InvalidSink
 
 _MAX_ATTEMPTS = 100
 _MAX_TIMEOUT_SECONDS = 86_400
@@ -66,17 +64,22 @@ def unmasked(value: Any, known: JobSecrets) -> Any:
         return value
     body = dict(cast("dict[str, Any]", value))
     body["sink"] = sinks.unmasked(body.get("sink"), known.sink)
-    body["proxy"] = _unmasked_proxy(body.get("proxy"), known.proxy)
+    body["proxy"] = urls.unmasked(body.get("proxy"), known.proxy)
     configuration: Any = body.get("configuration")
     if isinstance(configuration, dict):
         kept: dict[str, Any] = {**configuration}
-        kept["proxy"] = _unmasked_proxy(kept.get("proxy"), known.configuration_proxy)
+        kept["proxy"] = urls.unmasked(kept.get("proxy"), known.configuration_proxy)
         body["configuration"] = kept
-    headers = {each.url: dict(each.headers) for each in known.notifications}
     items: Any = body.get("notifications")
     if isinstance(items, list):
         listed = cast("list[Any]", items)
-        body["notifications"] = [_unmasked_notification(each, headers) for each in listed]
+        webhooks = [(each.url, each.headers) for each in known.notifications]
+        body["notifications"] = [
+            sinks.webhook_unmasked(cast("dict[str, Any]", each), webhooks)
+            if isinstance(each, dict)
+            else each
+            for each in listed
+        ]
     return body
 
 
@@ -93,28 +96,14 @@ def parse_configuration(body: dict[str, Any]) -> JobConfiguration:
 def parse_secrets(body: dict[str, Any]) -> JobSecrets:
     """Return the secrets of a Job from what `job_json.of_secrets` gave."""
     return JobSecrets(
-        sink=_sink(body["sink"]),
+        sink=None if body["sink"] is None else sinks.stored(body["sink"]),
         proxy=body["proxy"],
         configuration_proxy=body["configurationProxy"],
-        notifications=_notifications(body["notifications"]),
+        notifications=tuple(
+            Notification(url=each["url"], headers=tuple(each["headers"].items()))
+            for each in body["notifications"]
+        ),
     )
-
-
-def _unmasked_proxy(given: Any, known: str | None) -> Any:
-    return known if known is not None and given == masked_proxy(known) else given
-
-
-def _unmasked_notification(value: Any, known: Mapping[str, Mapping[str, str]]) -> Any:
-    if not isinstance(value, dict):
-        return value
-    body = dict(cast("dict[str, Any]", value))
-    secret, headers = known.get(str(body.get("url")), {}), body.get("headers")
-    if isinstance(headers, dict):
-        body["headers"] = {
-            name: secret.get(str(name), MASK) if text == MASK else text
-            for name, text in cast("dict[str, Any]", headers).items()
-        }
-    return body
 
 
 def _payload(value: Any, path: str) -> Payload:
@@ -200,8 +189,8 @@ def _notification(value: Any, path: str) -> Notification:
     if body.get("type") != "webhook":
         raise InvalidJob(f"{path}.type", "must be `webhook`")
     try:
-        url = sinks.checked_url(str(_needed(body, "url", path)), "url")
-        headers = sinks.checked_headers(body.get("headers"), "headers")
+        url = sink_fields.url(str(_needed(body, "url", path)), "url")
+        headers = sink_fields.headers(body.get("headers"), "headers")
     except InvalidSink as error:
         raise InvalidJob(_under(path, error.path), str(error)) from error
     return Notification(url=url, headers=headers)

@@ -6,6 +6,8 @@ import ipaddress
 import re
 from urllib.parse import unquote, urlsplit
 
+from runwright.domain.urls import MASK
+
 _SCHEMES = ("http", "https", "socks5", "socks5h")
 _LABEL = r"\w(?:[\w-]*\w)?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
@@ -28,6 +30,7 @@ def is_proxy(text: str) -> bool:
         parts.scheme in _SCHEMES
         and is_place
         and text.isprintable()
+        and MASK not in text
         and (not parts.scheme.startswith("socks") or all(map(_fits_socks, credentials)))
     )
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-MASK = "********"
-"""Stands for a secret in answers; sent back, it means that the secret stays."""
+from runwright.domain import sink_fields, urls
+from runwright.domain.sink_fields import Fields, InvalidSink
+from runwright.domain.urls import MASK
+
 _FIRST_DELAY = timedelta(seconds=10)
 _LONGEST_DELAY = timedelta(minutes=2)
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,4096}")
-_OWN_HEADERS = frozenset(
-    ("host", "content-length", "transfer-encoding", "connection", "content-type", "webhook-id",
-     "webhook-timestamp", "webhook-signature")
-)  # fmt: skip
-_MAX_TEXT = 2048
+
+
+Webhook = tuple[str, tuple[tuple[str, str], ...]]
+"""Address and headers of one."""
 
 
 class SinkKind(StrEnum):
@@ -30,12 +28,14 @@ class SinkKind(StrEnum):
     S3 = "s3"
 
 
-class InvalidSink(ValueError):
-    """A sink's field is wrong; `path` says which."""
+class AddressingStyle(StrEnum):
+    """Where an S3 has the bucket's name: boto3's words."""
 
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(message)
-        self.path = path
+    AUTO = "auto"
+    """In the host at Amazon's, where it can stand there; in the path at an endpoint of another."""
+    PATH = "path"
+    VIRTUAL = "virtual"
+    """In the host."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,7 +48,7 @@ class Sink:
     apis_to_send: tuple[str, ...] | None = None
     """Only Runs of these Apis are; None: all."""
     url: str = ""
-    """Of a webhook."""
+    """Of a webhook; its credentials and query are secret."""
     headers: tuple[tuple[str, str], ...] = ()
     """Sent along; secret."""
     bucket: str = ""
@@ -59,7 +59,7 @@ class Sink:
     prefix: str = ""
     endpoint: str | None = None
     """Of an S3 that is not Amazon's."""
-    force_path_style: bool = False
+    addressing_style: AddressingStyle = AddressingStyle.AUTO
 
     def wants(self, api: str, *, is_completed: bool) -> bool:
         """Return whether the outcome of a Run that ended so goes here."""
@@ -75,13 +75,30 @@ class Sink:
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
+    @property
+    def secrets(self) -> list[str]:
+        """Return what must not be shown of it, wherever it is told again."""
+        headers = [value for _, value in self.headers]
+        return [*headers, self.secret_access_key, *(urls.secrets(self.url) if self.url else [])]
+
 
 def next_delay(
-    *, first_try_at: datetime, failures: int, now: datetime, window: timedelta
+    *,
+    first_try_at: datetime,
+    failures: int,
+    now: datetime,
+    window: timedelta,
+    asked: timedelta | None = None,
 ) -> timedelta | None:
-    """Return how long to wait after so many failures, or None when the window is over by then."""
-    delay = min(_FIRST_DELAY * 2 ** min(failures - 1, 10), _LONGEST_DELAY)
-    return delay if now + delay <= first_try_at + window else None
+    """Return how long to wait after so many failures, or None when the window is over by then.
+
+    What the receiver asked for is kept: if that is longer than the window, the last try is at its end.
+    If it is shorter than what would be waited anyway, to a tenth of that: nobody is tried without pause.
+    """
+    own = min(_FIRST_DELAY * 2 ** min(failures - 1, 10), _LONGEST_DELAY)
+    left = first_try_at + window - now
+    wanted = own if asked is None else max(asked, own / 10)
+    return min(wanted, left) if min(own, wanted) <= left else None
 
 
 def object_key(
@@ -100,32 +117,12 @@ def parse(value: Any) -> Sink:
     """
     if not isinstance(value, dict):
         raise InvalidSink("", "must be an object")
-    fields = _Fields(cast("dict[str, Any]", value))
+    fields = Fields(cast("dict[str, Any]", value))
     kind = fields.text("type")
-    common: dict[str, Any] = {
-        "skip_on_fail": fields.boolean("skipOnFail"),
-        "apis_to_send": fields.texts("apisToSend"),
-    }
     if kind == SinkKind.WEBHOOK:
-        return Sink(
-            kind=SinkKind.WEBHOOK,
-            url=checked_url(fields.text("url"), "url"),
-            headers=checked_headers(fields.value("headers"), "headers"),
-            **common,
-        )
+        return _webhook(fields)
     if kind == SinkKind.S3:
-        endpoint = fields.text("endpoint", default="")
-        return Sink(
-            kind=SinkKind.S3,
-            bucket=fields.text("bucket"),
-            access_key_id=fields.text("accessKeyId"),
-            secret_access_key=fields.text("secretAccessKey"),
-            region=fields.text("region"),
-            prefix=fields.text("prefix", default=""),
-            endpoint=checked_url(endpoint, "endpoint") if endpoint else None,
-            force_path_style=fields.boolean("forcePathStyle"),
-            **common,
-        )
+        return _bucket(fields)
     raise InvalidSink("type", "must be `webhook` or `s3`")
 
 
@@ -135,19 +132,40 @@ def as_json(sink: Sink, *, is_masked: bool) -> dict[str, Any]:
     if sink.apis_to_send is not None:
         body["apisToSend"] = list(sink.apis_to_send)
     if sink.kind is SinkKind.WEBHOOK:
-        headers = {name: MASK if is_masked else value for name, value in sink.headers}
-        return {**body, "url": sink.url, "headers": headers}
+        return body | webhook_json(sink.url, sink.headers, is_masked=is_masked)
     body |= {
         "bucket": sink.bucket,
         "accessKeyId": sink.access_key_id,
         "secretAccessKey": MASK if is_masked else sink.secret_access_key,
         "region": sink.region,
         "prefix": sink.prefix,
-        "forcePathStyle": sink.force_path_style,
+        "forcePathStyle": sink.addressing_style is AddressingStyle.PATH,
     }
+    if sink.addressing_style is AddressingStyle.VIRTUAL:
+        body["addressingStyle"] = sink.addressing_style.value
     if sink.endpoint is not None:
         body["endpoint"] = sink.endpoint
     return body
+
+
+def stored(body: Mapping[str, Any]) -> Sink:
+    """Return the sink that `as_json` gave, which was checked when it came."""
+    apis = body.get("apisToSend")
+    style = AddressingStyle.PATH if body.get("forcePathStyle") else AddressingStyle.AUTO
+    return Sink(
+        kind=SinkKind(body["type"]),
+        skip_on_fail=body["skipOnFail"],
+        apis_to_send=None if apis is None else tuple(apis),
+        url=body.get("url", ""),
+        headers=tuple(body.get("headers", {}).items()),
+        bucket=body.get("bucket", ""),
+        access_key_id=body.get("accessKeyId", ""),
+        secret_access_key=body.get("secretAccessKey", ""),
+        region=body.get("region", ""),
+        prefix=body.get("prefix", ""),
+        endpoint=body.get("endpoint"),
+        addressing_style=AddressingStyle(body.get("addressingStyle", style)),
+    )
 
 
 def unmasked(value: Any, known: Sink | None) -> Any:
@@ -157,82 +175,76 @@ def unmasked(value: Any, known: Sink | None) -> Any:
     body = dict(cast("dict[str, Any]", value))
     if body.get("secretAccessKey") == MASK:
         body["secretAccessKey"] = known.secret_access_key
-    headers = body.get("headers")
-    if isinstance(headers, dict):
-        secret = dict(known.headers)
-        body["headers"] = {
-            name: secret.get(str(name), MASK) if given == MASK else given
-            for name, given in cast("dict[str, Any]", headers).items()
+    return webhook_unmasked(body, [(known.url, known.headers)] if known.url else [])
+
+
+def webhook_json(
+    url: str, headers: tuple[tuple[str, str], ...], *, is_masked: bool
+) -> dict[str, Any]:
+    """Return where a webhook goes as JSON fields; masked without its secrets."""
+    if is_masked:
+        return {"url": urls.masked(url), "headers": {name: MASK for name, _ in headers}}
+    return {"url": url, "headers": dict(headers)}
+
+
+def webhook_unmasked(body: dict[str, Any], known: Sequence[Webhook]) -> dict[str, Any]:
+    """Return such fields with the secrets of the known one that they are shown for, or lead to the host of.
+
+    What leads to none of their hosts goes without what was masked.
+    """
+    given = body.get("url")
+    exact = [each for each in known if given in (each[0], urls.masked(each[0]))]
+    alike = exact or [each for each in known if urls.is_same_origin(str(given), each[0])]
+    found = body | ({"url": exact[0][0]} if exact else {})
+    named: Any = body.get("headers")
+    if isinstance(named, dict) and known:
+        secret = dict(alike[0][1]) if alike else {}
+        found["headers"] = {
+            name: secret.get(str(name), MASK) if text == MASK else text
+            for name, text in cast("dict[str, Any]", named).items()
+            if alike or text != MASK
         }
-    return body
+    return found
 
 
-def checked_url(text: str, path: str) -> str:
-    """Return an address of http or https as it was given.
-
-    Raises:
-        InvalidSink: it is none.
-    """
-    try:
-        parts = urlsplit(text)
-        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_one = False
-    if not is_one or any(char <= " " or char == "\x7f" for char in text):
-        raise InvalidSink(path, "must be an http or https address")
-    return text
+def _webhook(fields: Fields) -> Sink:
+    return Sink(
+        kind=SinkKind.WEBHOOK,
+        url=sink_fields.url(fields.text("url"), "url"),
+        headers=sink_fields.headers(fields.value("headers"), "headers"),
+        **_filters(fields),
+    )
 
 
-def checked_headers(value: Any, path: str) -> tuple[tuple[str, str], ...]:
-    """Return headers as pairs.
-
-    Raises:
-        InvalidSink: one cannot be sent, or is the platform's own.
-    """
-    if value is None:
-        return ()
-    if not isinstance(value, dict):
-        raise InvalidSink(path, "must be an object of texts")
-    found: list[tuple[str, str]] = []
-    for name, text in cast("dict[Any, Any]", value).items():
-        if not isinstance(text, str) or not _HEADER_VALUE.fullmatch(text):
-            raise InvalidSink(f"{path}.{name}", "must be a text that a header can hold")
-        if not _HEADER_NAME.fullmatch(str(name)) or str(name).lower() in _OWN_HEADERS:
-            raise InvalidSink(f"{path}.{name}", "is no name of a header, or one that is set here")
-        found.append((str(name), text))
-    return tuple(found)
+def _bucket(fields: Fields) -> Sink:
+    endpoint = fields.text("endpoint", default="")
+    return Sink(
+        kind=SinkKind.S3,
+        bucket=fields.text("bucket"),
+        access_key_id=sink_fields.credential(fields, "accessKeyId"),
+        secret_access_key=sink_fields.credential(fields, "secretAccessKey"),
+        region=fields.text("region"),
+        prefix=sink_fields.prefix(fields),
+        endpoint=sink_fields.endpoint(endpoint) if endpoint else None,
+        addressing_style=_addressing_style(fields),
+        **_filters(fields),
+    )
 
 
-class _Fields:
-    """Takes typed fields out of a JSON object; null means absent."""
+def _filters(fields: Fields) -> dict[str, Any]:
+    return {
+        "skip_on_fail": fields.boolean("skipOnFail"),
+        "apis_to_send": fields.texts("apisToSend"),
+    }
 
-    def __init__(self, body: Mapping[str, Any]) -> None:
-        self._body = body
 
-    def value(self, name: str) -> Any:
-        return self._body.get(name)
-
-    def text(self, name: str, *, default: str | None = None) -> str:
-        value = self._body.get(name)
-        if value is None and default is not None:
-            return default
-        if not isinstance(value, str) or len(value) > _MAX_TEXT or (not value and default is None):
-            raise InvalidSink(name, f"must be a text of 1 to {_MAX_TEXT} characters")
-        return value
-
-    def boolean(self, name: str) -> bool:
-        value = self._body.get(name)
-        if value not in (None, True, False) or isinstance(value, int) != isinstance(value, bool):
-            raise InvalidSink(name, "must be true or false")
-        return value is True
-
-    def texts(self, name: str) -> tuple[str, ...] | None:
-        value = self._body.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, list):
-            raise InvalidSink(name, "must be a list of texts")
-        items = cast("list[Any]", value)
-        if not all(isinstance(item, str) for item in items):
-            raise InvalidSink(name, "must be a list of texts")
-        return tuple(str(item) for item in items)
+def _addressing_style(fields: Fields) -> AddressingStyle:
+    is_forced = fields.boolean("forcePathStyle")
+    given = fields.value("addressingStyle")
+    if given is None:
+        return AddressingStyle.PATH if is_forced else AddressingStyle.AUTO
+    if given not in set(AddressingStyle):
+        raise InvalidSink("addressingStyle", "must be `auto`, `path` or `virtual`")
+    if is_forced and given != AddressingStyle.PATH:
+        raise InvalidSink("addressingStyle", "is not what `forcePathStyle` says")
+    return AddressingStyle(given)

@@ -7,11 +7,11 @@ from datetime import timedelta
 from uuid import UUID
 
 from runwright import config, telemetry
-from runwright.control import deployments, jobs
+from runwright.control import deliveries, deployments, jobs
 from runwright.control.platform import Platform
 from runwright.domain import proxies
 from runwright.domain.projects import Deployment, Manifest, ProjectSecrets
-from runwright.errors import AuthorError, BlobsAway, RunwrightError
+from runwright.errors import AuthorError, BlobsAway, RunwrightError, ValidationError
 from runwright.execution import environments, inspection, installed, project_folder
 from runwright.execution.installed import Installed
 from runwright.execution.launcher import Launcher
@@ -74,6 +74,7 @@ class DeployFlow:
 
         root = await installed.folder(self._platform, deployment.bundle_sha256)
         found = await asyncio.to_thread(project_folder.read, root)
+        await _check_sinks(found.secrets)
         for remark in _remarks(found):
             await report(remark)
         settings = self._platform.settings
@@ -127,6 +128,18 @@ def _remarks(found: ProjectFolder) -> list[str]:
         for setting in found.settings.unsupported
     ]
     return remarks
+
+
+async def _check_sinks(secrets: ProjectSecrets) -> None:
+    named = {"defaults.sink.deployed": secrets.default_sink}
+    named |= {
+        f"the job `{job_id}`: sink": plan.secrets.sink for job_id, plan in secrets.jobs.items()
+    }
+    for path, sink in named.items():
+        try:
+            await deliveries.check_sink(sink, path)
+        except ValidationError as error:
+            raise AuthorError(f"{error.problems[0].path} {error.problems[0].message}.") from error
 
 
 def _check_jobs(secrets: ProjectSecrets, manifest: Manifest) -> None:
