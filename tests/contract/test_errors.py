@@ -13,6 +13,7 @@ from support import RunwrightServer
 
 _FIELDS = {"code", "category", "message", "retirable", "correlationId"}
 _START = "/projects/errors/run/start"
+_WITH = b'{"api": "typed", "parameters": {"pages": 1, "more": %s}}'
 
 
 @pytest.fixture(scope="module", name="client")
@@ -78,11 +79,30 @@ def test_null_is_absent_and_unknown_fields_are_ignored(client: httpx2.Client) ->
         (b"{", "application/json", 400, "validation-error"),
         (b"\xff", "application/json", 400, "validation-error"),
         (b'{"api": NaN}', "application/json", 400, "validation-error"),
+        (_WITH % b"1e999", "application/json", 400, "validation-error"),
+        (_WITH % b"[-1E+0400]", "application/json", 400, "validation-error"),
+        (_WITH % (b"1" * 310 + b".0"), "application/json", 400, "validation-error"),
+        (_WITH % b"-Infinity", "application/json", 400, "validation-error"),
+        (_WITH % (b"1" * 5000), "application/json", 400, "validation-error"),
+        (_WITH % rb'"\ud800"', "application/json", 400, "validation-error"),
         (b"[" * 100_000, "application/json", 400, "validation-error"),
         (b"{}", "text/plain", 415, "unsupported-media-type"),
         (b" " * (10 * 1024 * 1024 + 1), "application/json", 413, "payload-too-large"),
     ],
-    ids=["half", "not UTF-8", "NaN", "deep", "no JSON", "10 MiB and one"],
+    ids=[
+        "half",
+        "not UTF-8",
+        "NaN",
+        "1e999",
+        "-1e400",
+        "310 digits",
+        "infinity",
+        "5000 digits",
+        "half a pair",
+        "deep",
+        "no JSON",
+        "10 MiB and one",
+    ],
 )
 def test_a_body_that_cannot_be_read(
     client: httpx2.Client, content: bytes, kind: str, status: int, code: str
@@ -90,6 +110,28 @@ def test_a_body_that_cannot_be_read(
     answer = client.post(_START, content=content, headers={"content-type": kind})
 
     _refused(answer, status, code)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"attribute": "a:1e999"},
+        {"attribute": 'a:"\\u0000"'},
+        {"attribute": "a\0:1"},
+        {"since": "9999-12-31T23:59:59-23:59"},
+        {"until": "0001-01-01T00:00:00+23:59"},
+        {"limit": "1e999"},
+        {"limit": "9" * 5000},
+        {"api": "a\0"},
+    ],
+    ids=str,
+)
+def test_what_no_run_can_have_is_asked_in_vain(
+    client: httpx2.Client, query: dict[str, str]
+) -> None:
+    answer = client.get("/projects/errors/runs", params=query)
+
+    assert answer.status_code == 400 or answer.json()["runs"] == []
 
 
 def test_unknown_routes_and_methods(server: RunwrightServer, client: httpx2.Client) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,7 @@ import typer
 from runwright.cli import output
 from runwright.cli.client import Client, connect
 from runwright.cli.runs import read_parameters
+from runwright.domain import strict_json
 from runwright.errors import ConfigError
 
 app = typer.Typer(
@@ -95,7 +95,7 @@ def upload(
 ) -> None:
     """Make a session from the state of a browser in which a person has signed in."""
     try:
-        value = json.loads(state.read_text(encoding="utf-8"))
+        value = strict_json.read(state.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read {state} as JSON: {error}") from error
     body = {"storageState": value, **({} if session_id is None else {"id": session_id})}

@@ -11,6 +11,7 @@ import typer
 
 from runwright.cli import output
 from runwright.cli.client import Client, connect
+from runwright.domain import strict_json
 from runwright.errors import ConfigError
 
 app = typer.Typer(help="List, show and cancel Runs.", no_args_is_help=True)
@@ -200,7 +201,7 @@ def read_parameters(text: str) -> dict[str, Any]:
     elif text.startswith("@"):
         text = Path(text[1:]).read_text(encoding="utf-8")
     try:
-        value = json.loads(text)
+        value = strict_json.read(text)
     except ValueError as error:
         raise ConfigError(f"--params is not JSON: {error}") from error
     if not isinstance(value, dict):

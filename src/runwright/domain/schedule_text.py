@@ -95,7 +95,8 @@ def duration(value: Any, path: str) -> timedelta:
     """
     message = "must be milliseconds, or a text such as `90s`, `1h30m` or `2 days`"
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        seconds = value / 1000
+        # A whole number may have more digits than a float.
+        seconds = min(value, 10**15) / 1000
     elif isinstance(value, str) and value.strip():
         seconds, rest = 0.0, value.lower()
         while rest:

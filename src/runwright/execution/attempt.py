@@ -20,6 +20,7 @@ from runwright import protocol, telemetry
 from runwright.config import Settings
 from runwright.control.claims import Claim
 from runwright.control.platform import Platform
+from runwright.domain import strict_json
 from runwright.domain.auth_sessions import RECORD_API
 from runwright.domain.failures import Failure
 from runwright.domain.runs import (
@@ -273,7 +274,7 @@ class Attempt:
             ProtocolError: what it says is no end of an Attempt.
         """
         try:
-            json.dumps(ended.attributes, allow_nan=False)
+            json.dumps([ended.attributes, ended.extended_payloads], allow_nan=False)
             self._course.attributes = ended.attributes
             return await self._outcome(ended)
         except (KeyError, TypeError, ValueError) as error:
@@ -373,11 +374,7 @@ async def _check_json(text: str) -> None:
 def _is_json(text: str) -> bool:
     """Return whether a result is what callers are given as it is."""
     try:
-        json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        strict_json.check(text)
+    except ValueError:
         return False
     return text.isascii()
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
+from runwright.domain import strict_json
 from runwright.errors import AuthorError
 
 # What was matched is not tried in another way, nor again: a line of slashes, or comments that do not end,
@@ -22,8 +22,8 @@ def read(file: Path) -> dict[str, Any]:
         AuthorError: there is none, or it cannot be read.
     """
     try:
-        body = json.loads(without_comments(file.read_text(encoding="utf-8-sig")))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        body = strict_json.read(without_comments(file.read_text(encoding="utf-8-sig")))
+    except ValueError as error:
         raise AuthorError(f"Cannot read `{file.name}`: {error}") from error
     if not isinstance(body, dict):
         raise AuthorError(f"`{file.name}` must hold one object.")

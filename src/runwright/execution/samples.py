@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from runwright.domain import strict_json
 from runwright.domain.projects import PLAYGROUND_SAMPLE
 
 _MAX_SAMPLES = 500
@@ -28,7 +28,9 @@ def read(root: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
         if file.stat().st_size > _MAX_SAMPLE_BYTES:
             continue
         try:
-            found.setdefault(api, {})[file.stem] = json.loads(file.read_text(encoding="utf-8"))
+            found.setdefault(api, {})[file.stem] = strict_json.read(
+                file.read_text(encoding="utf-8")
+            )
         except ValueError:
             continue
     return found

@@ -17,7 +17,7 @@ from runwright.web.dashboard import pages, stream
 from runwright.web.dashboard.forms import Sent
 from runwright.web.dashboard.route import Route
 from runwright.web.dashboard.visitors import Operator, Viewer, Visitor
-from runwright.web.wire import run_requests
+from runwright.web.wire import common, run_requests
 
 routes = APIRouter(route_class=Route)
 
@@ -185,7 +185,7 @@ def _time(name: str, text: str) -> datetime | None:
         return datetime.now(UTC) - _SINCE[text]
     try:
         found = datetime.fromisoformat(text)
+        return common.in_utc(found if found.tzinfo is not None else found.replace(tzinfo=UTC))
     except ValueError as error:
         message = "must be a time such as `2026-01-31T12:00`, or `24h`"
         raise ValidationError([Problem(path=name, message=message)]) from error
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)

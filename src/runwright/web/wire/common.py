@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NotRequired, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError as InvalidBody, field_validator
 from typing_extensions import TypedDict
 
-from runwright.domain import proxies
+from runwright.domain import proxies, strict_json
 from runwright.domain.auth_sessions import DEFAULT_ATTEMPTS, DEFAULT_TIMEOUT
 from runwright.errors import Category, Problem, ValidationError
 
@@ -69,18 +68,16 @@ def read_json(body: bytes) -> Any:
     """Parse a request body strictly.
 
     Raises:
-        ValidationError: it is not UTF-8 JSON, or holds NaN, an infinity, or a lone surrogate.
+        ValidationError: it is not UTF-8 JSON, or holds NaN, an infinity, a number that is too large for any,
+            or a lone surrogate.
     """
     try:
-        text = body.decode("utf-8")
-        value = json.loads(text, parse_constant=_refuse_constant)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except (UnicodeError, ValueError, RecursionError) as error:
+        return strict_json.read(body.decode("utf-8"))
+    except ValueError as error:
         problem = Problem(path="", message=f"is not JSON that can be read: {error}"[:300])
         raise ValidationError(
             [problem], "The request body is not JSON that can be read."
         ) from error
-    return value
 
 
 def parse(kind: type[_Parsed], value: Any) -> _Parsed:
@@ -127,6 +124,18 @@ def plan_fields(body: SessionAttempts) -> dict[str, Any]:
     }
 
 
+def in_utc(at: datetime) -> datetime:
+    """Return an aware time in UTC.
+
+    Raises:
+        ValueError: there it is before the year 1 or after 9999.
+    """
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("must be a time of the years 1 to 9999 in UTC") from error
+
+
 def time_text(at: datetime) -> str:
     """Return a time as ISO 8601."""
     return at.isoformat()
@@ -135,7 +144,3 @@ def time_text(at: datetime) -> str:
 def time_text_or_none(at: datetime | None) -> str | None:
     """Return a time as ISO 8601, or None."""
     return None if at is None else at.isoformat()
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, Field, field_validator, model_validator
@@ -16,11 +17,14 @@ from runwright.web.wire.common import (
     Body,
     SessionAttempts,
     checked_proxy,
+    in_utc,
     parse,
     plan_fields,
     read_json,
 )
 from runwright.web.wire.deliveries import parse_sink
+
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class RetryBody(Body):
@@ -83,6 +87,11 @@ class ListQuery(BaseModel):
     cursor: str | None = None
     limit: int = Field(default=50, ge=1, le=200)
 
+    @field_validator("since", "until")
+    @classmethod
+    def _is_in_utc(cls, value: datetime | None) -> datetime | None:
+        return None if value is None else in_utc(value)
+
 
 def parse_start(value: Any) -> RunRequest:
     """Return what a `run/start` body asks for.
@@ -144,6 +153,10 @@ def _attribute(text: str) -> tuple[str, Any]:
     name, separator, value = text.partition(":")
     if not separator or not name:
         raise ValidationError([Problem(path="attribute", message="must be `name:value`")])
+    if "\0" in text or _ESCAPED_NUL.search(value):
+        raise ValidationError(
+            [Problem(path="attribute", message="must not hold the character NUL")]
+        )
     try:
         return name, read_json(value.encode("utf-8", "replace"))
     except ValidationError:
