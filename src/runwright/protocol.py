@@ -97,7 +97,9 @@ class Setup:
     trace_ahead: bool = True
     """Start tracing on the context that is opened ahead of the first Attempt."""
     apis: tuple[str, ...] = ()
-    """Apis to import ahead of need, as `a/b`; empty in mode `inspect`, which finds them itself."""
+    """Apis to import ahead of need, as `a/b`. In mode `inspect` those to look at; none: all there are."""
+    is_native: bool = True
+    """Parameters arrive as the type that the function asks for; otherwise always as the dict they are."""
     version: int = VERSION
 
 
@@ -198,7 +200,8 @@ class Inspected:
     """Runner → Worker in mode `inspect`: what the project holds, or why it cannot be imported."""
 
     apis: tuple[dict[str, Any], ...] = ()
-    """`{"name": "a/b", "description": str|None, "parameters_schema": {…}|None, "result_schema": {…}|None}`."""
+    """`{"name": "a/b", "description": str|None, "parameters_schema": {…}|None, "result_schema": {…}|None,
+    "remarks": [str, …]}`; remarks are for who deploys."""
     error: str | None = None
     """A traceback, the author's frames first, or a sentence that says which file lacks what."""
     playwright: str | None = None

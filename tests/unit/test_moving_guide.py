@@ -10,6 +10,7 @@ import pytest
 _ROOT = Path(__file__).resolve().parents[2]
 _FUNCTIONS = "acceptance/test_moved_functions.py"
 _OUTCOMES = "acceptance/test_moved_outcomes.py"
+_TYPED = "acceptance/test_typed_parameters.py"
 _FORMAT = "acceptance/test_other_format.py"
 _RETURNS = f"{_FUNCTIONS}::test_what_a_function_returned_there_it_returns_here"
 _RAISES = f"{_OUTCOMES}::test_whatever_an_author_raises_fails_the_run_by_its_name"
@@ -41,6 +42,9 @@ HELD_BY = {
     ],
     "`replication.size`, `region`": [f"{_FORMAT}::test_settings_without_effect_are_told_at_deploy"],
     "`automation(page, params)`": [f"{_RETURNS}[any-positional]", f"{_RETURNS}[named-otherwise]"],
+    "parameters annotated with a model": [
+        f"{_TYPED}::test_in_the_other_format_any_object_arrives_as_the_plain_dict"
+    ],
     "an annotation that cannot be resolved": [f"{_RETURNS}[unresolved]"],
     "a decorated function": [
         f"{_RETURNS}[decorated]",

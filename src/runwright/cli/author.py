@@ -108,7 +108,7 @@ async def _check(root: Path) -> list[str]:
     from runwright.execution import local
 
     async with local.opened(_settings(root), root, _report, is_headed=False) as project:
-        return [api.name for api in await project.inspect()]
+        return [api.name for api in await project.inspect(_report)]
 
 
 async def _run(root: Path, asked: dict[str, Any], *, is_headed: bool) -> bool:

@@ -17,6 +17,7 @@ from runwright.control import (
     job_items,
     job_runs,
     job_starts,
+    parameters,
     queues,
     room,
     run_plans,
@@ -223,7 +224,13 @@ def problems(plan: JobPlan, manifest: Manifest) -> list[Problem]:
         )
         for number, item in enumerate(plan.payload)
         if item.api not in apis
-    ][:_MAX_PROBLEMS]
+    ]
+    schemas = parameters.enforced_by_name(manifest)
+    for number, item in enumerate(plan.payload):
+        if len(found) < _MAX_PROBLEMS and item.api in schemas:
+            path = f"payload.{number}.parameters"
+            found += parameters.problems(item.parameters, schemas[item.api], path)
+    found = found[:_MAX_PROBLEMS]
     if manifest.settings.has_auth_sessions and plan.session is None:
         message = "is missing: every run of this project needs an auth session"
         found.append(Problem(path="auth_session", message=message))

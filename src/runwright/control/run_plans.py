@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
-import jsonschema_rs
-
+from runwright.control import parameters
 from runwright.domain import runs as domain
 from runwright.domain.auth_sessions import SessionPlan
 from runwright.domain.ids import RunId
 from runwright.domain.projects import Deployment, Manifest, Project, ProjectSettings
 from runwright.domain.runs import RunPlan, RunRequest
 from runwright.errors import Forbidden, NotFound, Problem, ValidationError
-
-_MAX_SCHEMA_PROBLEMS = 20
 
 
 def deployed(project: Project) -> tuple[Deployment, Manifest]:
@@ -50,8 +46,9 @@ def make(request: RunRequest, manifest: Manifest, run_id: RunId) -> RunPlan:
                 )
             ]
         )
-    if api.parameters_schema is not None:
-        _check_parameters(request.parameters, api.parameters_schema)
+    schema = parameters.enforced(api, settings)
+    if schema is not None and (found := parameters.problems(request.parameters, schema)):
+        raise ValidationError(found)
     return RunPlan(
         api=request.api,
         parameters=request.parameters,
@@ -88,18 +85,3 @@ def _session_plan(
         check_every=timedelta(seconds=settings.session_check_every) if every is None else every,
         save_trace=settings.save_session_traces if asked.save_trace is None else asked.save_trace,
     )
-
-
-def _check_parameters(parameters: dict[str, Any], schema: dict[str, Any]) -> None:
-    validator = jsonschema_rs.validator_for(schema)
-    problems = [
-        Problem(
-            path=".".join(("parameters", *(str(part) for part in error.instance_path))),
-            message=error.message,
-        )
-        for error, _ in zip(
-            validator.iter_errors(parameters), range(_MAX_SCHEMA_PROBLEMS), strict=False
-        )
-    ]
-    if problems:
-        raise ValidationError(problems)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from runwright import telemetry
+from runwright.control import parameters
+from runwright.control.claims import Claim
 from runwright.control.platform import Platform
+from runwright.domain.failures import Failure
 from runwright.domain.ids import DeploymentId
-from runwright.domain.runs import Outcome
+from runwright.domain.runs import Outcome, RunKind
 from runwright.errors import BlobsAway, RunwrightError
 from runwright.execution import ended_badly, installed, tidy
 from runwright.execution.attempt import Attempt, Hold
@@ -67,6 +70,8 @@ class Carrier:
         attempt = Attempt(self._platform, hold, self._environment)
         try:
             deployment = await patiently(lambda: self.install(claim.deployment_id))
+            if (wrong := _wrong_parameters(deployment, claim)) is not None:
+                return Outcome(failure=wrong)
             leasing = self._pool.lease(deployment, attempt.recover)
             async with leasing as runner:
                 return await attempt.carry_out(runner, deployment.proxy)
@@ -102,3 +107,10 @@ class Carrier:
             tidy.mark_used(idle.root)
             if self._platform.settings.data_dir in idle.python.parents:
                 tidy.mark_used(idle.python.parents[1])
+
+
+def _wrong_parameters(deployment: Installed, claim: Claim) -> Failure | None:
+    """Return why an Api cannot take its parameters: those of a Job's item, or that a Run asked for, come unchecked."""
+    schema = deployment.parameters.get(claim.plan.api) if claim.kind is RunKind.API else None
+    found = [] if schema is None else parameters.problems(claim.plan.parameters, schema)
+    return ended_badly.wrong_parameters(found) if found else None

@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from runwright import config, telemetry
-from runwright.control import deliveries, deployments, jobs
+from runwright.control import deliveries, deployments
 from runwright.control.platform import Platform
 from runwright.domain import proxies
 from runwright.domain.projects import Deployment, Manifest, ProjectSecrets
@@ -100,7 +100,7 @@ class DeployFlow:
         count = "1 API" if len(apis) == 1 else f"{len(apis)} APIs"
         await report(f"Found {count}: " + ", ".join(api.name for api in apis))
         manifest = Manifest(apis=apis, settings=found.settings, requirements=requirements)
-        _check_jobs(found.secrets, manifest)
+        inspection.check_jobs(found.secrets, manifest)
         await report("Starting a warm runner")
         ready = await installed.from_manifest(self._platform, deployment, manifest)
         await self._pool.wait_warm(ready)
@@ -140,9 +140,3 @@ async def _check_sinks(secrets: ProjectSecrets) -> None:
             await deliveries.check_sink(sink, path)
         except ValidationError as error:
             raise AuthorError(f"{error.problems[0].path} {error.problems[0].message}.") from error
-
-
-def _check_jobs(secrets: ProjectSecrets, manifest: Manifest) -> None:
-    for job_id, plan in secrets.jobs.items():
-        if found := jobs.problems(plan, manifest):
-            raise AuthorError(f"The job `{job_id}`: `{found[0].path}` {found[0].message}.")

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from runwright import protocol
 from runwright.domain.failures import Failure
-from runwright.errors import Category, FailureCode
+from runwright.errors import Category, FailureCode, Problem
 from runwright.redaction import Redactor
 
 
@@ -18,6 +18,18 @@ def reported(failed: protocol.Failed, redactor: Redactor) -> Failure:
         message=redactor.text(failed.message),
         retryable=failed.retryable,
         details=redactor.value(failed.details),
+    )
+
+
+def wrong_parameters(problems: list[Problem]) -> Failure:
+    """Return that the parameters are not what the Api takes, which nobody saw to before: a Job or another Run did."""
+    said = "; ".join(f"`{each.path}` {each.message}" for each in problems)
+    return Failure(
+        code=FailureCode.EXECUTION_EXCEPTION,
+        category=Category.USER,
+        message=f"The parameters are not what the API takes: {said}.",
+        retryable=False,
+        details={"problems": [{"path": each.path, "message": each.message} for each in problems]},
     )
 
 

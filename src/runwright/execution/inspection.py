@@ -8,8 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 from runwright import protocol
-from runwright.domain.projects import Api
+from runwright.control import jobs
+from runwright.domain.projects import Api, Manifest, ProjectSecrets
 from runwright.errors import AuthorError
+from runwright.execution import described_apis
 from runwright.execution.installed import Installed
 from runwright.execution.launcher import Launcher
 from runwright.execution.runner_process import Exited, RunnerProcess
@@ -39,29 +41,38 @@ async def inspect(
 
     A process that is killed says nothing about the project, so it is started once more.
 
+    What types have no JSON Schema, and which samples do not fit theirs, is reported and fails nothing.
+
     Raises:
         AuthorError: something cannot be imported, has no entry function, or takes too long.
     """
     try:
-        return await _inspect(launcher, candidate, patience, samples)
+        inspected = await _inspect(launcher, candidate, patience)
     except _Killed as killed:
         await report(f"The process that imports the project died, so once more: {killed}")
+        inspected = await _inspect_again(launcher, candidate, patience)
+    apis, remarks = described_apis.read(inspected.apis, samples, candidate.settings)
+    for remark in remarks:
+        await report(remark)
+    return apis
+
+
+async def _inspect_again(
+    launcher: Launcher, candidate: Installed, patience: timedelta
+) -> protocol.Inspected:
     try:
-        return await _inspect(launcher, candidate, patience, samples)
+        return await _inspect(launcher, candidate, patience)
     except _Killed as killed:
         raise AuthorError(f"Importing the project ended the process, twice: {killed}") from killed
 
 
 async def _inspect(
-    launcher: Launcher,
-    candidate: Installed,
-    patience: timedelta,
-    samples: Mapping[str, dict[str, Any]],
-) -> tuple[Api, ...]:
+    launcher: Launcher, candidate: Installed, patience: timedelta
+) -> protocol.Inspected:
     runner = await launcher.spawn(candidate, mode="inspect")
     try:
         async with asyncio.timeout(patience.total_seconds()):
-            return _apis(await _inspected(runner), samples)
+            inspected = await _inspected(runner)
     except TimeoutError as error:
         raise AuthorError(
             f"Importing the project took more than {patience.total_seconds():g} s: "
@@ -69,6 +80,13 @@ async def _inspect(
         ) from error
     finally:
         await runner.kill()
+    if inspected.error is not None:
+        raise AuthorError(inspected.error)
+    if not inspected.apis:
+        raise AuthorError(
+            "The project has no API: put a file with an `async def automation` in `api`."
+        )
+    return inspected
 
 
 async def _inspected(runner: RunnerProcess) -> protocol.Inspected:
@@ -89,20 +107,12 @@ async def _inspected(runner: RunnerProcess) -> protocol.Inspected:
                 continue
 
 
-def _apis(inspected: protocol.Inspected, samples: Mapping[str, dict[str, Any]]) -> tuple[Api, ...]:
-    if inspected.error is not None:
-        raise AuthorError(inspected.error)
-    if not inspected.apis:
-        raise AuthorError(
-            "The project has no API: put a file with an `async def automation` in `api`."
-        )
-    return tuple(
-        Api(
-            name=str(each["name"]),
-            description=each.get("description"),
-            parameters_schema=each.get("parameters_schema"),
-            result_schema=each.get("result_schema"),
-            samples=samples.get(str(each["name"]), {}),
-        )
-        for each in inspected.apis
-    )
+def check_jobs(secrets: ProjectSecrets, manifest: Manifest) -> None:
+    """See whether the Jobs that a project declares can be.
+
+    Raises:
+        AuthorError: one names no Api, or its items are not what their Apis take.
+    """
+    for job_id, plan in secrets.jobs.items():
+        if found := jobs.problems(plan, manifest):
+            raise AuthorError(f"The job `{job_id}`: `{found[0].path}` {found[0].message}.")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from runwright.adapters import bundles
-from runwright.control import deployments
+from runwright.control import deployments, parameters
 from runwright.control.platform import Platform
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
 from runwright.domain.projects import Deployment, Manifest, ProjectSettings
@@ -31,6 +33,8 @@ class Installed:
     apis: tuple[str, ...]
     proxy: str | None = None
     """What its Runs go through where neither they nor their session name a proxy."""
+    parameters: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    """The JSON Schemas that parameters are held to, by Api."""
 
 
 async def folder(platform: Platform, bundle_sha256: str) -> Path:
@@ -83,4 +87,5 @@ async def from_manifest(
         settings=manifest.settings,
         apis=tuple(api.name for api in manifest.apis),
         proxy=deployments.proxy_of(platform, deployment, manifest),
+        parameters=parameters.enforced_by_name(manifest),
     )

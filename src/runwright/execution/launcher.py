@@ -101,6 +101,7 @@ class Launcher:
                 environment=variables,
                 trace_ahead=not settings.has_auth_sessions,
                 apis=deployment.apis,
+                is_native=settings.kind == "native",
             )
         )
         return runner

@@ -9,17 +9,20 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from runwright import config, protocol
 from runwright.adapters import disk
 from runwright.config import Settings
+from runwright.control import parameters
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
-from runwright.domain.projects import Api, BrowserKind, ProjectSettings
-from runwright.execution import environments, inspection, launcher, project_folder
+from runwright.domain.projects import Api, BrowserKind, Manifest, ProjectSettings
+from runwright.errors import AuthorError
+from runwright.execution import ended_badly, environments, inspection, launcher, project_folder
+from runwright.execution.inspection import Report
 from runwright.execution.installed import Installed
 from runwright.execution.launcher import Launcher
 from runwright.execution.outgoing import Outgoing
+from runwright.execution.project_folder import ProjectFolder
 from runwright.execution.runner_process import Exited, RunnerProcess
 from runwright.execution.terminal import Terminal
 
@@ -40,36 +43,39 @@ class LocalProject:
     """A folder that is ready to be imported and run."""
 
     def __init__(
-        self, settings: Settings, starter: Launcher, installed: Installed, samples: Any
+        self, settings: Settings, starter: Launcher, installed: Installed, found: ProjectFolder
     ) -> None:
         self._settings = settings
         self._launcher = starter
         self._installed = installed
-        self._samples = samples
+        self._found = found
 
-    async def inspect(self) -> tuple[Api, ...]:
-        """Import everything, as deploying does.
+    async def inspect(self, report: Report) -> tuple[Api, ...]:
+        """Import everything and look at its jobs, as deploying does.
 
         Raises:
             AuthorError: it could not be deployed; says why.
         """
-        return await inspection.inspect(
-            self._launcher,
-            self._installed,
-            self._settings.inspect_timeout,
-            self._samples,
-            inspection.silent,
-        )
+        apis = await self._inspect((), report)
+        manifest = Manifest(apis=apis, settings=self._found.settings)
+        inspection.check_jobs(self._found.secrets, manifest)
+        return apis
 
     async def carry_out(self, start: protocol.Start, say: Say, kept: Path) -> LocalRun:
         """Carry out one Attempt, saying its log; its files are put into `kept`."""
-        runner = await self._launcher.launch(
-            replace(self._installed, apis=(start.api,) if start.kind == "api" else ())
-        )
+        apis = (start.api,) if start.kind == "api" else ()
+        checking = asyncio.create_task(self._wrong_parameters(start))
+        try:
+            runner = await self._launcher.launch(replace(self._installed, apis=apis))
+        except BaseException:
+            checking.cancel()
+            raise
         outgoing = Outgoing(self._installed.proxy, say)
         files: list[Path] = []
         terminal = Terminal(runner, say)
         try:
+            if (wrong := await checking) is not None:
+                return LocalRun(ended=protocol.Ended(failure=wrong), files=())
             await runner.send(replace(start, proxy=await outgoing.open()))
             ended = await _follow(runner, terminal, say, kept, files)
         finally:
@@ -77,6 +83,36 @@ class LocalProject:
             await runner.kill()
             await outgoing.close()
         return LocalRun(ended=ended, files=tuple(files))
+
+    async def _wrong_parameters(self, start: protocol.Start) -> protocol.Failed | None:
+        """Return what a server would refuse the parameters for; what cannot be imported, the Attempt tells."""
+        if start.kind != "api" or self._installed.settings.kind != "native":
+            return None
+        try:
+            (api,) = await self._inspect((start.api,), inspection.silent)
+        except (AuthorError, ValueError):
+            return None
+        schema = parameters.enforced(api, self._installed.settings)
+        problems = [] if schema is None else parameters.problems(start.parameters, schema)
+        if not problems:
+            return None
+        failure = ended_badly.wrong_parameters(problems)
+        return protocol.Failed(
+            code=failure.code.value,
+            category=failure.category.value,
+            message=failure.message,
+            retryable=False,
+            details=failure.details,
+        )
+
+    async def _inspect(self, apis: tuple[str, ...], report: Report) -> tuple[Api, ...]:
+        return await inspection.inspect(
+            self._launcher,
+            replace(self._installed, apis=apis),
+            self._settings.inspect_timeout,
+            {} if apis else self._found.samples,
+            report,
+        )
 
 
 @asynccontextmanager
@@ -108,7 +144,7 @@ async def opened(
         return config.read_env_file(folder / ".env")
 
     async with launcher.opened(settings, variables) as starter:
-        yield LocalProject(settings, starter, installed, found.samples)
+        yield LocalProject(settings, starter, installed, found)
 
 
 async def _follow(

@@ -21,7 +21,6 @@ from runwright.runner import (
     loader,
     recording,
     results,
-    schema,
     states,
 )
 from runwright.runner.browser import Opened, drain, start_tracing
@@ -100,7 +99,9 @@ def _function(stage: Stage, start: protocol.Start) -> tuple[Callable[..., Any], 
     if start.kind == "record":
         return recording.recorder(start, stage.questions), start.parameters
     function = stage.project.entry(start.api, start.kind)
-    return function, None if start.kind == "check" else schema.convert(function, start.parameters)
+    if start.kind == "check":
+        return function, None
+    return function, stage.project.given(function, start.parameters)
 
 
 class _Call:
@@ -120,7 +121,7 @@ class _Call:
                 if is_deferred(function):
                     return await function(parameters, ensure_browser=self._ensure_browser)
                 await self._prepare()
-                if self._start.kind == "check":
+                if self._start.kind == "check" or not loader.takes_parameters(function):
                     return await function(self._opened.page)
                 return await function(self._opened.page, parameters)
             except (SystemExit, KeyboardInterrupt) as error:

@@ -10,23 +10,28 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
-from runwright.runner import imports, schema
+from runwright.runner import hints, imports, schema
+from runwright.runner.shapes import Misfit
 
+_CALL = "__call__"
 _ENTRIES = ("automation", "create", "check")
 _OTHER_FILES = ("hooks/setup_context.py", "auth-sessions/create.py", "auth-sessions/check.py")
 
 
 class EntryError(Exception):
-    """A file has no function that can be an Api."""
+    """A file has no function that can be an Api, or parameters are not what the function takes."""
 
 
 class Project:
     """The project's folder: first on `sys.path`, its modules imported and dropped at will."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, is_native: bool = True) -> None:
         self.root = root
+        self._is_native = is_native
+        self._wanted: set[str] = set()
+        """Names of Apis that were carried out, and probably will be again."""
         self._prefix = f"{root}/"
         self._foreign: set[str] = set()
         """Names of modules that were seen to live elsewhere."""
@@ -60,6 +65,7 @@ class Project:
             EntryError: its file has none, or one that is not an `async def`.
         """
         folder, file = ("api", name) if kind == "api" else ("auth-sessions", kind)
+        self._wanted.add(name)
         if not (self.root / folder / f"{file}.py").is_file():
             raise EntryError(f"There is no file `{folder}/{file}.py` in the project.")
         return entry_of(self.load(folder, file), f"{folder}/{file}.py")
@@ -71,7 +77,9 @@ class Project:
             ("auth-sessions", each) for each in sessions
         ]:
             try:
-                self.load(folder, name)
+                module = self.load(folder, name)
+                if self._is_native:
+                    schema.prepare(entry_of(module, name), is_wanted=name in self._wanted)
             except BaseException:  # noqa: BLE001, S112 - deploying imported it; starting tells
                 continue
 
@@ -85,19 +93,33 @@ class Project:
             else:
                 self._foreign.add(name)
 
-    def inspect(self) -> tuple[list[dict[str, Any]], str | None]:
-        """Import everything; return what each Api is, or the first traceback."""
+    def given(self, function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
+        """Return what a function gets for a Run's parameters: the dict itself, or an instance of what it asks for.
+
+        Raises:
+            EntryError: it asks for something else.
+        """
+        if not self._is_native:
+            return parameters
+        try:
+            return schema.convert(function, parameters)
+        except Misfit as error:
+            raise EntryError(f"The parameters are not what the function takes: {error}.") from error
+
+    def inspect(self, apis: tuple[str, ...] = ()) -> tuple[list[dict[str, Any]], str | None]:
+        """Import everything, or some Apis alone; return what each is, or the first traceback."""
         found: list[dict[str, Any]] = []
-        for name in self.api_names():
+        for name in apis or self.api_names():
             file = f"api/{name}.py"
             try:
                 function = entry_of(self.load("api", name), file)
-                found.append({"name": name, **schema.describe(function)})
+                described = schema.describe(function, is_courtesy=not self._is_native)
+                found.append({"name": name, **described})
             except EntryError as error:
                 return [], str(error)
             except BaseException as error:  # noqa: BLE001 - SystemExit of a module too is its author's
                 return [], f"Importing `{file}` failed:\n{author_traceback(error, self.root)}"
-        for file in _OTHER_FILES:
+        for file in () if apis else _OTHER_FILES:
             if (self.root / file).is_file() and (error := self._inspect_other(file)) is not None:
                 return [], error
         return found, None
@@ -155,7 +177,7 @@ def entry_of(module: ModuleType, file: str) -> Callable[..., Any]:
         if function is None:
             continue
         if not inspect.iscoroutinefunction(inspect.unwrap(function)):
-            raise EntryError(f"`{name}` in `{file}` must be an `async def`.")
+            raise EntryError(f"`{name}` in `{file}` must be an `async def`{_but_is(function)}.")
         return function
     expected = {
         "auth-sessions/create.py": "create(page, params)",
@@ -164,6 +186,32 @@ def entry_of(module: ModuleType, file: str) -> Callable[..., Any]:
     raise EntryError(
         f"`{file}` has no `async def {expected.get(file, 'automation(page, params)')}`."
     )
+
+
+def _but_is(function: Any) -> str:
+    """Return what stands in the place of an `async def`, where it is easily taken for one."""
+    plain = inspect.unwrap(function)
+    if inspect.isasyncgenfunction(plain):
+        return " that returns: with `yield` it is a generator, so collect what it yields in a list"
+    if isinstance(function, type):
+        return ", and it is a class"
+    if inspect.iscoroutinefunction(getattr(cast("Any", type(function)), _CALL, None)):
+        return ", and it is an object: write `async def` around it"
+    return ", and it is a plain function" if inspect.isfunction(plain) else ""
+
+
+def takes_parameters(function: Callable[..., Any]) -> bool:
+    """Return False if a function takes the page alone."""
+    try:
+        signature = hints.signature(function)
+        signature.bind(None)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        return False
+    return True
 
 
 def author_traceback(error: BaseException, root: Path) -> str:

@@ -61,9 +61,9 @@ def main() -> None:
     ours = str(Path(compat.__file__).parent)
     others = [entry for entry in sys.path if entry not in ("", setup.project_root, ours)]
     sys.path[:] = [setup.project_root, ours, *others]
-    project = Project(Path(setup.project_root))
+    project = Project(Path(setup.project_root), is_native=setup.is_native)
     if setup.mode == "inspect":
-        _inspect(channel, project, streams)
+        _inspect(channel, project, setup.apis, streams)
         return
     mark = {protocol.RUNNER_ID_VARIABLE: setup.files_directory}
     if node_cache:
@@ -74,9 +74,11 @@ def main() -> None:
     asyncio.run(runner.serve())
 
 
-def _inspect(channel: Channel, project: Project, streams: output.Output) -> None:
+def _inspect(
+    channel: Channel, project: Project, wanted: tuple[str, ...], streams: output.Output
+) -> None:
     begin_inspection()
-    apis, error = project.inspect()
+    apis, error = project.inspect(wanted)
     streams.flush()
     channel.send(
         protocol.Inspected(apis=tuple(apis), error=error, playwright=_playwright_version())

@@ -1,179 +1,181 @@
 """Typed parameters: JSON Schema from an entry function's annotations, and instances from JSON.
 
-TypedDicts and dataclasses are read with the standard library alone; a pydantic model describes
-itself. Anything else is untyped: any object goes in as the dict it is.
+Both come from one source: the author's own pydantic where there is one, else our table of the
+standard library's types. Parameters without a type, or with one that is any object, stay the dict they are.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
+import functools
 import inspect
-import types
-import typing
+import json
+import math
+import weakref
 from collections.abc import Callable
-from datetime import date, datetime
-from typing import Any, Literal, Union, cast, get_args, get_origin
+from dataclasses import dataclass
+from typing import Any, cast
 
-from runwright.sdk.deferred import is_deferred
+from runwright.runner import hints, models
+from runwright.runner.hints import Unreadable
+from runwright.runner.shapes import Shape
+from runwright.runner.type_table import Table
 
-_PLAIN: dict[Any, dict[str, Any]] = {
-    str: {"type": "string"},
-    int: {"type": "integer"},
-    float: {"type": "number"},
-    bool: {"type": "boolean"},
-    type(None): {"type": "null"},
-    datetime: {"type": "string", "format": "date-time"},
-    date: {"type": "string", "format": "date"},
-    Any: {},
-    dict: {"type": "object"},
-    list: {"type": "array"},
-}
+PATH = "parameters"
+_ANY_OBJECT: tuple[dict[str, Any], ...] = (
+    {},
+    {"type": "object"},
+    {"type": "object", "additionalProperties": True},
+)
 
 
-def describe(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return description, parameters schema and result schema of an entry function."""
-    parameters, result = _annotations(function)
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """The type of an entry function's parameters."""
+
+    shape: Shape | None
+    """None: any object, as the dict it is."""
+    remarks: tuple[str, ...] = ()
+    """What of it has no JSON Schema."""
+
+
+def describe(function: Callable[..., Any], *, is_courtesy: bool = False) -> dict[str, Any]:
+    """Return what an entry function says of itself: description, schemas, and remarks for who deploys.
+
+    A courtesy tells what the function expects and refuses nothing. Never raises.
+    """
+    typed = _typed(function, is_strict=False) if is_courtesy else of(function)
     document = inspect.getdoc(function)
     return {
         "description": document.split("\n", 1)[0] if document else None,
-        "parameters_schema": object_schema(parameters),
-        "result_schema": None if result is None else _schema_or_none(result),
+        "parameters_schema": None if typed.shape is None else _json(typed.shape.schema),
+        "result_schema": _result_schema(function),
+        "remarks": [] if is_courtesy else list(typed.remarks),
     }
-
-
-def object_schema(kind: Any) -> dict[str, Any] | None:
-    """Return the JSON Schema of a TypedDict, dataclass or pydantic model; None of anything else."""
-    return _schema(kind) if _is_structured(kind) else None
 
 
 def convert(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
     """Return the parameters as the type that the function asks for.
 
     Raises:
-        TypeError, ValueError: they do not fit it.
+        Misfit: they do not fit it.
     """
-    kind, _ = _annotations(function)
-    if kind is None or not _is_structured(kind):
-        return parameters
-    return _instance(kind, parameters)
+    shape = of(function).shape
+    return parameters if shape is None else shape.read(parameters, PATH)
 
 
-def _annotations(function: Callable[..., Any]) -> tuple[Any, Any]:
-    is_without_page = is_deferred(function)
-    function = inspect.unwrap(function)
-    names = list(inspect.signature(function).parameters)
-    # A deferred automation is called without a page.
-    position = 0 if is_without_page else 1
+def of(function: Callable[..., Any]) -> Typed:
+    """Return the type of a function's parameters; made once, which may be ahead of need."""
+    made = _made.get(function)
+    if made is None:
+        made = _made[function] = _typed(function, is_strict=True)
+    return made
+
+
+def prepare(function: Callable[..., Any], *, is_wanted: bool) -> None:
+    """Do ahead of need what takes time: everything for a function that is wanted, else what all have in common."""
+    if is_wanted:
+        of(function)
+        return
+    with contextlib.suppress(Unreadable, TypeError, ValueError):
+        if hints.of_parameters(function) is not None:
+            models.module()
+
+
+_made: weakref.WeakKeyDictionary[Callable[..., Any], Typed] = weakref.WeakKeyDictionary()
+
+
+def _typed(function: Callable[..., Any], *, is_strict: bool) -> Typed:
     try:
-        hints = typing.get_type_hints(function, include_extras=True)
-    except Exception:  # noqa: BLE001 - a name that exists for type checkers only
-        return None, None
-    taken = hints.get(names[position]) if len(names) > position else None
-    return taken, hints.get("return")
+        kind = hints.of_parameters(function)
+    except Unreadable as error:
+        return Typed(None, (f"the type of `{PATH}` cannot be read here ({error})",))
+    except (TypeError, ValueError):
+        # There is no signature to be had.
+        kind = None
+    return Typed(None) if kind is None else _typed_as(kind, is_strict=is_strict)
 
 
-def _is_structured(kind: Any) -> bool:
-    return isinstance(kind, type) and (
-        typing.is_typeddict(cast("Any", kind))
-        or dataclasses.is_dataclass(cast("Any", kind))
-        or hasattr(cast("Any", kind), "model_json_schema")
-    )
+def _typed_as(kind: Any, *, is_strict: bool) -> Typed:
+    remarks: list[str] = []
+    shape = _shape(kind, remarks, is_strict=is_strict)
+    if _without_names(shape.schema) in _ANY_OBJECT:
+        return Typed(None, tuple(remarks))
+    if not _takes_objects(shape.schema):
+        said = f"`{PATH}` is always an object, which `{kind!r:.100}` is not: it arrives as a dict"
+        return Typed(None, (said,))
+    return Typed(shape, tuple(remarks))
 
 
-def _schema_or_none(kind: Any) -> dict[str, Any] | None:
+def _shape(kind: Any, remarks: list[str], *, is_strict: bool) -> Shape:
+    known = functools.partial(models.shape, is_strict=is_strict, remarks=remarks)
+    if (found := known(kind, is_whole=True)) is not None:
+        return found
+    table = Table(known, is_strict=is_strict)
     try:
-        return _schema(kind)
-    except TypeError:
+        made = table.shape(kind, PATH)
+    except Exception as error:  # noqa: BLE001 - a type can do anything, and no deploy fails of it
+        remarks.append(f"the type of `{PATH}` cannot be described: {type(error).__name__}: {error}")
+        return Shape({}, lambda value, _path: value)
+    remarks += table.remarks
+    return Shape(_whole(made.schema, table.definitions), made.read)
+
+
+def _whole(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with its definitions; the outermost stands in its own place if nothing else refers to it."""
+    reference = schema.get("$ref", "")
+    name = reference.rpartition("/")[2]
+    if schema == {"$ref": reference} and json.dumps(reference) not in json.dumps(definitions):
+        schema = definitions[name]
+        definitions = {key: value for key, value in definitions.items() if key != name}
+    return {**schema, "$defs": definitions} if definitions else schema
+
+
+def _without_names(schema: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key not in ("title", "description")}
+
+
+def _takes_objects(schema: dict[str, Any]) -> bool:
+    return _is_object(schema, schema.get("$defs", {}), 0)
+
+
+def _is_object(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> bool:
+    name = str(schema.get("$ref", "")).rpartition("/")[2]
+    if name in definitions and depth <= len(definitions):
+        return _is_object(definitions[name], definitions, depth + 1)
+    options = schema.get("anyOf") or schema.get("oneOf")
+    if options:
+        return any(_is_object(each, definitions, depth) for each in options)
+    kind = schema.get("type", "object")
+    return "object" in ([kind] if isinstance(kind, str) else kind)
+
+
+def _json(schema: Any) -> Any:
+    """Return a schema without numbers that JSON does not have, such as a default of NaN."""
+    if isinstance(schema, list):
+        return [_json(each) for each in cast("list[Any]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    items = cast("dict[str, Any]", schema).items()
+    return {
+        name: _json(item)
+        for name, item in items
+        if not (isinstance(item, float) and not math.isfinite(item))
+    }
+
+
+def _result_schema(function: Callable[..., Any]) -> dict[str, Any] | None:
+    try:
+        kind = hints.of_result(function)
+    except (Unreadable, TypeError, ValueError):
         return None
-
-
-def _schema(kind: Any) -> dict[str, Any]:
-    if kind in _PLAIN:
-        return dict(_PLAIN[kind])
-    if hasattr(kind, "model_json_schema"):
-        return kind.model_json_schema()
-    if typing.is_typeddict(kind):
-        return _typed_dict(kind)
-    if dataclasses.is_dataclass(kind):
-        return _dataclass(kind)
-    return _generic(kind, get_origin(kind), get_args(kind))
-
-
-def _generic(kind: Any, origin: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:
-    if origin in (typing.Annotated, typing.Required, typing.NotRequired):
-        notes = [note for note in arguments[1:] if isinstance(note, str)]
-        return {**_schema(arguments[0]), **({"description": notes[0]} if notes else {})}
-    if origin in (Union, types.UnionType):
-        return {"anyOf": [_schema(each) for each in arguments]}
-    if origin is Literal:
-        return {"enum": list(arguments)}
-    return _container(kind, origin, arguments)
-
-
-def _container(kind: Any, origin: Any, arguments: tuple[Any, ...]) -> dict[str, Any]:
-    if origin is dict:
-        return {"type": "object", "additionalProperties": _schema(arguments[1])}
-    is_open_tuple = origin is tuple and arguments[1:] == (Ellipsis,)
-    if origin is list or is_open_tuple:
-        return {"type": "array", "items": _schema(arguments[0])}
-    raise TypeError(f"{kind!r} has no JSON Schema here")
-
-
-def _typed_dict(kind: Any) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind, include_extras=True)
-    return {
-        "type": "object",
-        "title": kind.__name__,
-        "properties": {name: _schema(hint) for name, hint in hints.items()},
-        "required": sorted(name for name, hint in hints.items() if _is_required(kind, name, hint)),
-    }
-
-
-def _is_required(kind: Any, name: str, hint: Any) -> bool:
-    # Python reads Required and NotRequired off annotations that are not texts alone.
-    origin = get_origin(hint)
-    if origin in (typing.Required, typing.NotRequired):
-        return origin is typing.Required
-    return name in kind.__required_keys__
-
-
-def _dataclass(kind: Any) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind, include_extras=True)
-    properties: dict[str, Any] = {}
-    required: list[str] = []
-    for item in dataclasses.fields(kind):
-        properties[item.name] = _schema(hints[item.name])
-        if item.default is not dataclasses.MISSING:
-            if isinstance(item.default, (str, int, float, bool, type(None))):
-                properties[item.name]["default"] = item.default
-        elif item.default_factory is dataclasses.MISSING:
-            required.append(item.name)
-    return {
-        "type": "object",
-        "title": kind.__name__,
-        "properties": properties,
-        "required": required,
-    }
-
-
-def _instance(kind: Any, value: Any) -> Any:
-    if hasattr(kind, "model_validate"):
-        return kind.model_validate(value)
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return _dataclass_instance(kind, value)
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin is list and isinstance(value, list):
-        items = cast("list[Any]", value)
-        return [_instance(arguments[0], item) for item in items]
-    if origin in (Union, types.UnionType) and isinstance(value, dict):
-        structured = [each for each in arguments if _is_structured(each)]
-        return _instance(structured[0], value) if structured else value  # pyright: ignore[reportUnknownVariableType]
-    return value
-
-
-def _dataclass_instance(kind: Any, value: dict[str, Any]) -> Any:
-    hints = typing.get_type_hints(kind)
-    known = {item.name for item in dataclasses.fields(kind)}
-    return kind(
-        **{name: _instance(hints[name], item) for name, item in value.items() if name in known}
-    )
+    if kind in (None, type(None), Any):
+        return None
+    if (found := models.result_schema(kind)) is not None:
+        return _json(found) or None
+    table = Table(lambda _: None, is_strict=False)
+    try:
+        made = table.shape(kind, "result")
+    except Exception:  # noqa: BLE001 - as above
+        return None
+    return _whole(made.schema, table.definitions) or None
