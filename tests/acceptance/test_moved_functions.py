@@ -29,6 +29,14 @@ _FILES = {
     "data/cities.json": '["Köln"]',
     "api/shop/beside.txt": "beside",
 }
+_MODELS = """\
+from pydantic import BaseModel
+class Params(BaseModel):
+    city: str
+    limit: int = 3
+async def automation(page, params: Params):
+    return type(params).__name__, Params(**params).limit
+"""
 _ENUM = """\
 from __future__ import annotations
 from enum import Enum
@@ -154,6 +162,7 @@ async def automation(page, params):
     }
 """
 _APIS = {
+    "models": _MODELS,
     "enums": _ENUM,
     "unresolved": _UNRESOLVED,
     "any-positional": "async def automation(*args, **kwargs):\n    return len(args), kwargs\n",
@@ -179,6 +188,7 @@ _APIS = {
 }
 _PARAMETERS = {"city": "K"}
 _RIGHT: dict[str, Any] = {
+    "models": ["dict", 3],
     "enums": ["str", None, {}],
     "unresolved": ["city"],
     "any-positional": [2, {}],
