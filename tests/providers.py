@@ -129,16 +129,7 @@ def events_of(asked: Asked) -> list[Any]:
     if "chat/completions" in asked.path:
         return _chat(asked)
     if "responses" in asked.path:
-        response = {**_whole(asked), "usage": None, "output": [], "status": "in_progress"}
-        return [
-            {"type": "response.created", "sequence_number": 0, "response": response},
-            *(
-                {"type": "response.output_text.delta", "sequence_number": number, "item_id": "m", "output_index": 0,
-                 "content_index": 0, "delta": text, "logprobs": []}
-                for number, text in enumerate(("one ", "two"), start=1)
-            ),
-            {"type": "response.completed", "sequence_number": 3, "response": _whole(asked)},
-        ]  # fmt: skip
+        return _responses(asked)
     first, second = (
         {"candidates": [{"content": {"role": "model", "parts": [{"text": text}]}}]}
         for text in ("one ", "two")
@@ -194,6 +185,30 @@ def _chat(asked: Asked) -> list[Any]:
     if (asked.body.get("stream_options") or {}).get("include_usage"):
         found.append({**base, "choices": [], "usage": _whole(asked)["usage"]})
     return found
+
+
+def _responses(asked: Asked) -> list[Any]:
+    response = {**_whole(asked), "usage": None, "output": [], "status": "in_progress"}
+    item = {
+        "type": "message",
+        "id": "m",
+        "role": "assistant",
+        "status": "in_progress",
+        "content": [],
+    }
+    part = {"item_id": "m", "output_index": 0, "content_index": 0}
+    text = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+    events: list[dict[str, Any]] = [
+        {"type": "response.created", "response": response},
+        {"type": "response.output_item.added", "output_index": 0, "item": item},
+        {"type": "response.content_part.added", **part, "part": text},
+        *(
+            {"type": "response.output_text.delta", **part, "delta": each, "logprobs": []}
+            for each in ("one ", "two")
+        ),
+        {"type": "response.completed", "response": _whole(asked)},
+    ]
+    return [{**each, "sequence_number": number} for number, each in enumerate(events)]
 
 
 def _whole(asked: Asked) -> dict[str, Any]:

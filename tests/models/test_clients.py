@@ -121,7 +121,7 @@ def test_the_providers_own_packages(
     result = found["result"]
     assert {name: text.removeprefix("True\n") for name, text in result["found"].items()} == dict.fromkeys(("messages", "messages stream", "google", "google stream", *(f"{what}{kind} {url}" for what in ("chat", "responses") for kind in ("", " stream") for url in ("plain", "v1"))), "one two")  # fmt: skip
     # It was repeated where that helps, and only there.
-    assert result["errors"] == [["InternalServerError", 502], ["NotFoundError", 404]]
+    assert result["errors"] == [["InternalServerError", 502], ["APIStatusError", 405]]
     assert len(provider.of_model("claude-refused")) == 1
     assert len(provider.of_model("claude-busy")) == 2
     used = models.detail(found["runId"])["models"]

@@ -75,7 +75,7 @@ _NO_ANSWERS: dict[str, tuple[Misdeed, int, str]] = {
     "brotli": (_raw(_OK + b"content-encoding: br\r\n\r\nx"), 502, "model-provider-failed"),
     "redirect": (_says(302, location="http://127.0.0.1:1/"), 502, "model-provider-refused"),
     "not modified": (_says(304), 502, "model-provider-refused"),
-    "upgrade": (_raw(b"HTTP/1.1 101 Oh\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"), 502, "model-provider-refused"),
+    "upgrade": (_raw(b"HTTP/1.1 101 Oh\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"), 502, "model-provider-failed"),
     "999": (_says(999, {"error": "what"}), 502, "model-provider-refused"),
     "401": (_says(401, {"error": f"Incorrect key {KEYS['anthropic']}"}), 502, "model-provider-refused"),
     "402": (_says(402), 502, "model-provider-refused"),

@@ -92,13 +92,13 @@ def telling(provider: Provider, patience: float) -> Generator[None]:
         yield
     except (httpx2.TimeoutException, TimeoutError) as error:
         if isinstance(error, httpx2.ConnectTimeout):
-            raise _away(provider, error) from error
+            raise away(provider, error) from error
         _log(provider, error)
         raise ProviderSlow(
             f"The model provider `{provider}` said nothing for {patience:g} s."
         ) from error
     except (httpx2.ConnectError, httpx2.ProxyError, OSError) as error:
-        raise _away(provider, error) from error
+        raise away(provider, error) from error
     except (
         httpx2.HTTPError,
         httpx2.InvalidURL,
@@ -185,7 +185,8 @@ def _headers(headers: httpx2.Headers, key: str | None) -> dict[str, str]:
     return {**found, "content-type": shown, "x-content-type-options": "nosniff"}
 
 
-def _away(provider: Provider, error: Exception) -> ProviderAway:
+def away(provider: Provider, error: Exception) -> ProviderAway:
+    """Log why a provider cannot be reached, and return what an author is told."""
     _log(provider, error)
     return ProviderAway(f"The model provider `{provider}` cannot be reached just now.")
 

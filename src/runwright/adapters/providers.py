@@ -94,7 +94,7 @@ class Providers:
         sent = self._request(request, headers, query)
         with provider_answers.telling(provider, self._patience):
             async with asyncio.timeout(self._patience):
-                answer = await self._ready_client().send(sent, stream=True)
+                answer = await self._ready_client(provider).send(sent, stream=True)
         try:
             key = self._addresses[provider].key
             yield await provider_answers.received(provider, answer, key, self._patience)
@@ -133,18 +133,17 @@ class Providers:
             extensions={"timeout": limits.as_dict()},
         )
 
-    def _ready_client(self) -> httpx2.AsyncClient:
-        """Return the client, made when it is needed: most installations ask no model."""
+    def _ready_client(self, provider: Provider) -> httpx2.AsyncClient:
+        """Return the client, made when it is needed: most installations ask no model.
+
+        Raises:
+            ProviderAway: the environment names a proxy that is none.
+        """
         if self._client is None:
-            self._client = httpx2.AsyncClient(
-                # What a provider sets for one author is not sent by the next.
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-                follow_redirects=False,
-                limits=httpx2.Limits(
-                    max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS
-                ),
-                mounts=_WITHOUT_PROXY,
-            )
+            try:
+                self._client = _client()
+            except ValueError as error:
+                raise provider_answers.away(provider, error) from error
         return self._client
 
 
@@ -158,6 +157,16 @@ async def opened(
         yield providers
     finally:
         await providers.close()
+
+
+def _client() -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(
+        # What a provider sets for one author is not sent by the next.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        follow_redirects=False,
+        limits=httpx2.Limits(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS),
+        mounts=_WITHOUT_PROXY,
+    )
 
 
 def _key_header(provider: Provider, key: str | None) -> dict[str, str]:
