@@ -15,9 +15,9 @@ import pytest
 from support import RunwrightServer, serving
 
 from runwright import config
-from runwright.domain.projects import Requirements
 from runwright.errors import AuthorError
-from runwright.execution import environments, tidy
+from runwright.execution import environments, requirement_files, tidy, uv
+from runwright.execution.requirement_files import RequirementFiles
 
 _TELLS = (
     "import sys\nfrom importlib.metadata import version\n"
@@ -114,6 +114,12 @@ def test_two_deploys_of_one_project_at_once_both_end_and_the_later_is_current(
     assert listed["current"] == listed["deployments"][0]["id"]
 
 
+def _bottle(folder: Path) -> RequirementFiles:
+    (folder / "project").mkdir()
+    (folder / "project/requirements.txt").write_text("bottle==0.13.2\n")
+    return requirement_files.read(folder / "project")
+
+
 async def _silent(_line: str) -> None: ...
 
 
@@ -124,7 +130,7 @@ async def test_an_environment_is_built_once_for_who_want_it_at_once(tmp_path: Pa
     async def hear(line: str) -> None:
         lines.append(line)
 
-    wanted = Requirements(packages=("bottle==0.13.2",))
+    wanted = _bottle(tmp_path)
     made = await asyncio.gather(*(environments.ensure(settings, wanted, hear) for _ in range(3)))
 
     assert len({each.id for each in made}) == 1
@@ -137,10 +143,10 @@ async def test_an_environment_that_grows_too_large_is_given_up(
     settings = config.read(
         {"RUNWRIGHT_DATA_DIR": str(tmp_path), "RUNWRIGHT_MAX_ENVIRONMENT_BYTES": "1000"}
     )
-    monkeypatch.setattr(environments, "_SIZE_SECONDS", 0.0)
+    monkeypatch.setattr(uv, "_SIZE_SECONDS", 0.0)
 
     with pytest.raises(AuthorError, match="RUNWRIGHT_MAX_ENVIRONMENT_BYTES"):
-        await environments.ensure(settings, Requirements(packages=("bottle==0.13.2",)), _silent)
+        await environments.ensure(settings, _bottle(tmp_path), _silent)
 
     assert not [each for each in (tmp_path / "environments").iterdir() if each.is_dir()]
 

@@ -124,12 +124,14 @@ class ProjectSecrets:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Requirements:
-    """What an Environment is made from; equal values share one."""
+    """What a project requires."""
 
     python: str | None = None
     """A version specifier such as `>=3.12,<3.13`; None takes the platform's interpreter."""
     packages: tuple[str, ...] = ()
-    """PEP 508 requirements, sorted; none: the platform's own environment serves."""
+    """As they are required, or as a lock pins them, sorted, without credentials."""
+    sha256: str | None = None
+    """Of the files that say it and all that they refer to; None in manifests of earlier versions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

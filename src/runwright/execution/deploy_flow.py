@@ -78,8 +78,7 @@ class DeployFlow:
         for remark in _remarks(found):
             await report(remark)
         settings = self._platform.settings
-        requirements = await environments.locked(settings, root, found.requirements)
-        environment = await environments.ensure(settings, requirements, report)
+        environment = await environments.ensure(settings, found.requirements, report)
         await report("Importing every API")
         candidate = Installed(
             deployment_id=deployment.id,
@@ -99,7 +98,9 @@ class DeployFlow:
         )
         count = "1 API" if len(apis) == 1 else f"{len(apis)} APIs"
         await report(f"Found {count}: " + ", ".join(api.name for api in apis))
-        manifest = Manifest(apis=apis, settings=found.settings, requirements=requirements)
+        manifest = Manifest(
+            apis=apis, settings=found.settings, requirements=found.requirements.requirements
+        )
         inspection.check_jobs(found.secrets, manifest)
         await report("Starting a warm runner")
         ready = await installed.from_manifest(self._platform, deployment, manifest)
@@ -109,7 +110,7 @@ class DeployFlow:
 
 def _remarks(found: ProjectFolder) -> list[str]:
     """Return what who deploys should know of the project's settings."""
-    remarks: list[str] = []
+    remarks = [*found.requirements.remarks]
     if found.settings.headful and not config.has_display():
         remarks.append(
             "`headful` needs a display and there is neither one nor Xvfb here: the browser runs in its "

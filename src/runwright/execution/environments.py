@@ -1,47 +1,52 @@
 """Environments: the virtual environment a Deployment runs in, made by uv, shared by content.
 
 A project without requirements runs on the platform's own interpreter. Any other gets a folder named
-by the hash of its interpreter and requirements; a lock file makes one process build it and the
-others wait, and a marker written last tells a finished one from what a crash left.
+by the hash of its interpreter and of the files that say what it requires; a lock file makes one process build
+it and the others wait, and a marker written last tells a finished one from what a crash left.
+
+uv is given copies of those files, in a folder with nothing else, and first pins everything in a `pylock.toml`:
+so what the platform serves itself is left out while what it would bring along is not.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import dataclasses
 import fcntl
 import hashlib
 import json
 import os
-import re
 import shutil
-import signal
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from uv import find_uv_bin
 
-from runwright import config
 from runwright.adapters import disk
 from runwright.config import Settings
 from runwright.domain.projects import Requirements
 from runwright.errors import AuthorError, PlatformError
-from runwright.execution import interpreters, tidy
-from runwright.execution.project_folder import is_ours
+from runwright.execution import interpreters, requirement_files, requirement_lines, tidy
+from runwright.execution.requirement_files import OTHER_FORMAT, PLATFORM, RequirementFiles
+from runwright.execution.uv import Uv
 
 Report = Callable[[str], Awaitable[None]]
 _MARKER = "runwright-environment.json"
 _LOCK_POLL_SECONDS = 0.2
-_SIZE_SECONDS = 2.0
-_PLAYWRIGHT = re.compile(r"^playwright($|[^A-Za-z0-9._-])", re.IGNORECASE)
 _OLDEST_PYTHON = ">=3.11"
-_MAX_OUTPUT_LINES = 200
+_PROJECT, _PINNED, _HASHED = "project", "pylock.toml", ".hashed-requirements.txt"
+_PLAYWRIGHT, _LEFT_OUT = "playwright.txt", "left-out.txt"
+_PREFERRED = """\
+lock-version = "1.0"
+created-by = "runwright"
+[[packages]]
+name = "playwright"
+version = "{}"
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,22 +57,21 @@ class Environment:
     python: Path
 
 
-async def ensure(settings: Settings, requirements: Requirements, report: Report) -> Environment:
+async def ensure(settings: Settings, wanted: RequirementFiles, report: Report) -> Environment:
     """Return the Environment of the requirements, building it if it is not there.
 
     Raises:
         AuthorError: the requirements cannot be met, with what uv said.
         PlatformError: there is no place for one.
     """
-    specifier = _specifier(requirements)
+    specifier = _specifier(wanted.requirements)
     own_version = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
     is_own_fit = specifier.contains(own_version)
-    if not requirements.packages and is_own_fit:
+    if not wanted.inputs and is_own_fit:
         return Environment(id="platform", python=Path(sys.executable))
     interpreter = sys.executable if is_own_fit else await interpreters.find(specifier)
-    packages = _packages(requirements)
-    wanted = json.dumps({"interpreter": interpreter, "packages": packages}, sort_keys=True)
-    identifier = hashlib.sha256(wanted.encode()).hexdigest()[:24]
+    key = json.dumps({"interpreter": interpreter, **_contents(wanted)}, sort_keys=True)
+    identifier = hashlib.sha256(key.encode()).hexdigest()[:24]
     directory = settings.data_dir / "environments" / identifier
     environment = Environment(id=identifier, python=directory / "bin" / "python")
     if (directory / _MARKER).is_file():
@@ -81,124 +85,110 @@ async def ensure(settings: Settings, requirements: Requirements, report: Report)
         )
     async with _locked(directory.with_suffix(".lock")):
         if not (directory / _MARKER).is_file():
-            await report(f"Building an environment of {len(packages)} requirements")
-            await _build(settings, directory, interpreter, packages, report)
-            (directory / _MARKER).write_text(wanted)
+            count = len(wanted.requirements.packages)
+            await report(f"Building an environment of {count} requirements")
+            await _Build(settings, directory, wanted, report).make(interpreter)
+            (directory / _MARKER).write_text(key)
     return environment
 
 
-async def _build(
-    settings: Settings, directory: Path, interpreter: str, packages: list[str], report: Report
-) -> None:
-    await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
-    listed = directory.with_suffix(".txt")
-    listed.write_text("\n".join(packages) + "\n", encoding="utf-8")
-    deadline = asyncio.get_running_loop().time() + settings.environment_timeout.total_seconds()
-    try:
-        for arguments in (
-            ["venv", "--quiet", "--python", interpreter, str(directory)],
-            [
-                "pip",
-                "install",
-                # Runners keep no bytecode, and each would compile what it imports.
-                "--compile-bytecode",
-                "--python",
-                str(directory / "bin" / "python"),
-                "--requirements",
-                str(listed),
-            ],
-        ):
-            left = deadline - asyncio.get_running_loop().time()
-            building = asyncio.create_task(_uv(settings, arguments, left, report))
-            watching = asyncio.create_task(_watch_size(directory, settings.max_environment_bytes))
-            try:
-                await asyncio.wait({building, watching}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                stopped = [task for task in (building, watching) if task.cancel()]
-                await asyncio.gather(*stopped, return_exceptions=True)
-            for task in (watching, building):
-                if not task.cancelled():
-                    task.result()
-    except BaseException:
-        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
-        raise
+class _Build:
+    def __init__(
+        self, settings: Settings, directory: Path, wanted: RequirementFiles, report: Report
+    ) -> None:
+        self._directory = directory
+        self._project = directory / _PROJECT
+        self._wanted = wanted
+        self._report = report
+        self._uv = Uv(settings, directory, report)
+        self._python = ["--python", str(directory / "bin" / "python")]
 
+    async def make(self, interpreter: str) -> None:
+        await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
+        try:
+            await self._make(interpreter)
+        except AuthorError as error:
+            await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
+            places = self._wanted.places(error.message)
+            message = error.message.replace(f"{self._project}/", "")
+            raise AuthorError("\n".join([message, *places])) from error
+        except BaseException:
+            await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
+            raise
 
-async def locked(settings: Settings, root: Path, requirements: Requirements) -> Requirements:
-    """Return the exact requirements of the project's `uv.lock`, or what it has without one.
-
-    Raises:
-        AuthorError: the lock does not fit the `pyproject.toml`.
-    """
-    if not (root / "uv.lock").is_file():
-        return requirements
-    said: list[str] = []
-
-    async def hear(line: str) -> None:
-        said.append(line)
-
-    arguments = ["export", "--quiet", "--frozen", "--no-dev", "--no-emit-project", "--no-hashes"]
-    await _uv(
-        settings, [*arguments, "--no-header", "--no-annotate", "--project", str(root)], 60, hear
-    )
-    packages = sorted({line.strip() for line in said if line.strip()})
-    kept = [each for each in packages if not is_ours(each)]
-    return dataclasses.replace(requirements, packages=tuple(kept))
-
-
-async def _watch_size(directory: Path, limit: int) -> None:
-    while True:
-        await asyncio.sleep(_SIZE_SECONDS)
-        held = await asyncio.to_thread(_size_bytes, directory)
-        if held > limit:
-            raise AuthorError(
-                f"The environment has more than {limit // 2**20} MiB: require less, or have the "
-                "operator raise `RUNWRIGHT_MAX_ENVIRONMENT_BYTES`."
+    async def _make(self, interpreter: str) -> None:
+        venv = ["venv", "--no-config", "--quiet", "--python", interpreter, str(self._directory)]
+        await self._uv.run(venv, self._directory.parent)
+        # uv looks for settings upwards, and stops at these.
+        (self._directory / "uv.toml").touch()
+        await asyncio.to_thread(self._wanted.copy, self._project)
+        await self._pin()
+        # Runners keep no bytecode, and each would compile what it imports.
+        install = ["pip", "install", "--compile-bytecode", *self._python]
+        pinned = self._directory / _PINNED
+        if self._wanted.hashed:
+            # Before the rest: a `pylock.toml` holds the index's own hashes, and not the author's.
+            hashed = self._project / _HASHED
+            hashed.write_text(self._wanted.hashed, encoding="utf-8")
+            await self._uv.run(
+                [*install, "--no-deps", "--requirements", str(hashed)], self._project
             )
+        await self._uv.run([*install, "--requirements", str(pinned)], self._project)
+        if not _has_playwright(pinned):
+            await self._uv.run([*install, _own_playwright()], self._project)
 
-
-def _size_bytes(directory: Path) -> int:
-    total = 0
-    for folder, _, names in os.walk(directory):
-        for name in names:
-            with contextlib.suppress(FileNotFoundError):
-                total += os.lstat(os.path.join(folder, name)).st_size  # noqa: PTH118 - fast
-    return total
-
-
-async def _uv(settings: Settings, arguments: list[str], seconds: float, report: Report) -> None:
-    home = settings.data_dir / "build-home"
-    home.mkdir(parents=True, exist_ok=True)
-    process = await asyncio.create_subprocess_exec(
-        find_uv_bin(),
-        "--no-progress",
-        "--color=never",
-        "--no-config",
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=config.build_environment(home),
-        start_new_session=True,
-    )
-    said: list[str] = []
-    try:
-        async with asyncio.timeout(max(seconds, 0)):
-            assert process.stdout is not None
-            async for line in process.stdout:
-                said.append(line.decode(errors="replace").rstrip())
-                await report(said[-1])
-            code = await process.wait()
-    except TimeoutError as error:
-        raise AuthorError("The environment took too long to build and was given up.") from error
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-    if code != 0:
-        raise AuthorError(
-            "The environment cannot be built:\n" + "\n".join(said[-_MAX_OUTPUT_LINES:])
-        )
+    async def _pin(self) -> None:
+        """Write down exactly what is to be installed."""
+        output = self._directory / _PINNED
+        left_out = [
+            "--no-emit-package",
+            OTHER_FORMAT,
+            "--format",
+            "pylock.toml",
+            "--output-file",
+            str(output),
+        ]
+        if self._wanted.is_locked:
+            arguments = [
+                "export",
+                "--quiet",
+                "--frozen",
+                "--no-default-groups",
+                "--no-emit-project",
+            ]
+            await self._uv.run(
+                [*arguments, "--no-emit-package", PLATFORM, *left_out], self._project
+            )
+            return
+        playwright, excluded = self._directory / _PLAYWRIGHT, self._directory / _LEFT_OUT
+        playwright.write_text("playwright\n", encoding="utf-8")
+        excluded.write_text(f"{PLATFORM}\n", encoding="utf-8")
+        # Where the author leaves the choice, ours: uv keeps to what it finds in the file that it writes.
+        output.write_text(_PREFERRED.format(version("playwright")), encoding="utf-8")
+        inputs = [*map(str, self._wanted.inputs), str(playwright)]
+        compiling = [
+            "pip",
+            "compile",
+            "--quiet",
+            *self._python,
+            "--excludes",
+            str(excluded),
+            *left_out,
+            *inputs,
+        ]
+        try:
+            await self._uv.run(compiling, self._project, is_told=False)
+        except AuthorError as error:
+            if OTHER_FORMAT not in error.message:
+                raise
+            excluded.write_text(f"{PLATFORM}\n{OTHER_FORMAT}\n", encoding="utf-8")
+            try:
+                await self._uv.run(compiling, self._project, is_told=False)
+            except AuthorError:
+                raise error from None
+            await self._report(
+                f"What `{OTHER_FORMAT}` would bring along cannot be installed beside the rest, and is left out"
+            )
 
 
 def _specifier(requirements: Requirements) -> SpecifierSet:
@@ -210,11 +200,25 @@ def _specifier(requirements: Requirements) -> SpecifierSet:
         ) from error
 
 
-def _packages(requirements: Requirements) -> list[str]:
-    packages = list(requirements.packages)
-    if not any(_PLAYWRIGHT.match(each) for each in packages):
-        packages.append(f"playwright=={version('playwright')}")
-    return packages
+def _contents(wanted: RequirementFiles) -> dict[str, Any]:
+    """Return what tells one Environment from another."""
+    requirements = wanted.requirements
+    if requirements.sha256 is not None:
+        return {"sha256": requirements.sha256}
+    # As earlier versions did, whose Environments are there.
+    packages = [*requirements.packages]
+    if not any(requirement_lines.name(each) == "playwright" for each in packages):
+        packages.append(_own_playwright())
+    return {"packages": packages}
+
+
+def _has_playwright(pinned: Path) -> bool:
+    packages = requirement_files.toml(pinned).get("packages", [])
+    return any(package["name"] == "playwright" for package in packages)
+
+
+def _own_playwright() -> str:
+    return f"playwright=={version('playwright')}"
 
 
 @asynccontextmanager

@@ -13,9 +13,10 @@ from runwright.adapters import bundles
 from runwright.control import deployments, parameters
 from runwright.control.platform import Platform
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
-from runwright.domain.projects import Deployment, Manifest, ProjectSettings
+from runwright.domain.projects import Deployment, Manifest, ProjectSettings, Requirements
 from runwright.errors import NotFound, PlatformError
-from runwright.execution import environments, tidy
+from runwright.execution import environments, requirement_files, tidy
+from runwright.execution.requirement_files import RequirementFiles
 from runwright.storage import projects as rows
 
 
@@ -77,15 +78,23 @@ async def from_manifest(
 
     async def silent(_line: str) -> None: ...
 
-    environment = await environments.ensure(platform.settings, manifest.requirements, silent)
+    root = await folder(platform, deployment.bundle_sha256)
+    wanted = await asyncio.to_thread(_wanted, root, manifest.requirements)
+    environment = await environments.ensure(platform.settings, wanted, silent)
     return Installed(
         deployment_id=deployment.id,
         workspace_id=deployment.workspace_id,
         project_id=deployment.project_id,
-        root=await folder(platform, deployment.bundle_sha256),
+        root=root,
         python=environment.python,
         settings=manifest.settings,
         apis=tuple(api.name for api in manifest.apis),
         proxy=deployments.proxy_of(platform, deployment, manifest),
         parameters=parameters.enforced_by_name(manifest),
     )
+
+
+def _wanted(root: Path, requirements: Requirements) -> RequirementFiles:
+    if requirements.sha256 is None:
+        return requirement_files.of_packages(root, requirements)
+    return requirement_files.read(root)

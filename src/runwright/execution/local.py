@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runwright import config, protocol
-from runwright.adapters import disk
+from runwright.adapters import disk, project_files
 from runwright.config import Settings
 from runwright.control import parameters
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
@@ -126,9 +126,12 @@ async def opened(
         ConfigError: there is no Chromium.
     """
     await asyncio.to_thread(disk.make_data_directory, settings.data_dir, mode=0o700)
-    found = project_folder.read(folder)
-    requirements = await environments.locked(settings, folder, found.requirements)
-    environment = await environments.ensure(settings, requirements, report)
+    found = await asyncio.to_thread(
+        lambda: project_folder.read(folder, project_files.files(folder))
+    )
+    for remark in found.requirements.remarks:
+        await report(remark)
+    environment = await environments.ensure(settings, found.requirements, report)
     installed = Installed(
         deployment_id=DeploymentId(_NOBODY),
         workspace_id=WorkspaceId(_NOBODY),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,13 @@ from runwright.domain import job_text, sinks
 from runwright.domain.auth_sessions import is_session_id
 from runwright.domain.job_text import InvalidJob
 from runwright.domain.jobs import JobPlan, is_job_id
-from runwright.domain.projects import ProjectSecrets, ProjectSettings, Requirements
+from runwright.domain.projects import ProjectSecrets, ProjectSettings
 from runwright.domain.sinks import InvalidSink, Sink
 from runwright.errors import AuthorError
-from runwright.execution import jsonc, project_settings, samples
+from runwright.execution import jsonc, project_settings, requirement_files, samples
 from runwright.execution.project_settings import SettingsReader
+from runwright.execution.requirement_files import RequirementFiles
 
-_OURS = ("intuned-runtime", "runwright")
-"""Served by the platform itself, so never installed."""
-_REQUIREMENT_NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _CREATE, _CHECK = "auth-sessions/create.py", "auth-sessions/check.py"
 _DECLARED = "intuned-resources/auth-sessions"
 _DECLARED_JOBS = "intuned-resources/jobs"
@@ -31,7 +28,7 @@ class ProjectFolder:
     """What a project says of itself."""
 
     settings: ProjectSettings
-    requirements: Requirements
+    requirements: RequirementFiles
     samples: dict[str, dict[str, Any]]
     """Sample parameters by Api and case."""
     secrets: ProjectSecrets
@@ -41,13 +38,13 @@ class ProjectFolder:
     """Auth sessions are enabled and nothing can say whether one is good."""
 
 
-def read(root: Path) -> ProjectFolder:
-    """Read a project's folder.
+def read(root: Path, deployed: Iterable[Path] | None = None) -> ProjectFolder:
+    """Read a project's folder; `deployed` as in `requirement_files.read`.
 
     Raises:
         AuthorError: a settings file cannot be parsed, or says something impossible; names file and key.
     """
-    pyproject = _toml(root / "pyproject.toml")
+    pyproject = requirement_files.toml(root / "pyproject.toml")
     intuned = next(
         (root / name for name in ("Intuned.jsonc", "Intuned.json") if (root / name).is_file()), None
     )
@@ -55,8 +52,8 @@ def read(root: Path) -> ProjectFolder:
         body, source = jsonc.read(intuned), intuned.name
         reader = SettingsReader(body, source, is_native=False)
     else:
-        tool = _table(pyproject, "tool", "pyproject.toml")
-        body = _table(tool, "runwright", "pyproject.toml [tool]")
+        tool = requirement_files.table(pyproject, "tool", "pyproject.toml")
+        body = requirement_files.table(tool, "runwright", "pyproject.toml [tool]")
         source = "pyproject.toml [tool.runwright]"
         reader = SettingsReader(body, source, is_native=True)
     settings = project_settings.of(reader)
@@ -70,7 +67,7 @@ def read(root: Path) -> ProjectFolder:
         )
     return ProjectFolder(
         settings=settings,
-        requirements=_requirements(root, pyproject),
+        requirements=requirement_files.read(root, deployed),
         samples=samples.read(root, body),
         secrets=ProjectSecrets(
             auth_sessions=declared,
@@ -140,40 +137,3 @@ def _declared(root: Path, folder: str, kind: str) -> dict[str, Path]:
             )
         found[identifier] = file
     return found
-
-
-def _toml(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        return {}
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise AuthorError(f"Cannot read `{file.name}`: {error}") from error
-
-
-def _requirements(root: Path, pyproject: dict[str, Any]) -> Requirements:
-    project = _table(pyproject, "project", "pyproject.toml")
-    listed: list[str] = list(project.get("dependencies", []))
-    plain = root / "requirements.txt"
-    if plain.is_file():
-        listed += _requirement_lines(plain.read_text(encoding="utf-8"))
-    packages = sorted({each.strip() for each in listed if not is_ours(each)})
-    return Requirements(python=project.get("requires-python"), packages=tuple(packages))
-
-
-def _requirement_lines(text: str) -> list[str]:
-    lines = (re.sub(r"(^|\s)#.*$", "", line).strip() for line in text.splitlines())
-    return [line for line in lines if line]
-
-
-def is_ours(requirement: str) -> bool:
-    """Return whether the platform serves the requirement itself, so that it is not installed."""
-    found = _REQUIREMENT_NAME.match(requirement)
-    return found is not None and re.sub(r"[._-]+", "-", found.group(1)).lower() in _OURS
-
-
-def _table(parent: dict[str, Any], name: str, source: str) -> dict[str, Any]:
-    table = parent.get(name, {})
-    if not isinstance(table, dict):
-        raise AuthorError(f"{source}: `{name}` must be a table.")
-    return table  # pyright: ignore[reportUnknownVariableType]

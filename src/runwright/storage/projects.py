@@ -209,6 +209,8 @@ def _manifest(text: str | None) -> Manifest | None:
         apis=tuple(Api(**api) for api in body["apis"]),
         settings=ProjectSettings(**settings),
         requirements=Requirements(
-            python=body["requirements"]["python"], packages=tuple(body["requirements"]["packages"])
+            python=body["requirements"]["python"],
+            packages=tuple(body["requirements"]["packages"]),
+            sha256=body["requirements"].get("sha256"),
         ),
     )

@@ -1,0 +1,129 @@
+"""The lines of a requirements file, as pip and uv read them: joined, without comments, told apart. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+_COMMENT = re.compile(r"(^|\s)#.*$")
+_INCLUDE = re.compile(r"^(?:-r|--requirements?)(?:\s*=\s*|\s+|(?<=-r))(\S.*)$")
+_CONSTRAINT = re.compile(r"^(?:-c|--constraints?)(?:\s*=\s*|\s+|(?<=-c))(\S.*)$")
+_EDITABLE = re.compile(r"^(?:-e|--editable)(?:\s*=\s*|\s+|(?<=-e))(\S.*)$")
+_FIND_LINKS = re.compile(r"^(?:-f|--find-links)(?:\s*=\s*|\s+|(?<=-f))(\S.*)$")
+_NAME = re.compile(r"^([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?=$|[\[<>=!~;@(\s])")
+_AT = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*\s*(?:\[[^\]]*\])?\s*@\s*(\S.*)$")
+_EXTRAS = re.compile(r"\[[^\]]*\]$")
+_REMOTE = re.compile(r"^(?:[a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_ARCHIVES = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2")
+_ROOT_VARIABLE = "${PROJECT_ROOT}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One line, with those that continue it."""
+
+    number: int
+    """The first one's, from 1."""
+    text: str
+    includes: str | None
+    """The further requirements file that it names, or file of constraints."""
+    constrains: bool
+    """What it includes are constraints."""
+    path: str | None
+    """The file or folder of this machine that it names otherwise."""
+    name: str | None
+    """The package's, normalized."""
+
+    @property
+    def is_requirement(self) -> bool:
+        """Whether it asks for a package."""
+        return not self.text.startswith("-") or bool(_EDITABLE.match(self.text))
+
+    @property
+    def is_option(self) -> bool:
+        """Whether it says where packages come from, or in what form."""
+        return not self.is_requirement and self.includes is None
+
+    @property
+    def has_hash(self) -> bool:
+        """Whether it says which files may be installed."""
+        return " --hash" in self.text
+
+
+def lines(text: str) -> Iterator[Line]:
+    """Yield the lines that say something."""
+    joined, first = "", 0
+    for number, each in enumerate(text.splitlines(), 1):
+        first = first if joined else number
+        # A comment ends at its line, also below a line that goes on.
+        said = _COMMENT.sub("", each).rstrip() if _COMMENT.search(each) else each.rstrip()
+        if said.endswith("\\"):
+            joined += said.removesuffix("\\") + " "
+            continue
+        if whole := " ".join((joined + said).split()):
+            yield _line(first, whole)
+        joined = ""
+    if whole := " ".join(joined.split()):
+        yield _line(first, whole)
+
+
+def joined(text: str) -> str:
+    """Return a file whose requirements take a line each, in the place of their first: pip lets any line go on, uv few."""
+    written = [""] * len(text.splitlines())
+    for line in lines(text):
+        written[line.number - 1] = line.text.replace(_ROOT_VARIABLE, ".")
+    return "\n".join(written) + "\n"
+
+
+def name(requirement: str) -> str | None:
+    """Return the normalized name of a requirement's package; a bare path or address has none."""
+    found = _NAME.match(requirement)
+    is_path = found is None or path(requirement) == requirement
+    return None if found is None or is_path else normalized(found.group(1))
+
+
+def normalized(package: str) -> str:
+    """Return a package's name as indexes compare it."""
+    return re.sub(r"[._-]+", "-", package).lower()
+
+
+def path(requirement: str) -> str | None:
+    """Return the file or folder that a requirement names; None for one that comes from an index or an address."""
+    at = _AT.match(requirement)
+    target = re.split(r"\s+;|\s+--|;\s", at.group(1) if at else requirement, maxsplit=1)[0].strip()
+    if target.startswith("file:"):
+        return unquote(target.removeprefix("file:").removeprefix("//").partition("#")[0])
+    target = target.replace(_ROOT_VARIABLE, ".")
+    if _REMOTE.match(target) or re.match(r"^(git|hg|svn|bzr)\+", target):
+        return None
+    plain = _EXTRAS.sub("", target.partition("#")[0])
+    is_path = plain.startswith((".", "/", "~")) or "/" in plain or plain.endswith(_ARCHIVES)
+    return plain if is_path else None
+
+
+def _line(number: int, text: str) -> Line:
+    is_option = text.startswith("-")
+    further, bounds, editable, links = (
+        found.group(1).strip("\"' ") if is_option and (found := pattern.match(text)) else None
+        for pattern in (_INCLUDE, _CONSTRAINT, _EDITABLE, _FIND_LINKS)
+    )
+    named = None if is_option else path(text)
+    if editable is not None:
+        is_remote = _REMOTE.match(editable) or "+" in editable
+        named = path(editable) or (None if is_remote else _EXTRAS.sub("", editable))
+    elif links is not None:
+        named = _of_this_machine(links)
+    return Line(
+        number=number,
+        text=text,
+        includes=_of_this_machine(further or bounds),
+        constrains=bounds is not None,
+        path=named,
+        name=None if is_option else name(text),
+    )
+
+
+def _of_this_machine(target: str | None) -> str | None:
+    return None if target is None or _REMOTE.match(target) else target
