@@ -82,6 +82,12 @@ class _Site(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Downloads are kept where a Runner was told to, which here nobody does: in the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(name="site", scope="module")
 def _site() -> Generator[str]:
     _Site.seen = {}

@@ -186,7 +186,7 @@ def test_a_provider_that_never_ends_is_cut_off_and_costs_no_memory(
     pieces = {
         "bomb": (_OK + b"content-encoding: gzip\r\n\r\n", _bomb()),
         "flood": (_OK + b"\r\n", b"x" * 65536),
-        "events": (_EVENTS + b"\r\n", b"data: {}\n\n" * 6000),
+        "events": (_EVENTS + b"\r\n", (b"data: " + b"x" * 2000 + b"\n\n") * 30),
         "one event": (_EVENTS + b"\r\n", b"data: " + b"x" * 65536),
         "error": (b"HTTP/1.1 500 Oh\r\n\r\n", b"x" * 65536),
     }
