@@ -12,11 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from runwright import config
 from runwright.domain.projects import Requirements
 from runwright.errors import AuthorError
-from runwright.execution import environments, requirement_files
+from runwright.execution import environments, interpreters, requirement_files
 from runwright.execution.requirement_files import RequirementFiles
 
 _UV = str(Path(sys.executable).with_name("uv"))
@@ -267,6 +268,22 @@ async def test_a_playwright_that_others_bring_is_ours_where_that_fits(tmp_path: 
     python = await _python(tmp_path, _project(tmp_path / "project", files))
 
     assert _versions(python, "playwright") == [version("playwright")]
+
+
+async def test_a_project_of_the_other_format_that_says_no_python_gets_that_formats(
+    tmp_path: Path,
+) -> None:
+    if not Path(await interpreters.find(SpecifierSet("==3.12.*"))).is_absolute():
+        pytest.skip("there is no Python 3.12 on this machine")
+    files = {"Intuned.jsonc": "{}", "requirements.txt": "bottle==0.13.1\n"}
+    own = {"requirements.txt": "bottle==0.13.1\n"}
+
+    moved = await _python(tmp_path, _project(tmp_path / "moved", files))
+    native = await _python(tmp_path, _project(tmp_path / "native", own))
+
+    tell = "import sys; print(*sys.version_info[:2])"
+    assert _said(moved, tell) == "3 12"
+    assert _said(native, tell) == f"3 {sys.version_info[1]}"
 
 
 async def test_a_requirement_that_is_nowhere_is_told_with_its_line(tmp_path: Path) -> None:

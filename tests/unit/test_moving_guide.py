@@ -12,6 +12,7 @@ _FUNCTIONS = "acceptance/test_moved_functions.py"
 _OUTCOMES = "acceptance/test_moved_outcomes.py"
 _TYPED = "acceptance/test_typed_parameters.py"
 _FORMAT = "acceptance/test_other_format.py"
+_EFFECTS = "acceptance/test_module_effects.py"
 _RETURNS = f"{_FUNCTIONS}::test_what_a_function_returned_there_it_returns_here"
 _RAISES = f"{_OUTCOMES}::test_whatever_an_author_raises_fails_the_run_by_its_name"
 _STORES = f"{_OUTCOMES}::test_stores_attributes_and_messages_take_what_they_took"
@@ -24,6 +25,19 @@ HELD_BY = {
     ],
     "imports from the project's root": [f"{_RETURNS}[imports]", f"{_RETURNS}[shop/sibling]"],
     "files read by their path": [f"{_RETURNS}[shop/files]"],
+    "what a module does when it is imported": [
+        f"{_EFFECTS}::test_what_one_api_does_on_import_another_does_not_see",
+        f"{_EFFECTS}::test_what_a_module_prints_on_import_is_in_the_log_of_the_run",
+    ],
+    "`requires-python` that is not there": [
+        "acceptance/test_requirement_layouts.py::test_a_project_of_the_other_format_that_says_no_python_gets_that_formats"
+    ],
+    "`automation(page)`": [f"{_EFFECTS}::test_a_function_that_takes_the_page_alone_gets_it_alone"],
+    "child processes in Python": [f"{_EFFECTS}::test_children_import_what_the_author_imports"],
+    "`page.context.tracing`": [f"{_EFFECTS}::test_a_trace_of_the_authors_own_replaces_ours"],
+    "`.env`": [
+        "unit/test_project_files.py::test_secrets_are_never_deployed_and_caches_only_if_they_are_taken_back"
+    ],
     "what a module holds": [f"{_FUNCTIONS}::test_what_a_module_holds_is_gone_after_the_run"],
     "`Intuned.jsonc`, `Intuned.json`": [
         f"{_RETURNS}[nothing]",

@@ -70,6 +70,11 @@ async def ensure(settings: Settings, wanted: RequirementFiles, report: Report) -
     if not wanted.inputs and is_own_fit:
         return Environment(id="platform", python=Path(sys.executable))
     interpreter = sys.executable if is_own_fit else await interpreters.find(specifier)
+    if wanted.preferred_python is not None:
+        preferred = SpecifierSet(wanted.preferred_python)
+        if not preferred.contains(own_version):
+            # Without one, ours: what is required may well do with it.
+            interpreter = await interpreters.find(preferred, otherwise=interpreter)
     key = json.dumps({"interpreter": interpreter, **_contents(wanted)}, sort_keys=True)
     identifier = hashlib.sha256(key.encode()).hexdigest()[:24]
     directory = settings.data_dir / "environments" / identifier

@@ -18,8 +18,8 @@ _ASK = "import platform; print(platform.python_version())"
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
-async def find(specifier: SpecifierSet) -> str:
-    """Return the newest interpreter that fits, or the specifier itself for uv to look for.
+async def find(specifier: SpecifierSet, *, otherwise: str | None = None) -> str:
+    """Return the newest interpreter that fits; without one what to take otherwise, or the specifier for uv to look for.
 
     uv knows places of its own, and downloads one where it may.
     """
@@ -28,7 +28,7 @@ async def find(specifier: SpecifierSet) -> str:
         version = await _version(program)
         if version is not None and specifier.contains(version):
             found.setdefault(version, program)
-    return found[max(found)] if found else str(specifier)
+    return found[max(found)] if found else otherwise or str(specifier)
 
 
 def _programs() -> list[str]:

@@ -29,6 +29,10 @@ _UNREAD = ("Pipfile", "environment.yml", "requirements.in", "setup.cfg", "setup.
 PLATFORM, OTHER_FORMAT = "runwright", "intuned-runtime"
 """Served by the platform itself, so never installed; what the second would bring along is."""
 _CREDENTIALS = re.compile(r"(://)[^/@\s]*@")
+_OTHER_SETTINGS = {Path("Intuned.jsonc"), Path("Intuned.json")}
+_OTHER_PYTHON = "==3.12.*"
+"""On which projects of that format run where they come from, and `intuned-browser` can be imported."""
+_HEADER = re.compile(r"^[ \t]*\[[ \t]*project[ \t]*\][^\n]*$", re.MULTILINE)
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -48,6 +52,8 @@ class RequirementFiles:
     """Of `requirements.txt` and of what it includes."""
     hashed: str = ""
     """A requirements file of all that must have certain hashes; empty where nothing must."""
+    preferred_python: str | None = None
+    """A version specifier, where the project asks for none: what its format's packages need."""
     remarks: tuple[str, ...] = ()
     """What who deploys should know."""
 
@@ -63,6 +69,9 @@ class RequirementFiles:
             (target / file).parent.mkdir(parents=True, exist_ok=True)
             if file in self.lines:
                 text = requirement_lines.joined(_text(self.root / file, file))
+                (target / file).write_text(text, encoding="utf-8")
+            elif file == _PYPROJECT:
+                text = _named(_text(self.root / file, file))
                 (target / file).write_text(text, encoding="utf-8")
             else:
                 shutil.copy2(self.root / file, target / file)
@@ -128,6 +137,7 @@ def read(root: Path, deployed: Iterable[Path] | None = None) -> RequirementFiles
         files=tuple(sorted(reading.files)),
         lines=reading.lines,
         hashed=reading.hashed(),
+        preferred_python=_OTHER_PYTHON if python is None and files & _OTHER_SETTINGS else None,
         remarks=remarks,
     )
 
@@ -268,6 +278,15 @@ class _Reading:
             )
         known = self._deployed | self._folders
         return next((each for each in inside if each in known), inside[0])
+
+
+def _named(pyproject: str) -> str:
+    """Return a project whose name and version uv can read: it wants both, and nothing here needs them."""
+    project = table(tomllib.loads(pyproject), "project", "pyproject.toml")
+    lacking = {"name": "project", "version": "0"}.items()
+    known = project.keys() | set(project.get("dynamic", []))
+    lines = [f'{key} = "{value}"' for key, value in lacking if key not in known]
+    return _HEADER.sub(lambda header: "\n".join([header.group(), *lines]), pyproject, count=1)
 
 
 def _locked(root: Path) -> list[str]:

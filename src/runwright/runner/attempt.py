@@ -15,6 +15,7 @@ from playwright.async_api import Error as PlaywrightError, Route
 from runwright import protocol
 from runwright.runner import (
     auth_state,
+    author_tracing,
     closing,
     hook,
     leavings,
@@ -178,6 +179,7 @@ class _Call:
         if self.makes_state:
             self._visited.watch(opened.context)
         self._stack.enter_context(closing.watched(opened, self._rescue))
+        self._stack.enter_context(author_tracing.giving_way(opened, self.warn))
         if start.replay_har is not None:
             # Asked last to first: the recording, then what tells of what it has not.
             await opened.context.route("**/*", self._refuse)

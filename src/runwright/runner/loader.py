@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from runwright.runner import hints, imports, schema
+from runwright.runner import hints, imports, preloading, schema
 from runwright.runner.shapes import Misfit
 
 _CALL = "__call__"
@@ -30,8 +30,6 @@ class Project:
     def __init__(self, root: Path, *, is_native: bool = True) -> None:
         self.root = root
         self._is_native = is_native
-        self._wanted: set[str] = set()
-        """Names of Apis that were carried out, and probably will be again."""
         self._prefix = f"{root}/"
         self._foreign: set[str] = set()
         """Names of modules that were seen to live elsewhere."""
@@ -65,23 +63,14 @@ class Project:
             EntryError: its file has none, or one that is not an `async def`.
         """
         folder, file = ("api", name) if kind == "api" else ("auth-sessions", kind)
-        self._wanted.add(name)
         if not (self.root / folder / f"{file}.py").is_file():
             raise EntryError(f"There is no file `{folder}/{file}.py` in the project.")
         return entry_of(self.load(folder, file), f"{folder}/{file}.py")
 
-    def import_all(self, apis: tuple[str, ...]) -> None:
-        """Import Apis and the session's functions ahead of need; one that fails says so when it is started."""
-        sessions = [name for name in ("check", "create") if self._has_session_file(name)]
-        for folder, name in [("api", api) for api in apis] + [
-            ("auth-sessions", each) for each in sessions
-        ]:
-            try:
-                module = self.load(folder, name)
-                if self._is_native:
-                    schema.prepare(entry_of(module, name), is_wanted=name in self._wanted)
-            except BaseException:  # noqa: BLE001, S112 - deploying imported it; starting tells
-                continue
+    def preload(self, apis: tuple[str, ...]) -> None:
+        """Import ahead of need what Apis, the session's functions and the hook import from elsewhere."""
+        files = [f"api/{name}.py" for name in apis]
+        preloading.preload(self.root, [*files, *_OTHER_FILES], is_native=self._is_native)
 
     def forget(self) -> None:
         """Drop every module that lives under the project, so that the next import is fresh."""
@@ -136,9 +125,6 @@ class Project:
         except BaseException as error:  # noqa: BLE001 - SystemExit of a module too is its author's
             return f"Importing `{file}` failed:\n{author_traceback(error, self.root)}"
         return None
-
-    def _has_session_file(self, name: str) -> bool:
-        return (self.root / "auth-sessions" / f"{name}.py").is_file()
 
     def _is_own(self, module: Any) -> bool:
         file = getattr(module, "__file__", None)

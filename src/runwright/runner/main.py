@@ -54,13 +54,8 @@ def main() -> None:
     for name in _HIDDEN:
         # The kernel's copy of the environment keeps the mark, which children are found by.
         os.environ.pop(name, None)
-    # For the author's children: what they print is shown at once.
-    os.environ["PYTHONUNBUFFERED"] = "1"
     streams = output.Output()
-    os.chdir(setup.project_root)
-    ours = str(Path(compat.__file__).parent)
-    others = [entry for entry in sys.path if entry not in ("", setup.project_root, ours)]
-    sys.path[:] = [setup.project_root, ours, *others]
+    _enter(setup.project_root)
     project = Project(Path(setup.project_root), is_native=setup.is_native)
     if setup.mode == "inspect":
         _inspect(channel, project, setup.apis, streams)
@@ -72,6 +67,17 @@ def main() -> None:
         mark["NODE_OPTIONS"] = _DRIVER_OPTIONS
     runner = _Runner(channel, setup, project, streams, driver_stderr, mark)
     asyncio.run(runner.serve())
+
+
+def _enter(project_root: str) -> None:
+    """Make the project the place that code is run in and imported from, for the author's children as well."""
+    os.chdir(project_root)
+    ours = str(Path(compat.__file__).parent)
+    others = [entry for entry in sys.path if entry not in ("", project_root, ours)]
+    sys.path[:] = [project_root, ours, *others]
+    os.environ["PYTHONPATH"] = os.pathsep.join((ours, str(Path(ours).parents[1])))
+    # What children print is shown at once.
+    os.environ["PYTHONUNBUFFERED"] = "1"
 
 
 def _inspect(
@@ -126,9 +132,10 @@ class _Runner:
             questions=self._questions,
         )
         opened = await chromium.open(proxy=None, trace=self._trace_next)
+        self._project.preload(self._setup.apis)
+        self._streams.restore()
+        self._streams.flush()
         while True:
-            self._project.import_all(self._setup.apis)
-            self._streams.flush()
             ours = asyncio.all_tasks()
             before = cleanliness.look()
             self._say_ready(chromium)
@@ -150,15 +157,13 @@ class _Runner:
     def _take_environment(
         self, start: protocol.Start, before: cleanliness.Snapshot
     ) -> cleanliness.Snapshot:
-        """Take variables that have changed, also for what was imported under the old ones."""
+        """Take variables that have changed."""
         if start.environment == self._environment:
             return before
         for name in self._environment:
             os.environ.pop(name, None)
         os.environ.update(start.environment)
         self._environment = dict(start.environment)
-        self._project.forget()
-        self._project.import_all(self._setup.apis)
         return dataclasses.replace(before, environment=dict(os.environ))
 
     async def _carry_out(

@@ -6,7 +6,6 @@ standard library's types. Parameters without a type, or with one that is any obj
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 import json
@@ -65,21 +64,11 @@ def convert(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
 
 
 def of(function: Callable[..., Any]) -> Typed:
-    """Return the type of a function's parameters; made once, which may be ahead of need."""
+    """Return the type of a function's parameters; made once."""
     made = _made.get(function)
     if made is None:
         made = _made[function] = _typed(function, is_strict=True)
     return made
-
-
-def prepare(function: Callable[..., Any], *, is_wanted: bool) -> None:
-    """Do ahead of need what takes time: everything for a function that is wanted, else what all have in common."""
-    if is_wanted:
-        of(function)
-        return
-    with contextlib.suppress(Unreadable, TypeError, ValueError):
-        if hints.of_parameters(function) is not None:
-            models.module()
 
 
 _made: weakref.WeakKeyDictionary[Callable[..., Any], Typed] = weakref.WeakKeyDictionary()

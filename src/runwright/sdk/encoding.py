@@ -28,7 +28,7 @@ _STRING = re.compile(rb'"[^"]*"')
 _NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)) - set(b'[]{}"'))
 
 
-class Unencodable(ValueError):
+class Unencodable(TypeError, ValueError):
     """A value cannot be JSON; the message names it, and says what to write instead."""
 
     def __init__(self, path: str, reason: str, *, is_no_number: bool = False) -> None:
