@@ -72,6 +72,14 @@ def _parts(given: Any) -> tuple[BrowserContext | None, Page | None, Any]:
     if not is_known:
         raise EntryError(
             f"`{FILE}` must return None, a context, (context, page) or (context, page, cleanup), "
-            f"not {given!r:.200}."
+            f"not {_told(given)}."
         )
     return context, page, cleanup
+
+
+def _told(given: Any) -> str:
+    if isinstance(given, tuple):
+        return f"({', '.join(type(each).__name__ for each in cast('tuple[Any, ...]', given))})"
+    return (
+        f"{type(given).__name__}" if isinstance(given, BrowserContext | Page) else f"{given!r:.100}"
+    )
