@@ -18,6 +18,7 @@ class SessionRow:
 
     session: AuthSession
     generation: int
+    """Which state it has: of all sessions there ever were, no other has the same; 0 while there is none."""
     input_digest: str | None
     sealed_parameters: bytes | None
     sealed_state: bytes | None

@@ -4,7 +4,9 @@ INSERT INTO auth_sessions (
     project_id, id, type, status, source, generation, input_digest, sealed_parameters, sealed_state,
     sealed_proxy, only_for
 )
-VALUES ($1, $2, $3, $4, $5, CASE WHEN $8::bytea IS NULL THEN 0 ELSE 1 END, $6, $7, $8, $9, $10)
+VALUES ($1, $2, $3, $4, $5,
+    CASE WHEN $8::bytea IS NULL THEN 0 ELSE nextval('auth_session_generations') END,
+    $6, $7, $8, $9, $10)
 ON CONFLICT DO NOTHING
 RETURNING id;
 
@@ -31,7 +33,7 @@ DELETE FROM auth_sessions WHERE project_id = $1 AND id = $2 RETURNING id;
 -- renew --
 -- Puts a state that a create made into a session, with what it was made from.
 UPDATE auth_sessions
-SET status = 'READY', generation = generation + 1, sealed_state = $3, input_digest = $4,
+SET status = 'READY', generation = nextval('auth_session_generations'), sealed_state = $3, input_digest = $4,
     sealed_parameters = coalesce($5, sealed_parameters), sealed_proxy = coalesce($6, sealed_proxy),
     updated_at = clock_timestamp(), checked_at = clock_timestamp()
 WHERE project_id = $1 AND id = $2

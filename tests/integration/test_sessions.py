@@ -1,0 +1,69 @@
+"""Sessions as rows: whose state is whose, whatever comes between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from runwright.control.platform import Platform
+from runwright.domain.auth_sessions import SessionStatus, SessionType
+from runwright.domain.ids import ProjectId
+from runwright.storage import auth_sessions as rows
+from runwright.storage.auth_sessions import NewSession, SessionRow
+
+
+async def _make(platform: Platform, project_id: ProjectId, state: bytes | None) -> SessionRow:
+    new = NewSession(
+        project_id=project_id,
+        id="s",
+        type=SessionType.CREDENTIALS,
+        status=SessionStatus.READY if state else SessionStatus.EXPIRED,
+        sealed_state=state,
+    )
+    assert await rows.insert(platform.database, new)
+    return await _get(platform, project_id)
+
+
+async def _get(platform: Platform, project_id: ProjectId) -> SessionRow:
+    found = await rows.get(platform.database, project_id, "s")
+    assert found is not None
+    return found
+
+
+async def test_a_session_that_is_made_again_gets_nothing_of_the_old_ones(
+    platform: Platform, make_project: Callable[..., Any]
+) -> None:
+    project_id = (await make_project()).id
+    old = await _make(platform, project_id, b"the old account's")
+    await rows.forget(platform.database, project_id, "s")
+    new = await _make(platform, project_id, b"the new account's")
+
+    # What a Run, a check and a repair do that began with the old one.
+    await rows.save(platform.database, project_id, "s", old.generation, b"late cookies")
+    await rows.note_passed(platform.database, project_id, "s", old.generation, b"late cookies")
+    await rows.expire(platform.database, project_id, "s", old.generation)
+
+    assert await _get(platform, project_id) == new
+
+
+async def test_a_session_that_a_create_makes_has_a_generation_of_its_own(
+    platform: Platform, make_project: Callable[..., Any]
+) -> None:
+    project_id = (await make_project()).id
+    seen: set[int] = set()
+    for _ in range(2):
+        await _make(platform, project_id, None)
+        for _ in range(2):
+            await rows.renew(
+                platform.database,
+                project_id,
+                "s",
+                sealed_state=b"state",
+                input_digest="digest",
+                sealed_parameters=None,
+                sealed_proxy=None,
+            )
+            seen.add((await _get(platform, project_id)).generation)
+        await rows.forget(platform.database, project_id, "s")
+
+    assert len(seen) == 4
