@@ -45,6 +45,7 @@ async def opened(url: str, directory: Path) -> AsyncGenerator[Platform]:
         yield Platform(
             settings=config.read({"RUNWRIGHT_DATA_DIR": str(directory)}),
             database=pool,
+            pulse=pool,
             blobs=blobs.open_store(None, directory / "blobs"),
             signals=await stack.enter_async_context(signals.listen(url)),
             vault=vault.Vault("secret"),

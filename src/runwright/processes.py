@@ -36,6 +36,7 @@ log = telemetry.logger(__name__)
 
 _POOL_MIN = 4
 _POOL_MAX = 24
+_PULSE_MAX = 6
 _HTTP_DRAIN_SECONDS = 5
 _BACKLOG = 2048
 _MAX_SOCKET_BYTES = 4 * 1024 * 1024
@@ -139,11 +140,14 @@ async def _platform(settings: Settings) -> AsyncGenerator[Platform]:
             database.connect(url, min_size=_POOL_MIN, max_size=_POOL_MAX)
         )
         await database.migrate(pool)
-        async with pool.acquire() as connection:
+        async with database.alone(pool, engine.INSTALL_LOCK) as connection:
             await engine.install(connection)
         yield Platform(
             settings=settings,
             database=pool,
+            pulse=await stack.enter_async_context(
+                database.connect(url, min_size=0, max_size=_PULSE_MAX)
+            ),
             blobs=blobs.open_store(settings.blobs, settings.data_dir / "blobs"),
             signals=await stack.enter_async_context(signals.listen(url)),
             vault=_vault(settings),

@@ -118,6 +118,7 @@ async def opened_platform(url: str, directory: Path) -> AsyncGenerator[Platform]
             database=await stack.enter_async_context(
                 database.connect(url, min_size=1, max_size=20)
             ),
+            pulse=await stack.enter_async_context(database.connect(url, min_size=0, max_size=4)),
             blobs=blobs.open_store(None, directory / "blobs"),
             signals=await stack.enter_async_context(signals.listen(url)),
             vault=vault.Vault("secret"),

@@ -13,7 +13,7 @@ from typing import Any
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.queries import Queries
 
-_INSTALL_LOCK = 7_240_117
+INSTALL_LOCK = 7_240_117
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,16 +31,12 @@ class Entry:
 
 
 async def install(connection: Any) -> None:
-    """Create or upgrade the queue's own tables; safe from many processes at once."""
-    await connection.execute("SELECT pg_advisory_lock($1)", _INSTALL_LOCK)
-    try:
-        queries = Queries(AsyncpgDriver(connection))
-        if await queries.schema_is_installed():
-            await queries.upgrade()
-        else:
-            await queries.install()
-    finally:
-        await connection.execute("SELECT pg_advisory_unlock($1)", _INSTALL_LOCK)
+    """Create or upgrade the queue's own tables; one process at a time may, under `INSTALL_LOCK`."""
+    queries = Queries(AsyncpgDriver(connection))
+    if await queries.schema_is_installed():
+        await queries.upgrade()
+    else:
+        await queries.install()
 
 
 async def enqueue(connection: Any, *entries: Entry) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 
 from pgqueuer.db import AsyncpgPoolDriver
 
-from runwright import telemetry
-from runwright.outages import CONNECTION_LOST, WAITED_FOR
+from runwright import outages, telemetry
 
 log = telemetry.logger(__name__)
 
@@ -22,7 +21,9 @@ _DONE = re.compile(r'"operation" ?: ?"delete"')
 
 
 class Driver(AsyncpgPoolDriver):
-    """pgqueuer's pool driver, except that a lost connection or a full disk makes it wait and try again.
+    """pgqueuer's pool driver, except that whatever may pass makes it wait and try again.
+
+    pgqueuer's loop ends at an error that it does not know, and with it the Worker.
 
     Every statement pgqueuer sends can be sent twice: a pick that was committed and not heard of
     goes stale and is picked again.
@@ -70,12 +71,14 @@ class Driver(AsyncpgPoolDriver):
         await self._patiently(lambda: super(Driver, self).add_listener(channel, heard))
         self._watch_listener()
 
-    async def __aexit__(self, *error: object) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         if self._relisten is not None:
             self._relisten.cancel()
         try:
-            await super().__aexit__(*error)
-        except CONNECTION_LOST:
+            await super().__aexit__(*raised)
+        except Exception as error:
+            if not outages.is_passing(error):
+                raise
             # The connection died first; the pool forgets it by itself.
             self._listener_connection = None
 
@@ -94,7 +97,9 @@ class Driver(AsyncpgPoolDriver):
         if dead is not None:
             try:
                 await self._own_pool.release(dead)
-            except CONNECTION_LOST:
+            except Exception as error:
+                if not outages.is_passing(error):
+                    raise
                 log.info("queue listener connection discarded", event_name="queue_listener_lost")
         for channel, callback in self._listeners:
             await self._patiently(
@@ -111,8 +116,8 @@ class Driver(AsyncpgPoolDriver):
         while True:
             try:
                 return await send()
-            except WAITED_FOR as error:
-                if not self._is_patient:
+            except Exception as error:
+                if not self._is_patient or not outages.is_to_wait_for(error):
                     raise
                 if tries == 0:
                     log.warning(

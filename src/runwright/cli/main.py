@@ -156,9 +156,9 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         # Imported here: the database driver would slow every command that goes well.
-        from runwright.storage import database
+        from runwright import outages
 
-        if not database.is_full(error):
+        if not outages.is_full(error):
             raise
         print(f"error: A disk is full: make room, and try again ({error}).", file=sys.stderr)
         sys.exit(2)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from runwright import outages
 from runwright.control import attempts, sealed_sessions
 from runwright.control.claims import Claim
 from runwright.control.platform import Platform
@@ -17,7 +18,7 @@ from runwright.domain.auth_sessions import SessionType
 from runwright.domain.ids import ProjectId, RunId
 from runwright.domain.runs import RunFile
 from runwright.errors import Forbidden, NotFound, Problem, Unauthorized, ValidationError
-from runwright.storage import attempts as attempt_rows, database, entries, runs as run_rows
+from runwright.storage import attempts as attempt_rows, entries, runs as run_rows
 
 READ, WRITE = "read", "write"
 _MAX_KEY_LENGTH = 512
@@ -76,7 +77,7 @@ async def over(platform: Platform, author: Author) -> None:
             if not await attempt_rows.is_under_way(platform.database, author.run_id, author.fence):
                 return
         except Exception as error:
-            if not database.is_to_wait_for(error):
+            if not outages.is_to_wait_for(error):
                 raise
 
 

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from runwright import outages
 from runwright.adapters import engine
 from runwright.control.platform import Platform
 from runwright.domain.metrics import Standing
-from runwright.storage import database, metrics as rows
+from runwright.storage import metrics as rows
 
 SCHEDULE_LATENESS = "schedule_lateness_seconds"
 """From the moment a Schedule names to the JobRun that is made for it."""
@@ -47,7 +48,7 @@ class Standings:
             ):
                 return await _standing(self._platform, connection)
         except Exception as error:
-            if not database.is_connection_lost(error):
+            if not outages.is_passing(error):
                 raise
             return None
 

@@ -19,6 +19,8 @@ class Platform:
     settings: Settings
     database: Any
     """An asyncpg pool, which brings no types."""
+    pulse: Any
+    """Another, for heartbeats and the queue alone: what piles up elsewhere keeps no Worker from being heard."""
     blobs: Blobs
     signals: Signals
     vault: Vault

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runwright import telemetry
+from runwright import outages, telemetry
 from runwright.control import parameters
 from runwright.control.claims import Claim
 from runwright.control.platform import Platform
@@ -19,7 +19,6 @@ from runwright.execution.installed import Installed
 from runwright.execution.patience import patiently
 from runwright.execution.pool import Pool
 from runwright.execution.runner_groups import RunnerFailure
-from runwright.storage import database
 
 log = telemetry.logger(__name__)
 
@@ -49,7 +48,7 @@ class Carrier:
         except BlobsAway:
             raise
         except Exception as error:
-            if database.is_full(error):
+            if outages.is_full(error):
                 raise BlobsAway(_NO_ROOM) from error
 
     async def warm(self, deployment_id: DeploymentId) -> None:
@@ -78,7 +77,7 @@ class Carrier:
         except (RunnerFailure, RunwrightError) as error:
             return Outcome(failure=ended_badly.no_runner(str(error)))
         except Exception as error:
-            if database.is_to_wait_for(error):
+            if outages.is_to_wait_for(error):
                 raise
             log.exception(
                 "attempt failed in the platform", event_name="attempt_failed", run_id=claim.run_id

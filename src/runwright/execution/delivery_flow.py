@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from standardwebhooks import Webhook
 
-from runwright import telemetry
+from runwright import outages, telemetry
 from runwright.adapters.s3 import Buckets, NotWritten
 from runwright.adapters.webhook import Answer, NotSent, Sender
 from runwright.control import deliveries
@@ -20,7 +20,6 @@ from runwright.domain.sinks import Sink, SinkKind
 from runwright.errors import NotFound
 from runwright.execution.patience import patiently
 from runwright.redaction import Redactor
-from runwright.storage import database
 from runwright.storage.deliveries import DeliveryRow
 
 log = telemetry.logger(__name__)
@@ -104,7 +103,7 @@ class DeliveryFlow:
         except NotWritten as error:
             return _Sent(error=str(error), asked=_asked(error.headers))
         except Exception as error:
-            if database.is_to_wait_for(error):
+            if outages.is_to_wait_for(error):
                 raise
             log.exception("delivery failed in the platform", event_name="delivery_failed")
             return _Sent(error=f"The platform failed: {type(error).__name__}")

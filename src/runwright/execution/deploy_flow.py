@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
-from runwright import config, telemetry
+from runwright import config, outages, telemetry
 from runwright.control import deliveries, deployments
 from runwright.control.platform import Platform
 from runwright.domain import proxies
@@ -18,7 +18,6 @@ from runwright.execution.launcher import Launcher
 from runwright.execution.pool import Pool
 from runwright.execution.project_folder import ProjectFolder
 from runwright.execution.runner_groups import RunnerFailure
-from runwright.storage import database
 
 log = telemetry.logger(__name__)
 
@@ -53,7 +52,7 @@ class DeployFlow:
         except (RunwrightError, RunnerFailure) as error:
             await deployments.fail(self._platform, deployment, f"The platform failed: {error}")
         except Exception as error:
-            if database.is_to_wait_for(error):
+            if outages.is_to_wait_for(error):
                 raise
             log.exception(
                 "deployment failed in the platform",

@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
-from runwright import telemetry
+from runwright import outages, telemetry
 from runwright.adapters import disk
 from runwright.control import ceiling, model_calls, questions, retention, spans
 from runwright.control.platform import Platform
 from runwright.domain.retention import Removed
 from runwright.execution import tidy
 from runwright.execution.carrier import Carrier
-from runwright.storage import cluster_homes, database
+from runwright.storage import cluster_homes
 
 log = telemetry.logger(__name__)
 
@@ -113,7 +113,7 @@ async def _try(act: Callable[[], Awaitable[None]]) -> None:
         await act()
     except Exception as error:
         # It comes round again.
-        if database.is_connection_lost(error):
+        if outages.is_passing(error):
             log.warning("housekeeping cannot reach the database", event_name="housekeeping_lost")
         else:
             log.exception("housekeeping failed", event_name="housekeeping_failed")

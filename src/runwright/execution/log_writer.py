@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from runwright import telemetry
+from runwright import outages, telemetry
 from runwright.control import attempts
 from runwright.control.claims import Claim
 from runwright.control.platform import Platform
 from runwright.domain.runs import LogLine
 from runwright.execution.log_tail import LogTail
 from runwright.redaction import Redactor
-from runwright.storage import database
 
 log = telemetry.logger(__name__)
 
@@ -72,7 +71,7 @@ class LogWriter:
                 await self._write_head()
                 await self._write_tail()
             except Exception as error:
-                if not database.is_to_wait_for(error):
+                if not outages.is_to_wait_for(error):
                     log.exception(
                         "log lines lost", event_name="log_lost", run_id=self._claim.run_id
                     )
@@ -86,7 +85,7 @@ class LogWriter:
         try:
             await attempts.add_log_lines(self._platform, self._claim, lines)
         except Exception as error:
-            if database.is_to_wait_for(error):
+            if outages.is_to_wait_for(error):
                 self._lines = lines + self._lines
             raise
 
@@ -102,7 +101,7 @@ class LogWriter:
                 self._platform, self._claim, lines, write.dropped, write.marker
             )
         except Exception as error:
-            if database.is_to_wait_for(error):
+            if outages.is_to_wait_for(error):
                 self._tail.note_failed(write)
             raise
         self._tail.note_written(write, ids)

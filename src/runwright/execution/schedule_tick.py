@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from runwright import telemetry
+from runwright import outages, telemetry
 from runwright.adapters import signals
 from runwright.control import firing, room
 from runwright.control.platform import Platform
@@ -49,7 +49,7 @@ class ScheduleTick:
                     break
             following = await firing.next_moment(self._platform)
         except Exception as error:
-            if database.is_connection_lost(error):
+            if outages.is_passing(error):
                 log.warning("no database to fire jobs from", event_name="tick_database_lost")
             else:
                 log.exception("tick failed", event_name="tick_failed")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
 import re
 from collections.abc import AsyncGenerator, Mapping
@@ -17,14 +16,28 @@ from typing import Any
 
 import asyncpg
 
+from runwright import outages
 from runwright.errors import ConfigError
-from runwright.outages import CONNECTION_LOST
 
 OLDEST_MAJOR = 14
 _CONNECT_SECONDS = 30
 _STATEMENT_SECONDS = 60
+UNBOUNDED = 1e8
+"""Seconds: no limit. None is the pool's."""
 _IDLE_SECONDS = 60
 """A connection that is not needed holds up to 10 MiB of the database's memory."""
+SESSION = {
+    "application_name": "runwright",
+    # Compiling the queue's short statements costs more than it saves.
+    "jit": "off",
+    # A process that is stopped or cut off in the middle of a transaction holds its locks no longer than this.
+    "idle_in_transaction_session_timeout": "20s",
+    "lock_timeout": "20s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "25s",
+}
 _MIGRATION_LOCK = 7_240_116
 _MIGRATION_NAME = re.compile(r"(\d{4})_(?:pre|post)_([a-z0-9_]+)\.sql")
 """`pre` runs before the new code starts, `post` after the old code is gone."""
@@ -77,23 +90,6 @@ async def now(connection: Any) -> datetime:
     return await connection.fetchval("SELECT clock_timestamp()")
 
 
-def is_connection_lost(error: BaseException) -> bool:
-    """Return whether the database went away, so that the same may succeed later."""
-    return isinstance(error, CONNECTION_LOST) and not is_full(error)
-
-
-def is_to_wait_for(error: BaseException) -> bool:
-    """Return whether the database went away, or has no room just now on its disk or in its memory."""
-    return is_connection_lost(error) or isinstance(error, asyncpg.InsufficientResourcesError)
-
-
-def is_full(error: BaseException) -> bool:
-    """Return whether a disk is full, the database's or ours."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, asyncpg.DiskFullError)
-
-
 async def check_version(pool: Any) -> None:
     """Refuse a PostgreSQL that is too old.
 
@@ -135,12 +131,24 @@ async def migrate(pool: Any, directory: Path = _MIGRATIONS) -> list[int]:
         ConfigError: an applied step was changed since, or the database is newer than this code.
     """
     steps = await asyncio.to_thread(migrations, directory)
+    async with alone(pool, _MIGRATION_LOCK) as connection:
+        return await _apply(connection, steps)
+
+
+@asynccontextmanager
+async def alone(pool: Any, lock: int) -> AsyncGenerator[Any]:
+    """Yield a connection that has an advisory lock of the installation's, however long others take."""
     async with pool.acquire() as connection:
-        await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
+        await connection.execute("SET lock_timeout = 0")
         try:
-            return await _apply(connection, steps)
+            await connection.execute("SELECT pg_advisory_lock($1)", lock, timeout=UNBOUNDED)
+            try:
+                yield connection
+            finally:
+                await connection.execute("SELECT pg_advisory_unlock($1)", lock)
         finally:
-            await connection.execute("SELECT pg_advisory_unlock($1)", _MIGRATION_LOCK)
+            # Back to what the connection was opened with.
+            await connection.execute("RESET lock_timeout")
 
 
 @cache
@@ -184,7 +192,8 @@ async def _apply(connection: Any, steps: list[Migration]) -> list[int]:
                 )
             continue
         async with connection.transaction():
-            await connection.execute(step.sql)
+            # On a large table a step may take hours.
+            await connection.execute(step.sql, timeout=UNBOUNDED)
             await connection.execute(
                 "INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)",
                 step.number,
@@ -198,10 +207,23 @@ async def _apply(connection: Any, steps: list[Migration]) -> list[int]:
 async def _reset(connection: Any) -> None:
     """Make a connection fit for the next: nothing here leaves a session changed.
 
-    asyncpg's own reset costs a round trip at every release, 17 for one Run.
+    asyncpg's own reset costs a round trip at every release, 17 for one Run. A connection to a server that has
+    become a standby is of no use any more: the next one may lead to the new primary.
     """
-    if connection.is_in_transaction():
+    if _is_standby(connection):
+        connection.terminate()
+    elif connection.is_in_transaction():
         await connection.reset()
+
+
+def _is_standby(connection: Any) -> bool:
+    """Return whether the server says that it takes no writes; it tells by itself when that changes."""
+    return getattr(connection.get_settings(), "in_hot_standby", "off") == "on"
+
+
+async def _refuse_standby(connection: Any) -> None:
+    if _is_standby(connection):
+        raise asyncpg.ReadOnlySQLTransactionError("the server is a standby")
 
 
 async def _patient_pool(url: str, min_size: int, max_size: int) -> Any:
@@ -214,9 +236,9 @@ async def _patient_pool(url: str, min_size: int, max_size: int) -> Any:
                 max_size=max_size,
                 command_timeout=_STATEMENT_SECONDS,
                 max_inactive_connection_lifetime=_IDLE_SECONDS,
+                init=_refuse_standby,
                 reset=_reset,
-                # Compiling the queue's short statements costs more than it saves.
-                server_settings={"jit": "off", "application_name": "runwright"},
+                server_settings=SESSION,
             )
         except (
             asyncpg.InvalidAuthorizationSpecificationError,
@@ -225,7 +247,9 @@ async def _patient_pool(url: str, min_size: int, max_size: int) -> Any:
             raise ConfigError(f"The database refuses the connection: {error}") from error
         except (ValueError, asyncpg.InterfaceError) as error:
             raise ConfigError(f"`RUNWRIGHT_DATABASE_URL` cannot be read: {error}") from error
-        except CONNECTION_LOST as error:
+        except Exception as error:
+            if not outages.is_passing(error):
+                raise
             if asyncio.get_running_loop().time() > deadline:
                 raise ConfigError(f"The database cannot be reached: {error}") from error
             await asyncio.sleep(0.2)

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from runwright import telemetry, tracing
+from runwright import outages, telemetry, tracing
 from runwright.errors import (
     Category,
     MethodNotAllowed,
@@ -27,7 +27,6 @@ from runwright.errors import (
     Unavailable,
     ValidationError,
 )
-from runwright.storage import database
 from runwright.web.wire.common import ErrorBody
 
 log = telemetry.logger(__name__)
@@ -107,10 +106,10 @@ async def _answer_unforeseen(request: Request, error: Exception) -> Response:
 
 def told(request: Request, error: Exception) -> PlatformError:
     """Log what nobody foresaw, and return what may be told of it."""
-    if database.is_connection_lost(error):
+    if outages.is_passing(error):
         log.warning("request lost the database", event_name="request_database_lost")
         return Unavailable("The database does not answer just now: try again.")
-    if database.is_full(error):
+    if outages.is_full(error):
         log.error("disk full", event_name="disk_full", error=str(error))
         return Unavailable("The server's disk is full: its operator must make room.")
     log.error("request failed", event_name="request_failed", path=request.url.path, exc_info=error)

@@ -15,7 +15,7 @@ from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
 
-from runwright import telemetry
+from runwright import outages, telemetry
 from runwright.adapters import signals
 from runwright.control import live, runs
 from runwright.control.platform import Platform
@@ -23,7 +23,6 @@ from runwright.domain.ids import RunId
 from runwright.domain.live import Ticket
 from runwright.domain.runs import Run, RunStatus
 from runwright.errors import RequestError
-from runwright.storage import database
 
 log = telemetry.logger(__name__)
 
@@ -70,8 +69,9 @@ class Relay:
         del self._awaited[request_id]
         await socket.accept()
         dialed = _Dialed(socket=socket)
-        awaited.set_result(dialed)
-        await dialed.over.wait()
+        if not awaited.done():
+            awaited.set_result(dialed)
+            await dialed.over.wait()
         with contextlib.suppress(*_CLOSED):
             await socket.close()
 
@@ -177,11 +177,19 @@ class _Viewer:
             if not awaited.done():
                 # A Worker that has just taken it is not left in front of a closed door.
                 await asyncio.wait({awaited}, timeout=_LOOK_SECONDS)
+        except asyncio.CancelledError:
+            if awaited.done():
+                # Who watched went away just as the Worker came.
+                awaited.result().over.set()
+            raise
         finally:
             self._awaited.pop(request.id, None)
-            if not awaited.done():
+            if awaited.cancel():
+                # Nobody takes a Worker that comes from now on.
                 await live.withdraw(self._platform, request)
-        return awaited.result() if awaited.done() else None
+        if awaited.cancelled():
+            return None
+        return awaited.result()
 
     async def _pass_on(self, worker: _Dialed) -> None:
         """Pass on what the Worker shows until it ends or is gone."""
@@ -207,7 +215,7 @@ def _why(done: asyncio.Task[tuple[int, str] | None], ticket: Ticket) -> tuple[in
     if isinstance(error, _CLOSED):
         # Who is gone needs no telling.
         return 1000, ""
-    if not database.is_connection_lost(error):
+    if not outages.is_passing(error):
         log.error(
             "live view failed",
             event_name="live_view_failed",

@@ -13,9 +13,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 
 from fastapi.responses import StreamingResponse
 
+from runwright import outages
 from runwright.adapters import signals
 from runwright.errors import RunwrightError
-from runwright.storage import database
 from runwright.web.dashboard.visitors import Visitor
 
 Render = Callable[[], Awaitable[Mapping[str, str]]]
@@ -110,5 +110,5 @@ async def guarded(events: AsyncIterator[str]) -> AsyncIterator[str]:
     except RunwrightError:
         return
     except Exception as error:
-        if not database.is_connection_lost(error):
+        if not outages.is_passing(error):
             raise
