@@ -252,8 +252,8 @@ async def test_a_lost_queue_entry_is_made_again(
         await connection.execute("DELETE FROM pgqueuer")
         await connection.execute("UPDATE runs SET created_at = created_at - interval '1 minute'")
 
-    assert await attempts.requeue_lost(platform) == [run.id]
-    assert await attempts.requeue_lost(platform) == []
+    assert await attempts.requeue_lost(platform, None) == ([run.id], None)
+    assert await attempts.requeue_lost(platform, None) == ([], None)
 
 
 async def test_a_busy_project_does_not_hold_up_another(

@@ -32,6 +32,7 @@ from runwright.domain.runs import (
 from runwright.errors import CancelReason
 from runwright.storage import (
     attempts as attempt_rows,
+    auth_sessions as session_rows,
     database,
     projects as project_rows,
     run_outputs,
@@ -108,11 +109,15 @@ async def end(platform: Platform, claim: Claim, outcome: Outcome) -> timedelta |
             ),
         )
         return following.delay if is_held else None
-    if not claim.has_followers:
+    has_own_session = claim.plan.session is not None and claim.plan.session.id == claim.run_id
+    if not claim.has_followers and not has_own_session:
         await rows.finish(platform.database, claim.run_id, claim.fence, _ending(following, outcome))
         return None
     async with platform.database.acquire() as connection, database.transaction(connection):
         job_run = await job_items.lock(connection, claim.job_run_id)
+        if has_own_session:
+            # It goes with its Run, and everywhere else it is locked before it.
+            await session_rows.lock(connection, claim.project_id, claim.run_id)
         if job_run is None or not await _hold_back(platform, connection, claim, job_run, outcome):
             ending = _ending(following, outcome, job_run)
             await endings.finish(platform, connection, claim.run_id, claim.fence, ending, job_run)
@@ -149,22 +154,22 @@ async def add_file_of(platform: Platform, run_id: RunId, file: RunFile) -> None:
         await signals.send(connection, f"run:{run_id}")
 
 
-async def requeue_lost(platform: Platform) -> list[RunId]:
-    """Queue the unfinished Runs whose queue entry is gone; return which.
+async def requeue_lost(platform: Platform, after: RunId | None) -> tuple[list[RunId], RunId | None]:
+    """Queue unfinished Runs whose queue entry is gone, of some that follow the given one.
 
-    There is no known way for that to happen but a database that went away in the one moment
-    between the queue dropping an entry and taking it again; this makes it not matter.
+    Return which, and where to go on; None: there are no more. There is no known way for that to happen but a
+    database that went away in the one moment between the queue dropping an entry and taking it again; this makes
+    it not matter.
     """
     async with platform.database.acquire() as connection, database.transaction(connection):
-        unfinished = {
-            run_id: (project_id, turn)
-            for run_id, project_id, turn in await rows.unfinished(connection, _SWEEP_LIMIT)
-        }
+        found = await rows.unfinished(connection, after, _SWEEP_LIMIT)
+        unfinished = {run_id: (project_id, turn) for run_id, project_id, turn in found}
         lost = await engine.without_entry(connection, list(unfinished))
         for run_id in lost:
             project_id, turn = unfinished[RunId(run_id)]
             await engine.enqueue(connection, queues.entry(project_id, run_id, turn))
-        return [RunId(run_id) for run_id in lost]
+        following = found[-1][0] if len(found) == _SWEEP_LIMIT else None
+        return [RunId(run_id) for run_id in lost], following
 
 
 async def limits(platform: Platform) -> dict[ProjectId, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from runwright import telemetry
+from runwright import outages, telemetry
 from runwright.control import endings
 from runwright.control.platform import Platform
 from runwright.domain.ids import ProjectId, RunId
@@ -46,8 +46,14 @@ async def expire_due(platform: Platform) -> int:
     """Cancel the Runs that have waited too long; return how many."""
     due = await rows.expired(platform.database, _EXPIRED_AT_ONCE)
     for run_id in due:
-        async with platform.database.acquire() as connection, database.transaction(connection):
-            await _expire(platform, connection, run_id)
+        try:
+            async with platform.database.acquire() as connection, database.transaction(connection):
+                await _expire(platform, connection, run_id)
+        except Exception as error:
+            if outages.is_to_wait_for(error):
+                raise
+            # One that cannot end keeps no other from it.
+            log.exception("run not expired", event_name="run_not_expired", run_id=run_id)
     if due:
         log.warning("runs waited too long", event_name="runs_expired", count=len(due))
     return len(due)

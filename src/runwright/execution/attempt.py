@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import json
 import math
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -41,6 +42,8 @@ from runwright.redaction import Redactor
 log = telemetry.logger(__name__)
 
 _LOOK_SECONDS = 2.0
+_LATE_SECONDS = 0.05
+"""How long what was said before the deadline may take to come in after it, as when the Worker was stopped."""
 _KILL_MEMORY_FACTOR = 1.5
 _LONG = 100_000
 _STATE_SECONDS = 6.0
@@ -92,6 +95,10 @@ class Course:
     is_killed_for_memory: bool = False
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
     is_over: bool = False
+    look_at: float = field(default_factory=lambda: time.monotonic() + _LOOK_SECONDS)
+    """By the monotonic clock: when to look at the memory again."""
+    unheard: int | None = None
+    """How much of what was said by the deadline is still to be heard; None before it."""
 
 
 class Attempt:
@@ -165,8 +172,6 @@ class Attempt:
         while True:
             event = await self._next_event(runner)
             match event:
-                case None:
-                    await self._at_pause(runner)
                 case protocol.Started():
                     if self._course.author_started_at is None:
                         self._course.author_started_at = _moment(event.at)
@@ -207,8 +212,39 @@ class Attempt:
                     await self._take_in_passing(runner, event)
         return outcome
 
-    async def _next_event(self, runner: RunnerProcess) -> object | None:
-        """Return the next event, or None when it is time to look at the clock and the interruption."""
+    async def _is_to_look(self, runner: RunnerProcess) -> bool:
+        """Return whether the clock, the interruption or the memory wants something.
+
+        What the Runner had said by the deadline is heard before that counts: the end may be among it.
+        """
+        course = self._course
+        if course.clock.left <= 0:
+            if course.unheard is None:
+                await asyncio.sleep(_LATE_SECONDS)
+                course.unheard = runner.waiting
+            course.unheard -= 1
+            return course.unheard < 0
+        course.unheard = None
+        if self._hold.interruption is not None and course.stop_reason is None:
+            return True
+        if time.monotonic() < course.look_at:
+            return False
+        course.look_at = time.monotonic() + _LOOK_SECONDS
+        return True
+
+    async def _next_event(self, runner: RunnerProcess) -> object:
+        """Return the next event; what else there is to look at is looked at, however much the Runner says."""
+        while True:
+            if await self._is_to_look(runner):
+                await self._look(runner)
+            event = await self._received(runner)
+            if event is not None:
+                return event
+
+    async def _received(self, runner: RunnerProcess) -> object | None:
+        """Return the next event, or None when there is something else to look at."""
+        if runner.waiting:
+            return await runner.receive()
         left = min(self._course.clock.left, _LOOK_SECONDS)
         if left <= 0:
             return None
@@ -227,7 +263,7 @@ class Attempt:
             if interrupted is not None:
                 interrupted.cancel()
 
-    async def _at_pause(self, runner: RunnerProcess) -> None:
+    async def _look(self, runner: RunnerProcess) -> None:
         course = self._course
         interruption = self._hold.interruption
         if course.stop_reason is not None:

@@ -43,6 +43,17 @@ def interrupted() -> Failure:
     )
 
 
+def not_kept(error: Exception) -> Failure:
+    """Return that the platform cannot keep how an Attempt ended, whatever its code did."""
+    return Failure(
+        code=FailureCode.INTERNAL_SERVER_ERROR,
+        category=Category.INFRASTRUCTURE,
+        message="The attempt has ended, and the platform cannot keep how "
+        f"({type(error).__name__}); its log has the cause.",
+        retryable=False,
+    )
+
+
 def ended_itself() -> Failure:
     """Return that the author's code ended its process."""
     return Failure(

@@ -8,19 +8,19 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from runwright import telemetry, tracing
+from runwright import outages, telemetry, tracing
 from runwright.control import attempts, claims, room, runs, session_work
 from runwright.control.claims import Claim
 from runwright.control.platform import Platform
 from runwright.domain.ids import WorkerId
 from runwright.domain.runs import Outcome, RunKind
 from runwright.errors import BlobsAway, TooLarge
+from runwright.execution import ended_badly
 from runwright.execution.attempt import Hold, Interruption
 from runwright.execution.auth_flow import AuthFlow, Parked, Refused
 from runwright.execution.carrier import Carrier
 from runwright.execution.patience import patiently
 from runwright.execution.session_steps import Interrupted, SessionSteps
-from runwright.storage import database
 
 log = telemetry.logger(__name__)
 
@@ -126,7 +126,7 @@ class RunFlow:
             )
             return await self._give_back(hold.claim, timedelta(seconds=error.retry_after))
         except Exception as error:
-            if database.is_to_wait_for(error):
+            if outages.is_to_wait_for(error):
                 return await self._give_back(hold.claim)
             await self._disown(hold.claim)
             raise
@@ -168,7 +168,13 @@ class RunFlow:
                 outcome, failure=None, cancellation=runs.cancelled_by_user()
             )
         await self._save_state(claim, outcome)
-        again = await patiently(lambda: attempts.end(self._platform, claim, outcome))
+        try:
+            again = await patiently(lambda: attempts.end(self._platform, claim, outcome))
+        except Exception as error:
+            # It must end all the same: a claim that is left open is taken again, and the author's code run again.
+            log.exception("end not kept", event_name="end_not_kept", run_id=claim.run_id)
+            outcome = Outcome(failure=ended_badly.not_kept(error))
+            again = await patiently(lambda: attempts.end(self._platform, claim, outcome))
         _log_end(claim, outcome, again)
         return again
 
@@ -185,6 +191,11 @@ class RunFlow:
                 event_name="auth_state_too_large",
                 run_id=claim.run_id,
                 error=error.message,
+            )
+        except Exception:
+            # The session keeps the state it had; what the Run returned is its caller's.
+            log.exception(
+                "auth state not saved", event_name="auth_state_failed", run_id=claim.run_id
             )
 
 

@@ -107,6 +107,11 @@ class RunnerProcess:
             self._exited = event
         return event
 
+    @property
+    def waiting(self) -> int:
+        """Return how many events have come in that nobody received yet."""
+        return self._events.qsize()
+
     def memory_bytes(self) -> int:
         """Return the memory of the process and all below it, shared pages left out."""
         self._last_memory_bytes = max(

@@ -10,11 +10,11 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
-from runwright import telemetry
+from runwright import outages, telemetry
 from runwright.adapters import signals
 from runwright.adapters.consumer import Consumer, Queue
 from runwright.config import Settings
@@ -31,7 +31,7 @@ from runwright.control import (
     room,
 )
 from runwright.control.platform import Platform
-from runwright.domain.ids import WorkerId
+from runwright.domain.ids import RunId, WorkerId
 from runwright.execution import doctor, figures, launcher, process_trees, unsent
 from runwright.execution.author_environment import AuthorEnvironment
 from runwright.execution.carrier import Carrier
@@ -46,7 +46,6 @@ from runwright.execution.pool import Pool
 from runwright.execution.run_flow import RunFlow
 from runwright.execution.schedule_tick import ScheduleTick
 from runwright.storage import (
-    database,
     metrics as metric_rows,
     platform as platform_rows,
     projects as project_rows,
@@ -54,6 +53,7 @@ from runwright.storage import (
 
 log = telemetry.logger(__name__)
 
+_Found = TypeVar("_Found")
 _RUNNER_BYTES = 400 * 1024 * 1024
 """What one warm Runner with its Chromium is reckoned at."""
 _RUNNERS_PER_CORE = 2
@@ -90,7 +90,7 @@ class Worker:
         self._live = LiveFlow(platform, self._runs.held)
         self._deploys = DeployFlow(platform, self._pool, starter)
         self._consumer = Consumer(
-            platform.database,
+            platform.pulse,
             queues=self._queues,
             slots=self.slots,
             beside=_STEPS_AT_ONCE,
@@ -100,7 +100,7 @@ class Worker:
         self._deliveries = DeliveryFlow(platform)
         # One of their own: a receiver that hangs takes no slot from Runs.
         self._sending = Consumer(
-            platform.database,
+            platform.pulse,
             queues=self._delivery_queues,
             slots=_DELIVERIES_AT_ONCE,
             heartbeat_timeout=platform.settings.webhook_timeout * 2,
@@ -109,6 +109,8 @@ class Worker:
         self._housekeeping = Housekeeping(platform, self._carrier)
         self._examiner = Examiner(platform, self.id)
         self._stopping = asyncio.Event()
+        self._swept: RunId | None = None
+        """How far the sweep has come among the unfinished Runs; None: it begins anew."""
         # Several within what counts as a silence.
         silence = platform.settings.heartbeat_timeout.total_seconds()
         self._beat_seconds = min(_BEAT_SECONDS, silence / 4)
@@ -199,7 +201,7 @@ class Worker:
         silence = self._platform.settings.heartbeat_timeout
         async with asyncio.timeout(silence.total_seconds()):
             await platform_rows.beat(
-                self._platform.database,
+                self._platform.pulse,
                 self.id,
                 socket.gethostname(),
                 os.getpid(),
@@ -232,20 +234,28 @@ class Worker:
             pass
 
     async def _sweep(self) -> None:
-        await queue_limits.expire_due(self._platform)
-        lost_runs = await attempts.requeue_lost(self._platform)
-        lost_deployments = await deployments.requeue_lost(self._platform)
-        lost_deliveries = await deliveries.requeue_lost(self._platform)
-        lost_job_runs = await job_runs.requeue_lost(self._platform)
-        if lost_runs or lost_deployments or lost_deliveries or lost_job_runs:
+        # Each by itself: what one cannot do keeps nobody from the others.
+        await self._try(lambda: queue_limits.expire_due(self._platform))
+        await self._try(self._requeue_lost)
+
+    async def _requeue_lost(self) -> None:
+        lost: dict[str, int] = {}
+        for kind, requeue in (
+            ("runs", self._requeue_lost_runs),
+            ("deployments", deployments.requeue_lost),
+            ("deliveries", deliveries.requeue_lost),
+            ("job_runs", job_runs.requeue_lost),
+        ):
+            found = await self._try(functools.partial(requeue, self._platform))
+            lost[kind] = len(found or ())
+        if any(lost.values()):
             log.warning(
-                "queue entries were lost and made again",
-                event_name="entries_requeued",
-                runs=len(lost_runs),
-                deployments=len(lost_deployments),
-                deliveries=len(lost_deliveries),
-                job_runs=len(lost_job_runs),
+                "queue entries were lost and made again", event_name="entries_requeued", **lost
             )
+
+    async def _requeue_lost_runs(self, platform: Platform) -> list[RunId]:
+        lost, self._swept = await attempts.requeue_lost(platform, self._swept)
+        return lost
 
     async def _on_signal(
         self, topic: str, seconds: float, act: Callable[[], Awaitable[None]]
@@ -260,22 +270,23 @@ class Worker:
             await self._try(act)
             await asyncio.sleep(seconds)
 
-    async def _try(self, act: Callable[[], Awaitable[None]]) -> None:
+    async def _try(self, act: Callable[[], Awaitable[_Found]]) -> _Found | None:
         try:
-            await act()
+            return await act()
         except Exception as error:
             # Every watch comes round again; what is wrong with the database is told elsewhere too.
-            if database.is_connection_lost(error):
+            if outages.is_passing(error):
                 log.warning("worker cannot reach the database", event_name="worker_database_lost")
             else:
                 log.exception("worker watch failed", event_name="worker_watch_failed")
+            return None
 
     async def _forget(self) -> None:
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
                 await platform_rows.forget_worker(self._platform.database, self.id)
         except Exception as error:
-            if not (database.is_connection_lost(error) or isinstance(error, TimeoutError)):
+            if not (outages.is_passing(error) or isinstance(error, TimeoutError)):
                 raise
 
 

@@ -294,9 +294,11 @@ async def interrupted(connection: Any, held: Sequence[tuple[str, int]]) -> dict[
     return {row["id"]: row["is_lost"] for row in rows}
 
 
-async def unfinished(connection: Any, limit: int) -> list[tuple[RunId, ProjectId, int]]:
-    """Return id, project and turn of Runs that are not terminal, oldest first."""
-    rows = await connection.fetch(_SQL["unfinished"], limit)
+async def unfinished(
+    connection: Any, after: RunId | None, limit: int
+) -> list[tuple[RunId, ProjectId, int]]:
+    """Return id, project and turn of Runs that are not terminal, by id, from one on."""
+    rows = await connection.fetch(_SQL["unfinished"], after or "", limit)
     return [(RunId(row["id"]), ProjectId(row["project_id"]), row["turn"]) for row in rows]
 
 

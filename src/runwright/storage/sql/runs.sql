@@ -287,16 +287,17 @@ WHERE runs.cancel_requested_at IS NOT NULL
     OR runs.fence <> held.fence OR runs.status NOT IN ('pending', 'started');
 
 -- unfinished --
--- Runs that are not terminal, not a part, wait for no operation, are not held, and did not come just now; oldest first.
+-- Runs that are not terminal, not a part, wait for no operation, are not held, and did not come just now; some at
+-- a time, in the order of `runs_unfinished`.
 SELECT id, project_id, turn FROM runs
-WHERE status IN ('pending', 'started') AND created_at < clock_timestamp() - interval '3 seconds'
-    AND parent_id IS NULL AND turn IS NOT NULL
+WHERE status IN ('pending', 'started') AND parent_id IS NULL AND turn IS NOT NULL AND id > $1
+    AND created_at < clock_timestamp() - interval '3 seconds'
     AND NOT EXISTS (
         SELECT FROM runs AS operation
         WHERE operation.id = runs.waits_for AND operation.status IN ('pending', 'started')
     )
-ORDER BY created_at
-LIMIT $1;
+ORDER BY id
+LIMIT $2;
 
 -- page --
 -- Runs of a project, newest first, from a cursor on.
