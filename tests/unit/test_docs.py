@@ -102,3 +102,19 @@ def test_sample_parameters_of_examples_are_json() -> None:
 def test_the_older_import_name_warns() -> None:
     with pytest.warns(DeprecationWarning, match="intuned_runtime"):
         importlib.import_module("runwright.compat.runtime_helpers")
+
+
+def test_every_test_that_a_document_names_exists() -> None:
+    named = {
+        name
+        for page in DOCS.rglob("*.md")
+        for name in re.findall(r"`(test_[a-z0-9_]+)`", page.read_text())
+    }
+    written = {
+        name
+        for file in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text(), re.MULTILINE)
+    }
+
+    assert named
+    assert named <= written

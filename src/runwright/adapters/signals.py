@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
 
 import asyncpg
 
-from runwright import telemetry
+from runwright import outages, telemetry
 
 _CHANNEL = "runwright"
 _RECONNECT_SECONDS = 0.5
+_PROBE_SECONDS, _PROBE_PATIENCE = 20.0, 10.0
 
 log = telemetry.logger(__name__)
 
@@ -63,22 +64,35 @@ class Signals:
         """Hear the channel, reconnecting for ever."""
         while True:
             try:
-                connection = cast("Any", await asyncpg.connect(url, timeout=10))  # pyright: ignore[reportUnknownMemberType]
-            except (OSError, asyncpg.PostgresError, TimeoutError):
-                await asyncio.sleep(_RECONNECT_SECONDS)
-                continue
-            lost = asyncio.Event()
-            try:
-                connection.add_termination_listener(_setter(lost))
-                await connection.add_listener(_CHANNEL, self._wake)
-                # What was signalled while nobody listened is looked for now.
-                self._wake_all()
-                await lost.wait()
-                log.warning("signals lost their connection", event_name="signals_lost")
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await asyncio.sleep(_RECONNECT_SECONDS)
-            finally:
-                connection.terminate()
+                await self._hear(url)
+            except Exception as error:
+                if outages.is_passing(error):
+                    log.warning("signals lost their connection", event_name="signals_lost")
+                else:
+                    log.exception("signals failed", event_name="signals_failed")
+            await asyncio.sleep(_RECONNECT_SECONDS)
+
+    async def _hear(self, url: str) -> None:
+        """Hear the channel until the connection is lost, and raise why."""
+        connection = cast("Any", await asyncpg.connect(url, timeout=10))  # pyright: ignore[reportUnknownMemberType]
+        lost = asyncio.Event()
+        try:
+            connection.add_termination_listener(_setter(lost))
+            await connection.add_listener(_CHANNEL, self._wake)
+            # What was signalled while nobody listened is looked for now.
+            self._wake_all()
+            while True:
+                # One that was dropped in silence is heard of by nothing else; one that is lost raises at once.
+                await connection.execute("SELECT 1", timeout=_PROBE_PATIENCE)
+                await _happens(lost, _PROBE_SECONDS)
+        finally:
+            connection.terminate()
+
+
+async def _happens(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _setter(event: asyncio.Event) -> Callable[[Any], None]:

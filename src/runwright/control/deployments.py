@@ -57,20 +57,27 @@ async def create(
     room.check_disk(platform.settings)
     checked = await asyncio.to_thread(bundles.check, bundle, platform.settings.max_bundle_bytes)
     key = bundles.blob_key(checked.sha256)
+    # No connection is held while a bucket takes its time.
+    await _store(platform, key, bundle)
     async with platform.database.acquire() as connection, database.transaction(connection):
-        # So that pruning does not remove the Bundle between the look and the row.
         await retention_rows.share_bundle(connection, checked.sha256)
-        if not await platform.blobs.exists(key):
-            await platform.blobs.put_file(key, bundle)
         project_id = await rows.ensure(connection, uuid.uuid4(), workspace_id, project_name)
         deployment_id = DeploymentId(uuid.uuid4())
         deployment = await rows.add_deployment(
             connection, deployment_id, project_id, checked.sha256
         )
+    # From here on it is not pruned; before, it may have been.
+    await _store(platform, key, bundle)
+    async with platform.database.acquire() as connection:
         await engine.enqueue(
             connection, engine.Entry(queue=QUEUE, id=f"deployment:{deployment_id}")
         )
     return deployment
+
+
+async def _store(platform: Platform, key: str, bundle: Path) -> None:
+    if not await platform.blobs.exists(key):
+        await platform.blobs.put_file(key, bundle)
 
 
 async def get(platform: Platform, project_id: ProjectId, deployment_id: UUID) -> Deployment:

@@ -269,11 +269,20 @@ async def _update(
 
 
 async def _delete(platform: Platform, connection: Any, project_id: ProjectId, job_id: str) -> None:
-    active = await _lock_active(connection, project_id, job_id)
-    await rows.lock(connection, project_id, job_id)
+    while True:
+        active = await _lock_active(connection, project_id, job_id)
+        attempt = connection.transaction()
+        await attempt.start()
+        await rows.lock(connection, project_id, job_id)
+        known = None if active is None else active.job_run.id
+        if await job_run_rows.active_of_job(connection, project_id, job_id) == known:
+            break
+        # It was just firing: its new JobRun is locked first, as everywhere.
+        await attempt.rollback()
     if active is not None:
         await job_runs.terminate_locked(platform, connection, active.job_run.id)
     await rows.delete(connection, project_id, job_id)
+    await attempt.commit()
 
 
 async def _lock_active(connection: Any, project_id: ProjectId, job_id: str) -> JobRunRow | None:

@@ -8,11 +8,13 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 SELECT * FROM deliveries WHERE id = $1;
 
 -- begin_try --
--- Takes up a pending Delivery for one try, under a new fence.
+-- Takes up a pending Delivery for one try, under a new fence. Where it was sent again meanwhile, an older entry comes
+-- before its time, or finds that the newer one has put it off: two entries end as one.
 UPDATE deliveries
 SET fence = fence + 1, tries = tries + 1,
     first_try_at = coalesce(first_try_at, clock_timestamp())
 WHERE id = $1 AND status = 'pending'
+    AND (next_try_at IS NULL OR next_try_at <= clock_timestamp() + interval '1 second')
 RETURNING *;
 
 -- end_try --
