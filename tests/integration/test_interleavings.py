@@ -244,6 +244,7 @@ class _Relay:
     def __init__(self, socket: str) -> None:
         self._socket = socket
         self._pumps: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
         self._is_silent = asyncio.Event()
 
     @asynccontextmanager
@@ -257,6 +258,11 @@ class _Relay:
             for pump in self._pumps:
                 pump.cancel()
             await asyncio.gather(*self._pumps, return_exceptions=True)
+            for writer in self._writers:
+                writer.transport.abort()
+            await asyncio.gather(
+                *(writer.wait_closed() for writer in self._writers), return_exceptions=True
+            )
 
     def forget(self) -> None:
         """Pass nothing on any more of what is open; what comes anew is."""
@@ -265,6 +271,7 @@ class _Relay:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_unix_connection(self._socket)
+        self._writers += [back, writer]
         for source, target in ((reader, back), (there, writer)):
             pump = asyncio.create_task(_pump(source, target, self._is_silent))
             self._pumps.add(pump)
