@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import gzip
 import socket
 import ssl
@@ -14,12 +13,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import certificates
 import pytest
 import recorders
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from recorders import Answer, Recorder
 
 from runwright.adapters.webhook import NotSent, Sender
@@ -235,39 +231,11 @@ async def test_an_answer_is_told_as_far_as_it_can_be_read(
     assert (found.status_code, found.text.strip()) == (answer.status, text)
 
 
-def _certificate(directory: Path) -> tuple[Path, Path]:
-    """Return the files of a certificate of the name, which signs itself, and of its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, _NAME)])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(_NAME)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    files = directory / "cert.pem", directory / "key.pem"
-    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return files
-
-
 @pytest.mark.parametrize("dot", ["", "."])
 async def test_over_tls_the_name_is_asked_for_and_checked_whatever_the_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dot: str
 ) -> None:
-    certificate, key = _certificate(tmp_path)
+    certificate, key = certificates.made(tmp_path, _NAME)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
