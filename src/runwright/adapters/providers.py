@@ -137,7 +137,7 @@ class Providers:
         """Return the client, made when it is needed: most installations ask no model.
 
         Raises:
-            ProviderAway: the environment names a proxy that is none.
+            ProviderAway: the environment names an invalid proxy.
         """
         if self._client is None:
             try:

@@ -67,7 +67,7 @@ def read(text: str) -> PriceTable:
     """Return the table of an operator's JSON: `{"model": {"input": 3, "output": 15, "cached": 0.3}}`.
 
     Raises:
-        ValueError: it is none; names the model and the field.
+        ValueError: it is invalid; names the model and the field.
     """
     value = json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
     if not isinstance(value, dict):

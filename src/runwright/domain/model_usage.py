@@ -176,7 +176,7 @@ def is_only_usage(value: Any) -> bool:
 
 
 def _count(usage: dict[str, Any], place: str) -> int | None:
-    """Return a count of tokens; None where there is none, or what is none."""
+    """Return a count of tokens; None where it is missing or invalid."""
     value: Any = usage
     for name in place.split("."):
         value = cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None

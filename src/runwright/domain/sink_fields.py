@@ -74,7 +74,7 @@ def url(text: str, path: str) -> str:
     """Return an address of http or https as it was given.
 
     Raises:
-        InvalidSink: it is none.
+        InvalidSink: it is invalid.
     """
     try:
         urls.check(text)

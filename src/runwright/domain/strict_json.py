@@ -28,7 +28,7 @@ def check(text: str) -> None:
     """See whether a text is JSON; halves of surrogate pairs are: sites have them, and each side escapes them.
 
     Raises:
-        ValueError: it is none, as above.
+        ValueError: it is not JSON, as above.
     """
     _parsed(text)
 

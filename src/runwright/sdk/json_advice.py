@@ -86,7 +86,7 @@ def instead(value: Any) -> str:
 
 
 def no_number(value: Any) -> str:
-    """Return what is wrong with NaN, an infinity or a date that is none."""
+    """Return what is wrong with NaN, an infinity or an invalid date."""
     return f"is {value}, which JSON cannot represent: write `None` instead"
 
 
