@@ -131,7 +131,12 @@ async def test_an_environment_is_built_once_for_who_want_it_at_once(tmp_path: Pa
         lines.append(line)
 
     wanted = _bottle(tmp_path)
-    made = await asyncio.gather(*(environments.ensure(settings, wanted, hear) for _ in range(3)))
+    made = await asyncio.gather(
+        *(
+            environments.ensure(settings, wanted.requirements, lambda: wanted, hear)
+            for _ in range(3)
+        )
+    )
 
     assert len({each.id for each in made}) == 1
     assert sum("Building an environment" in line for line in lines) == 1
@@ -145,8 +150,10 @@ async def test_an_environment_that_grows_too_large_is_given_up(
     )
     monkeypatch.setattr(uv, "_SIZE_SECONDS", 0.0)
 
+    wanted = _bottle(tmp_path)
+
     with pytest.raises(AuthorError, match="RUNWRIGHT_MAX_ENVIRONMENT_BYTES"):
-        await environments.ensure(settings, _bottle(tmp_path), _silent)
+        await environments.ensure(settings, wanted.requirements, lambda: wanted, _silent)
 
     assert not [each for each in (tmp_path / "environments").iterdir() if each.is_dir()]
 

@@ -71,9 +71,12 @@ def _library(name: str, requires: str = "") -> dict[str, str | bytes]:
 async def _silent(_line: str) -> None: ...
 
 
-async def _python(tmp_path: Path, wanted: RequirementFiles) -> Path:
+async def _python(
+    tmp_path: Path, wanted: RequirementFiles, report: environments.Report = _silent
+) -> Path:
     settings = config.read({"RUNWRIGHT_DATA_DIR": str(tmp_path / "data")})
-    return (await environments.ensure(settings, wanted, _silent)).python
+    made = await environments.ensure(settings, wanted.requirements, lambda: wanted, report)
+    return made.python
 
 
 def _said(python: Path, code: str) -> str:
@@ -253,10 +256,7 @@ async def test_a_runtime_that_no_index_has_is_left_out_alone(tmp_path: Path) -> 
         lines.append(line)
 
     files = {"requirements.txt": "intuned-runtime==99.0\nbottle==0.13.1\n"}
-    wanted = _project(tmp_path / "project", files)
-    settings = config.read({"RUNWRIGHT_DATA_DIR": str(tmp_path / "data")})
-
-    python = (await environments.ensure(settings, wanted, hear)).python
+    python = await _python(tmp_path, _project(tmp_path / "project", files), hear)
 
     assert _versions(python, "bottle") == ["0.13.1"]
     assert any("`intuned-runtime` would bring along" in line for line in lines)
@@ -329,3 +329,18 @@ async def test_an_environment_of_an_earlier_version_is_found_and_can_be_built_ag
 
     assert _versions(python, "bottle") == ["0.13.1"]
     assert await _python(tmp_path, wanted) == python
+
+
+async def test_an_environment_that_is_there_is_found_without_the_projects_files(
+    tmp_path: Path,
+) -> None:
+    wanted = _project(tmp_path / "project", {"requirements.txt": "bottle==0.13.1\n"})
+    python = await _python(tmp_path, wanted)
+    settings = config.read({"RUNWRIGHT_DATA_DIR": str(tmp_path / "data")})
+
+    def read() -> RequirementFiles:
+        raise AssertionError("nothing is to be read")
+
+    found = await environments.ensure(settings, wanted.requirements, read, _silent)
+
+    assert found.python == python

@@ -131,7 +131,9 @@ class Requirements:
     packages: tuple[str, ...] = ()
     """As they are required, or as a lock pins them, sorted, without credentials."""
     sha256: str | None = None
-    """Of the files that say it and all that they refer to; None in manifests of earlier versions."""
+    """Of the files that say it and all that they refer to; None where they ask for nothing, and in manifests of earlier versions."""
+    preferred_python: str | None = None
+    """A version specifier, where `python` is None: what the project's format wants if the machine has it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

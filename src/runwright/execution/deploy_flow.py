@@ -77,7 +77,9 @@ class DeployFlow:
         for remark in _remarks(found):
             await report(remark)
         settings = self._platform.settings
-        environment = await environments.ensure(settings, found.requirements, report)
+        environment = await environments.ensure(
+            settings, found.requirements.requirements, lambda: found.requirements, report
+        )
         await report("Importing every API")
         candidate = Installed(
             deployment_id=deployment.id,

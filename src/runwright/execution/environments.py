@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -32,9 +32,8 @@ from runwright.domain.projects import Requirements
 from runwright.errors import AuthorError, PlatformError
 from runwright.execution import interpreters, requirement_files, requirement_lines, tidy
 from runwright.execution.requirement_files import OTHER_FORMAT, PLATFORM, RequirementFiles
-from runwright.execution.uv import Uv
+from runwright.execution.uv import Report, Uv
 
-Report = Callable[[str], Awaitable[None]]
 _MARKER = "runwright-environment.json"
 _LOCK_POLL_SECONDS = 0.2
 _OLDEST_PYTHON = ">=3.11"
@@ -57,25 +56,25 @@ class Environment:
     python: Path
 
 
-async def ensure(settings: Settings, wanted: RequirementFiles, report: Report) -> Environment:
+async def ensure(
+    settings: Settings,
+    requirements: Requirements,
+    read: Callable[[], RequirementFiles],
+    report: Report,
+) -> Environment:
     """Return the Environment of the requirements, building it if it is not there.
+
+    `read` gives the files that they stand in; only building needs them.
 
     Raises:
         AuthorError: the requirements cannot be met, with what uv said.
         PlatformError: there is no place for one.
     """
-    specifier = _specifier(wanted.requirements)
-    own_version = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
-    is_own_fit = specifier.contains(own_version)
-    if not wanted.inputs and is_own_fit:
+    interpreter = await _interpreter(requirements)
+    asks_for_nothing = not requirements.packages and requirements.sha256 is None
+    if asks_for_nothing and interpreter == sys.executable:
         return Environment(id="platform", python=Path(sys.executable))
-    interpreter = sys.executable if is_own_fit else await interpreters.find(specifier)
-    if wanted.preferred_python is not None:
-        preferred = SpecifierSet(wanted.preferred_python)
-        if not preferred.contains(own_version):
-            # Without one, ours: what is required may well do with it.
-            interpreter = await interpreters.find(preferred, otherwise=interpreter)
-    key = json.dumps({"interpreter": interpreter, **_contents(wanted)}, sort_keys=True)
+    key = json.dumps({"interpreter": interpreter, **_contents(requirements)}, sort_keys=True)
     identifier = hashlib.sha256(key.encode()).hexdigest()[:24]
     directory = settings.data_dir / "environments" / identifier
     environment = Environment(id=identifier, python=directory / "bin" / "python")
@@ -90,8 +89,9 @@ async def ensure(settings: Settings, wanted: RequirementFiles, report: Report) -
         )
     async with _locked(directory.with_suffix(".lock")):
         if not (directory / _MARKER).is_file():
-            count = len(wanted.requirements.packages)
+            count = len(requirements.packages)
             await report(f"Building an environment of {count} requirements")
+            wanted = await asyncio.to_thread(read)
             await _Build(settings, directory, wanted, report).make(interpreter)
             (directory / _MARKER).write_text(key)
     return environment
@@ -196,6 +196,21 @@ class _Build:
             )
 
 
+async def _interpreter(requirements: Requirements) -> str:
+    """Return the interpreter that is asked for or preferred, or a specifier for uv to look for; ours where it fits."""
+    specifier = _specifier(requirements)
+    own_version = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+    is_own_fit = specifier.contains(own_version)
+    found = sys.executable if is_own_fit else await interpreters.find(specifier)
+    if requirements.preferred_python is None:
+        return found
+    preferred = SpecifierSet(requirements.preferred_python)
+    if preferred.contains(own_version):
+        return found
+    # Without one, ours: what is required may well do with it.
+    return await interpreters.find(preferred, otherwise=found)
+
+
 def _specifier(requirements: Requirements) -> SpecifierSet:
     try:
         return SpecifierSet(requirements.python or "") & SpecifierSet(_OLDEST_PYTHON)
@@ -205,9 +220,8 @@ def _specifier(requirements: Requirements) -> SpecifierSet:
         ) from error
 
 
-def _contents(wanted: RequirementFiles) -> dict[str, Any]:
+def _contents(requirements: Requirements) -> dict[str, Any]:
     """Return what tells one Environment from another."""
-    requirements = wanted.requirements
     if requirements.sha256 is not None:
         return {"sha256": requirements.sha256}
     # As earlier versions did, whose Environments are there.

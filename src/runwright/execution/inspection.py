@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -15,11 +15,9 @@ from runwright.execution import described_apis
 from runwright.execution.installed import Installed
 from runwright.execution.launcher import Launcher
 from runwright.execution.runner_process import Exited, RunnerProcess
+from runwright.execution.uv import Report
 
 _MAX_OUTPUT_LINES = 50
-
-Report = Callable[[str], Awaitable[None]]
-"""Tells who deploys how it goes."""
 
 
 class _Killed(Exception):

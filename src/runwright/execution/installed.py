@@ -79,8 +79,10 @@ async def from_manifest(
     async def silent(_line: str) -> None: ...
 
     root = await folder(platform, deployment.bundle_sha256)
-    wanted = await asyncio.to_thread(_wanted, root, manifest.requirements)
-    environment = await environments.ensure(platform.settings, wanted, silent)
+    requirements = manifest.requirements
+    environment = await environments.ensure(
+        platform.settings, requirements, lambda: _files(root, requirements), silent
+    )
     return Installed(
         deployment_id=deployment.id,
         workspace_id=deployment.workspace_id,
@@ -94,7 +96,7 @@ async def from_manifest(
     )
 
 
-def _wanted(root: Path, requirements: Requirements) -> RequirementFiles:
+def _files(root: Path, requirements: Requirements) -> RequirementFiles:
     if requirements.sha256 is None:
         return requirement_files.of_packages(root, requirements)
     return requirement_files.read(root)

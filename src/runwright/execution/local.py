@@ -131,7 +131,9 @@ async def opened(
     )
     for remark in found.requirements.remarks:
         await report(remark)
-    environment = await environments.ensure(settings, found.requirements, report)
+    environment = await environments.ensure(
+        settings, found.requirements.requirements, lambda: found.requirements, report
+    )
     installed = Installed(
         deployment_id=DeploymentId(_NOBODY),
         workspace_id=WorkspaceId(_NOBODY),

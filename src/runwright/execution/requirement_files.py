@@ -52,8 +52,6 @@ class RequirementFiles:
     """Of `requirements.txt` and of what it includes."""
     hashed: str = ""
     """A requirements file of all that must have certain hashes; empty where nothing must."""
-    preferred_python: str | None = None
-    """A version specifier, where the project asks for none: what its format's packages need."""
     remarks: tuple[str, ...] = ()
     """What who deploys should know."""
 
@@ -129,6 +127,7 @@ def read(root: Path, deployed: Iterable[Path] | None = None) -> RequirementFiles
         python=python,
         packages=tuple(sorted({_without_credentials(each) for each in packages})),
         sha256=_digest(root, reading.files, None if reading.is_all else said),
+        preferred_python=_OTHER_PYTHON if python is None and files & _OTHER_SETTINGS else None,
     )
     return RequirementFiles(
         root=root,
@@ -137,15 +136,13 @@ def read(root: Path, deployed: Iterable[Path] | None = None) -> RequirementFiles
         files=tuple(sorted(reading.files)),
         lines=reading.lines,
         hashed=reading.hashed(),
-        preferred_python=_OTHER_PYTHON if python is None and files & _OTHER_SETTINGS else None,
         remarks=remarks,
     )
 
 
 def of_packages(root: Path, requirements: Requirements) -> RequirementFiles:
     """Return what a manifest requires that was made when the list of packages was all that was kept."""
-    inputs = (_LISTED,) if requirements.packages else ()
-    return RequirementFiles(root=root, requirements=requirements, inputs=inputs)
+    return RequirementFiles(root=root, requirements=requirements, inputs=(_LISTED,))
 
 
 def toml(file: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from runwright.config import Settings
 from runwright.errors import AuthorError
 
 Report = Callable[[str], Awaitable[None]]
+"""Tells whoever deploys how it goes."""
 _SIZE_SECONDS = 2.0
 _MAX_OUTPUT_LINES = 200
 

@@ -212,5 +212,6 @@ def _manifest(text: str | None) -> Manifest | None:
             python=body["requirements"]["python"],
             packages=tuple(body["requirements"]["packages"]),
             sha256=body["requirements"].get("sha256"),
+            preferred_python=body["requirements"].get("preferred_python"),
         ),
     )
