@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from runwright.adapters.blobs import Blobs
@@ -10,6 +10,7 @@ from runwright.adapters.providers import Providers
 from runwright.adapters.signals import Signals
 from runwright.adapters.vault import Vault
 from runwright.config import Settings
+from runwright.control.queue_lengths import QueueLengths
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,3 +26,4 @@ class Platform:
     signals: Signals
     vault: Vault
     providers: Providers
+    queue_lengths: QueueLengths = field(default_factory=QueueLengths)

@@ -25,13 +25,14 @@ async def check(
 ) -> None:
     """Refuse a Run that more than allowed would wait before.
 
-    Requests at the same moment do not see one another, so a few more may come through.
+    Requests at the same moment do not see one another, so a few more may come through; of a queue that is
+    longer than `queue_lengths.EXACT`, a moment is a second.
 
     Raises:
         RateLimited: the project's queue is full.
     """
     most = settings.max_queued_runs or platform.settings.max_queued_runs
-    if await rows.count_waiting(connection, project_id, most) >= most:
+    if not await platform.queue_lengths.has_room(connection, project_id, most):
         error = RateLimited(f"{most} runs of this project wait already: try again later.")
         error.retry_after = _RETRY_AFTER_SECONDS
         raise error
