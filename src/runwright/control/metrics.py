@@ -59,6 +59,11 @@ async def observe(connection: Any, name: str, durations: Sequence[timedelta]) ->
         await rows.observe(connection, name, durations)
 
 
+async def fold(platform: Platform) -> None:
+    """Add up what connections counted that are gone."""
+    await rows.fold(platform.database)
+
+
 async def _standing(platform: Platform, connection: Any) -> Standing:
     database_bytes, pruned_at = await rows.others(connection)
     return Standing(

@@ -19,7 +19,7 @@ from runwright.control.platform import Platform
 from runwright.domain import retention as domain
 from runwright.domain.retention import Kind, PastPruning, Pruning, Removed
 from runwright.errors import Conflict
-from runwright.storage import metrics as metric_rows, retention as rows
+from runwright.storage import retention as rows
 
 log = telemetry.logger(__name__)
 
@@ -52,7 +52,6 @@ async def prune(platform: Platform, *, is_dry: bool, patience: timedelta) -> Pru
         found, is_complete = await _remove(platform, is_dry=is_dry, patience=patience)
         done = Pruning(removed=domain.total(found), is_dry=is_dry, is_complete=is_complete)
         if not is_dry:
-            await metric_rows.fold(platform.database)
             await _note(platform, started_at, done)
     return done
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runwright import outages, telemetry
 from runwright.adapters import disk
-from runwright.control import ceiling, model_calls, questions, retention, spans
+from runwright.control import ceiling, metrics, model_calls, questions, retention, spans
 from runwright.control.platform import Platform
 from runwright.domain.retention import Removed
 from runwright.execution import tidy
@@ -73,6 +73,7 @@ class Housekeeping:
     async def _count(self) -> None:
         await spans.fill(self._platform)
         await model_calls.count_lost(self._platform)
+        await metrics.fold(self._platform)
 
     async def _prune(self) -> None:
         await retention.prune_if_due(self._platform, patience=_NIGHT)

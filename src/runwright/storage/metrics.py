@@ -12,6 +12,7 @@ from runwright.domain.metrics import Waiting, WorkerFigures
 from runwright.storage.database import queries
 
 _SQL = queries("metrics")
+_FOLD_LOCK = 7_240_124
 
 
 async def counters(connection: Any) -> dict[tuple[str, str], float]:
@@ -66,8 +67,8 @@ async def observe(connection: Any, name: str, durations: Sequence[timedelta]) ->
 
 
 async def fold(connection: Any) -> None:
-    """Add up the counters of connections that are gone."""
-    await connection.execute(_SQL["fold"])
+    """Add up the counters of connections that are gone, unless another does so just now."""
+    await connection.execute(_SQL["fold"], _FOLD_LOCK)
 
 
 def _waiting(row: Any) -> Waiting:

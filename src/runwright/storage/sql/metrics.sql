@@ -41,10 +41,12 @@ UPDATE workers SET figures = $2 WHERE id = $1;
 SELECT runwright_observe($1, seconds) FROM unnest($2::double precision[]) AS seconds;
 
 -- fold --
--- Adds up the counters of connections that are gone.
-WITH gone AS (
+-- Adds up the counters of connections that are gone, unless another does it just now.
+WITH turn AS MATERIALIZED (
+    SELECT pg_try_advisory_xact_lock($1) AS is_mine
+), gone AS (
     DELETE FROM counters
-    WHERE connection <> 0 AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = connection)
+    WHERE connection <> 0 AND (SELECT is_mine FROM turn) AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = connection)
     RETURNING name, label, value
 )
 INSERT INTO counters (name, label, connection, value)
