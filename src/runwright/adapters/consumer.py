@@ -47,19 +47,14 @@ _LOOKS_IN_VAIN = 3
 # Of processes that died before theirs had gone through: nobody else takes it.
 _FORGET_WARM_UPS = "DELETE FROM pgqueuer WHERE entrypoint LIKE 'warm-up:%' AND created < now() - interval '10 minutes'"
 
-# pgqueuer asks three times for this, because its answers may be of three moments.
-_NEXT_ENTRY = """
-SELECT CASE
-    WHEN EXISTS (
-        SELECT FROM pgqueuer
-        WHERE entrypoint = ANY($1) AND status = 'queued' AND execute_after <= now()
-    ) THEN interval '0'
-    ELSE (
-        SELECT execute_after - now() FROM pgqueuer
-        WHERE entrypoint = ANY($1) AND status = 'queued' AND execute_after > now()
-        ORDER BY execute_after LIMIT 1
-    )
-END AS due_in
+# pgqueuer asks three times for this, because its answers may be of three moments. Each queue is looked up by itself: one
+# that is empty would have all entries read otherwise.
+NEXT_ENTRY = """
+SELECT CASE WHEN min(execute_after) <= now() THEN interval '0' ELSE min(execute_after) - now() END AS due_in
+FROM unnest($1::text[]) AS queue (name) CROSS JOIN LATERAL (
+    SELECT execute_after FROM pgqueuer WHERE entrypoint = queue.name AND status = 'queued'
+    ORDER BY execute_after LIMIT 1
+) AS first
 """
 
 Handler = Callable[[str], Awaitable[timedelta | None]]
@@ -144,7 +139,7 @@ class _Manager(QueueManager):
         self.may_wait = len(is_open) < len(self.entrypoint_registry)
         if not is_open:
             return dequeue_timeout
-        rows = await self.queries.driver.fetch(_NEXT_ENTRY, list(is_open))
+        rows = await self.queries.driver.fetch(NEXT_ENTRY, list(is_open))
         due_in = rows[0]["due_in"]
         if not isinstance(due_in, timedelta) or due_in >= dequeue_timeout:
             return dequeue_timeout

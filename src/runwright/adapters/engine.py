@@ -14,6 +14,30 @@ from pgqueuer.db import AsyncpgDriver
 from pgqueuer.queries import Queries
 
 INSTALL_LOCK = 7_240_117
+PAYLOAD_INDEX = "runwright_payload"
+
+# Each id by itself, in the index: what waits is not read for it, however much that is.
+WITHOUT_ENTRY = """
+SELECT wanted.id FROM unnest($1::text[]) AS wanted (id)
+WHERE NOT EXISTS (
+    SELECT FROM pgqueuer
+    WHERE payload = convert_to(wanted.id, 'UTF8') AND status IN ('queued', 'picked') OFFSET 0
+)
+"""
+REMOVE = """
+DELETE FROM pgqueuer WHERE status = 'queued' AND payload IN (
+    SELECT convert_to(wanted.id, 'UTF8') FROM unnest($1::text[]) AS wanted (id)
+)
+"""
+ENTRIES = """
+SELECT status::text, count(*) FROM (SELECT status FROM pgqueuer LIMIT $1) AS counted GROUP BY status
+"""
+FORGET_LOG = """
+DELETE FROM pgqueuer_log WHERE id = ANY (ARRAY(
+    SELECT id FROM pgqueuer_log WHERE created < now() - $1::interval ORDER BY created LIMIT $2
+))
+RETURNING id
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +61,9 @@ async def install(connection: Any) -> None:
         await queries.upgrade()
     else:
         await queries.install()
+    # Looked for first: even where it is there, to create it waits until nobody writes, and holds who wants to.
+    if await connection.fetchval("SELECT to_regclass($1) IS NULL", PAYLOAD_INDEX):
+        await connection.execute(f"CREATE INDEX {PAYLOAD_INDEX} ON pgqueuer (payload)")
 
 
 async def enqueue(connection: Any, *entries: Entry) -> None:
@@ -56,22 +83,12 @@ async def enqueue(connection: Any, *entries: Entry) -> None:
 async def remove(connection: Any, ids: Sequence[str]) -> None:
     """Take back entries that have not been handed out, in the connection's transaction."""
     if ids:
-        await connection.execute(
-            "DELETE FROM pgqueuer WHERE status = 'queued' AND payload IN"
-            " (SELECT convert_to(wanted.id, 'UTF8') FROM unnest($1::text[]) AS wanted (id))",
-            list(ids),
-        )
+        await connection.execute(REMOVE, list(ids))
 
 
 async def without_entry(connection: Any, ids: Sequence[str]) -> list[str]:
     """Return those of the ids that have no waiting or running entry."""
-    rows = await connection.fetch(
-        "SELECT wanted.id FROM unnest($1::text[]) AS wanted (id)"
-        " LEFT JOIN pgqueuer ON payload = convert_to(wanted.id, 'UTF8')"
-        " AND status IN ('queued', 'picked') WHERE pgqueuer.id IS NULL",
-        list(ids),
-    )
-    return [row["id"] for row in rows]
+    return [row["id"] for row in await connection.fetch(WITHOUT_ENTRY, list(ids))]
 
 
 async def depth(connection: Any) -> int:
@@ -81,12 +98,7 @@ async def depth(connection: Any) -> int:
 
 async def entries(connection: Any, limit: int) -> dict[str, int]:
     """Return how many entries there are by status, `queued` or `picked`; no more than `limit` count."""
-    rows = await connection.fetch(
-        "SELECT status::text, count(*) FROM (SELECT status FROM pgqueuer LIMIT $1) AS counted"
-        " GROUP BY status",
-        limit,
-    )
-    return {row["status"]: row["count"] for row in rows}
+    return {row["status"]: row["count"] for row in await connection.fetch(ENTRIES, limit)}
 
 
 async def count_log(connection: Any, older_than: timedelta) -> int:
@@ -98,10 +110,4 @@ async def count_log(connection: Any, older_than: timedelta) -> int:
 
 async def forget_log(connection: Any, older_than: timedelta, limit: int) -> int:
     """Forget a batch of older lines of the queue's own log; return how many there were."""
-    found = await connection.fetch(
-        "DELETE FROM pgqueuer_log WHERE id IN (SELECT id FROM pgqueuer_log"
-        " WHERE created < now() - $1::interval ORDER BY created LIMIT $2) RETURNING id",
-        older_than,
-        limit,
-    )
-    return len(found)
+    return len(await connection.fetch(FORGET_LOG, older_than, limit))

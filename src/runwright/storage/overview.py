@@ -27,6 +27,8 @@ from runwright.storage import drift, platform, spans as span_rows
 from runwright.storage.database import queries
 
 _SQL = queries("overview")
+_COUNTED = 100_000
+"""No more Runs than this are counted one by one."""
 _OF_JOB_RUN = "FROM (SELECT * FROM runs WHERE job_run_id = $10 OFFSET 0) AS runs\n"
 
 
@@ -88,7 +90,7 @@ async def failed(
 
 async def queue(connection: Any, workspace_id: WorkspaceId, project_id: ProjectId | None) -> Queue:
     """Return what waits and what is carried out."""
-    row = await connection.fetchrow(_SQL["queue"], workspace_id, project_id)
+    row = await connection.fetchrow(_SQL["queue"], workspace_id, project_id, _COUNTED)
     return Queue(waiting=row["waiting"], oldest_at=row["oldest_at"], started=row["started"])
 
 

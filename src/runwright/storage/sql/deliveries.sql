@@ -57,7 +57,7 @@ LIMIT $7;
 -- unfinished --
 -- Deliveries that are pending and did not come just now.
 SELECT id, project_id, fence FROM deliveries
-WHERE status = 'pending' AND created_at < clock_timestamp() - interval '3 seconds'
+WHERE status = 'pending' AND created_at < statement_timestamp() - interval '3 seconds'
 ORDER BY created_at
 LIMIT $1;
 

@@ -113,7 +113,7 @@ SELECT id FROM job_runs WHERE waits_for = $1 AND ended_at IS NULL;
 -- JobRuns in which something is to be done and nothing is under way: their session is to be seen to, or
 -- items are held though none is in the queue, or it has ended and items have not.
 SELECT id FROM job_runs
-WHERE created_at < clock_timestamp() - interval '3 seconds'
+WHERE created_at < statement_timestamp() - interval '3 seconds'
     AND (ended_at IS NULL OR payloads IS NULL)
     AND status <> 'PAUSED'
     AND NOT EXISTS (

@@ -38,7 +38,7 @@ WHERE id = $1;
 -- Counts the calls that have ended, and those whose server is gone: on their Runs, days and metrics.
 -- A Run that names ever new models has so many rows, and one for the rest.
 WITH ended AS (
-    DELETE FROM model_calls WHERE held_until < clock_timestamp() RETURNING *
+    DELETE FROM model_calls WHERE held_until < statement_timestamp() RETURNING *
 ), grouped AS (
     SELECT run_id, provider,
         CASE WHEN (
@@ -95,8 +95,8 @@ SELECT * FROM model_usage WHERE run_id = $1 ORDER BY usd DESC, input_tokens + ou
 
 -- spent_today --
 -- What all Runs have spent today.
-SELECT coalesce(sum(usd), 0) FROM model_spending WHERE day = (clock_timestamp() AT TIME ZONE 'UTC')::date;
+SELECT coalesce(sum(usd), 0) FROM model_spending WHERE day = (statement_timestamp() AT TIME ZONE 'UTC')::date;
 
 -- forget_spending --
 -- Forgets what was spent on days long gone.
-DELETE FROM model_spending WHERE day < (clock_timestamp() AT TIME ZONE 'UTC')::date - $1::integer;
+DELETE FROM model_spending WHERE day < (statement_timestamp() AT TIME ZONE 'UTC')::date - $1::integer;

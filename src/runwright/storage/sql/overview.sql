@@ -33,10 +33,17 @@ WHERE ended_at > (SELECT until FROM run_spans_filled) AND ended_at < 'infinity' 
     AND kind = 'api' AND created_at >= $2 AND CASE WHEN $7 THEN project_id ELSE workspace_id END = $1
 GROUP BY 1, 2, 3
 UNION ALL
+SELECT floor(date_part('epoch', runs.created_at - $2) / $3)::integer, 'pending', -1, count(*)
+-- What has not ended by an index each: what waits, what a JobRun holds, what is carried out.
+FROM projects JOIN runs ON runs.project_id = projects.id
+WHERE runs.status = 'pending' AND runs.turn IS NOT NULL AND runs.kind = 'api' AND runs.created_at >= $2
+    AND CASE WHEN $7 THEN projects.id ELSE projects.workspace_id END = $1
+GROUP BY 1
+UNION ALL
 SELECT floor(date_part('epoch', created_at - $2) / $3)::integer, status, -1, count(*)
--- By one status each, which there are indexes for.
 FROM (
-    SELECT * FROM runs WHERE status = 'pending' UNION ALL SELECT * FROM runs WHERE status = 'started'
+    SELECT * FROM runs WHERE status = 'pending' AND turn IS NULL AND job_run_id IS NOT NULL
+    UNION ALL SELECT * FROM runs WHERE status = 'started'
 ) AS open
 WHERE kind = 'api' AND created_at >= $2 AND CASE WHEN $7 THEN project_id ELSE workspace_id END = $1
 GROUP BY 1, 2;
@@ -58,12 +65,19 @@ ORDER BY runs.created_at DESC
 LIMIT $3;
 
 -- queue --
--- What waits in a workspace, and what is carried out.
+-- What waits in a workspace, counted up to so many, since when the oldest does, and what is carried out.
 SELECT
-    (SELECT count(*) FROM runs WHERE status = 'pending' AND kind = 'api' AND workspace_id = $1
-        AND turn IS NOT NULL AND ($2::uuid IS NULL OR project_id = $2)) AS waiting,
-    (SELECT min(created_at) FROM runs WHERE status = 'pending' AND kind = 'api' AND workspace_id = $1
-        AND turn IS NOT NULL AND ($2::uuid IS NULL OR project_id = $2)) AS oldest_at,
+    (SELECT count(*) FROM (
+        SELECT FROM projects JOIN runs ON runs.project_id = projects.id
+        WHERE projects.workspace_id = $1 AND ($2::uuid IS NULL OR projects.id = $2)
+            AND runs.status = 'pending' AND runs.turn IS NOT NULL AND runs.kind = 'api'
+        LIMIT $3
+    ) AS counted) AS waiting,
+    (SELECT min(oldest.created_at) FROM projects CROSS JOIN LATERAL (
+        SELECT created_at FROM runs
+        WHERE project_id = projects.id AND status = 'pending' AND turn IS NOT NULL AND kind = 'api'
+        ORDER BY created_at LIMIT 1
+    ) AS oldest WHERE projects.workspace_id = $1 AND ($2::uuid IS NULL OR projects.id = $2)) AS oldest_at,
     (SELECT count(*) FROM runs WHERE status = 'started' AND kind = 'api' AND workspace_id = $1
         AND ($2::uuid IS NULL OR project_id = $2)) AS started;
 
@@ -143,11 +157,15 @@ LIMIT $9;
 
 -- operations --
 -- The last operation on each session of a project.
-SELECT DISTINCT ON (auth_session_id) id, project_id, auth_session_id, api, status, attempt, maximum_attempts,
-    failure, cancellation, created_at, started_at, ended_at
-FROM runs
-WHERE project_id = $1 AND kind = 'operation'
-ORDER BY auth_session_id, created_at DESC;
+SELECT newest.* FROM auth_sessions CROSS JOIN LATERAL (
+    SELECT id, project_id, auth_session_id, api, status, attempt, maximum_attempts, failure, cancellation,
+        created_at, started_at, ended_at
+    FROM runs
+    WHERE runs.project_id = auth_sessions.project_id AND runs.auth_session_id = auth_sessions.id
+        AND kind = 'operation'
+    ORDER BY created_at DESC LIMIT 1
+) AS newest
+WHERE auth_sessions.project_id = $1;
 
 -- last_job_runs --
 -- The newest JobRun of each Job of a project.

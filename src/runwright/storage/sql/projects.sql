@@ -105,7 +105,7 @@ UPDATE projects SET current_deployment_id = $2, max_concurrent_runs = $3 WHERE i
 -- unfinished --
 -- Deployments that are neither ready nor failed.
 SELECT id FROM deployments
-WHERE status IN ('pending', 'building') AND created_at < clock_timestamp() - interval '3 seconds';
+WHERE status IN ('pending', 'building') AND created_at < statement_timestamp() - interval '3 seconds';
 
 -- current_deployments --
 -- Every current Deployment, those with the latest Runs first.

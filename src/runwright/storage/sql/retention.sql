@@ -1,23 +1,26 @@
+-- What is old is told by `statement_timestamp()`, which an index can be searched for. By `clock_timestamp()`, which may be
+-- another for each row, every row would be looked at; so in the other files, too, where rows are found by a time.
+
 -- due_files --
 -- Files older than that of Runs that have ended as long ago; what they count and hold.
 SELECT count(*) AS count, coalesce(sum(size_bytes), 0)::bigint AS size_bytes
 FROM files JOIN runs ON runs.id = files.run_id
-WHERE files.created_at < clock_timestamp() - $1::interval
-    AND runs.ended_at < clock_timestamp() - $1::interval;
+WHERE files.created_at < statement_timestamp() - $1::interval
+    AND runs.ended_at < statement_timestamp() - $1::interval;
 
 -- forget_due_files --
 -- Forgets a batch of them, the oldest first.
-DELETE FROM files WHERE id IN (
+DELETE FROM files WHERE id = ANY (ARRAY(
     SELECT files.id FROM files JOIN runs ON runs.id = files.run_id
-    WHERE files.created_at < clock_timestamp() - $1::interval
-        AND runs.ended_at < clock_timestamp() - $1::interval
+    WHERE files.created_at < statement_timestamp() - $1::interval
+        AND runs.ended_at < statement_timestamp() - $1::interval
     ORDER BY files.created_at, files.id LIMIT $2
-)
+))
 RETURNING blob, size_bytes;
 
 -- forget_oldest_files --
 -- Forgets the oldest files of ended Runs: up to so many, and until so many bytes are reached.
-DELETE FROM files WHERE id IN (
+DELETE FROM files WHERE id = ANY (ARRAY(
     SELECT id FROM (
         SELECT files.id, files.size_bytes,
             sum(files.size_bytes) OVER (ORDER BY files.created_at, files.id) AS until_here
@@ -29,14 +32,14 @@ DELETE FROM files WHERE id IN (
         ) AS files
     ) AS oldest
     WHERE until_here - size_bytes < $1
-)
+))
 RETURNING blob, size_bytes;
 
 -- due_runs --
 -- Runs that ended longer ago than that, which nothing waits for: no Delivery, no other Run, no caller
 -- that may come again with its idempotency key, no JobRun that counts it.
 SELECT id FROM runs
-WHERE ended_at < clock_timestamp() - $1::interval AND parent_id IS NULL
+WHERE ended_at < statement_timestamp() - $1::interval AND parent_id IS NULL
     AND NOT EXISTS (SELECT FROM deliveries WHERE run_id = runs.id AND status = 'pending')
     AND NOT EXISTS (
         SELECT FROM runs AS waiting
@@ -47,10 +50,10 @@ WHERE ended_at < clock_timestamp() - $1::interval AND parent_id IS NULL
         SELECT FROM job_runs
         WHERE job_runs.id = runs.job_run_id AND (
             job_runs.payloads IS NULL OR job_runs.ended_at IS NULL
-            OR job_runs.ended_at >= clock_timestamp() - $1::interval
+            OR job_runs.ended_at >= statement_timestamp() - $1::interval
         )
     )
-    AND (idempotency_key IS NULL OR created_at < clock_timestamp() - interval '24 hours')
+    AND (idempotency_key IS NULL OR created_at < statement_timestamp() - interval '24 hours')
 ORDER BY ended_at LIMIT $2;
 
 -- with_parts --
@@ -67,7 +70,7 @@ SELECT count(*) FROM log_lines WHERE run_id = ANY($1);
 
 -- forget_log_lines_of --
 -- Forgets a batch of the Runs' log lines.
-DELETE FROM log_lines WHERE id IN (SELECT id FROM log_lines WHERE run_id = ANY($1) LIMIT $2)
+DELETE FROM log_lines WHERE id = ANY (ARRAY(SELECT id FROM log_lines WHERE run_id = ANY($1) LIMIT $2))
 RETURNING id;
 
 -- lock_deliveries_of --
@@ -84,41 +87,41 @@ RETURNING id;
 -- due_job_runs --
 -- JobRuns that ended longer ago than that and have no item and no pending Delivery left.
 SELECT count(*) FROM job_runs
-WHERE ended_at < clock_timestamp() - $1::interval AND payloads IS NOT NULL
+WHERE ended_at < statement_timestamp() - $1::interval AND payloads IS NOT NULL
     AND NOT EXISTS (SELECT FROM runs WHERE job_run_id = job_runs.id)
     AND NOT EXISTS (SELECT FROM deliveries WHERE job_run_id = job_runs.id AND status = 'pending')
-    AND (idempotency_key IS NULL OR created_at < clock_timestamp() - interval '24 hours');
+    AND (idempotency_key IS NULL OR created_at < statement_timestamp() - interval '24 hours');
 
 -- forget_job_runs --
 -- Forgets a batch of them.
-DELETE FROM job_runs WHERE id IN (
+DELETE FROM job_runs WHERE id = ANY (ARRAY(
     SELECT id FROM job_runs
-    WHERE ended_at < clock_timestamp() - $1::interval AND payloads IS NOT NULL
+    WHERE ended_at < statement_timestamp() - $1::interval AND payloads IS NOT NULL
         AND NOT EXISTS (SELECT FROM runs WHERE job_run_id = job_runs.id)
         AND NOT EXISTS (SELECT FROM deliveries WHERE job_run_id = job_runs.id AND status = 'pending')
-        AND (idempotency_key IS NULL OR created_at < clock_timestamp() - interval '24 hours')
-    LIMIT $2
-)
+        AND (idempotency_key IS NULL OR created_at < statement_timestamp() - interval '24 hours')
+    ORDER BY ended_at LIMIT $2
+))
 RETURNING id;
 
 -- due_notifications --
 -- Deliveries of no Run that ended longer ago than that.
 SELECT count(*) FROM deliveries
-WHERE run_id IS NULL AND ended_at < clock_timestamp() - $1::interval;
+WHERE run_id IS NULL AND ended_at < statement_timestamp() - $1::interval;
 
 -- forget_notifications --
 -- Forgets a batch of them.
-DELETE FROM deliveries WHERE id IN (
+DELETE FROM deliveries WHERE id = ANY (ARRAY(
     SELECT id FROM deliveries
-    WHERE run_id IS NULL AND ended_at < clock_timestamp() - $1::interval
+    WHERE run_id IS NULL AND ended_at < statement_timestamp() - $1::interval
     ORDER BY ended_at LIMIT $2
-)
+))
 RETURNING id;
 
 -- due_deployments --
 -- Deployments that are over, not current, and of no Run.
 SELECT count(*) FROM deployments
-WHERE status IN ('ready', 'failed') AND ended_at < clock_timestamp() - $1::interval
+WHERE status IN ('ready', 'failed') AND ended_at < statement_timestamp() - $1::interval
     AND NOT EXISTS (SELECT FROM projects WHERE current_deployment_id = deployments.id)
     AND NOT EXISTS (SELECT FROM runs WHERE runs.deployment_id = deployments.id)
     AND NOT EXISTS (SELECT FROM job_runs WHERE job_runs.deployment_id = deployments.id);
@@ -127,7 +130,7 @@ WHERE status IN ('ready', 'failed') AND ended_at < clock_timestamp() - $1::inter
 -- Forgets a batch of them.
 DELETE FROM deployments WHERE id IN (
     SELECT id FROM deployments
-    WHERE status IN ('ready', 'failed') AND ended_at < clock_timestamp() - $1::interval
+    WHERE status IN ('ready', 'failed') AND ended_at < statement_timestamp() - $1::interval
         AND NOT EXISTS (SELECT FROM projects WHERE current_deployment_id = deployments.id)
         AND NOT EXISTS (SELECT FROM runs WHERE runs.deployment_id = deployments.id)
         AND NOT EXISTS (SELECT FROM job_runs WHERE job_runs.deployment_id = deployments.id)
@@ -180,9 +183,9 @@ SELECT DISTINCT bundle_sha256 FROM deployments WHERE bundle_sha256 = ANY($1);
 -- due_sessions --
 -- AuthSessions that were never made and that nothing makes any more, or whose Run is over.
 SELECT count(*) FROM auth_sessions
-WHERE updated_at < clock_timestamp() - interval '1 day'
+WHERE updated_at < statement_timestamp() - interval '1 day'
     AND ((only_for IS NULL AND sealed_state IS NULL AND source = 'API')
-        OR only_for IN (SELECT id FROM runs WHERE ended_at IS NOT NULL))
+        OR EXISTS (SELECT FROM runs WHERE runs.id = auth_sessions.only_for AND runs.ended_at IS NOT NULL))
     AND NOT EXISTS (
         SELECT FROM runs
         WHERE runs.project_id = auth_sessions.project_id AND runs.auth_session_id = auth_sessions.id
@@ -193,9 +196,9 @@ WHERE updated_at < clock_timestamp() - interval '1 day'
 -- Forgets a batch of them.
 DELETE FROM auth_sessions WHERE (project_id, id) IN (
     SELECT project_id, id FROM auth_sessions
-    WHERE updated_at < clock_timestamp() - interval '1 day'
+    WHERE updated_at < statement_timestamp() - interval '1 day'
         AND ((only_for IS NULL AND sealed_state IS NULL AND source = 'API')
-            OR only_for IN (SELECT id FROM runs WHERE ended_at IS NOT NULL))
+            OR EXISTS (SELECT FROM runs WHERE runs.id = auth_sessions.only_for AND runs.ended_at IS NOT NULL))
         AND NOT EXISTS (
             SELECT FROM runs
             WHERE runs.project_id = auth_sessions.project_id
@@ -209,12 +212,12 @@ RETURNING id;
 
 -- due_secrets --
 -- Secrets of webhooks that no longer sign.
-SELECT count(*) FROM webhook_secrets WHERE valid_until < clock_timestamp() - interval '1 day';
+SELECT count(*) FROM webhook_secrets WHERE valid_until < statement_timestamp() - interval '1 day';
 
 -- forget_secrets --
 -- Forgets a batch of them.
 DELETE FROM webhook_secrets WHERE id IN (
-    SELECT id FROM webhook_secrets WHERE valid_until < clock_timestamp() - interval '1 day' LIMIT $1
+    SELECT id FROM webhook_secrets WHERE valid_until < statement_timestamp() - interval '1 day' LIMIT $1
 )
 RETURNING id;
 
@@ -235,7 +238,7 @@ SELECT pg_advisory_unlock($1);
 WITH noted AS (
     INSERT INTO prunings (started_at, is_complete, removed) VALUES ($1, $2, $3)
 )
-DELETE FROM prunings WHERE started_at < clock_timestamp() - interval '90 days';
+DELETE FROM prunings WHERE started_at < statement_timestamp() - interval '90 days';
 
 -- last_complete --
 -- When pruning last began that came to its end.

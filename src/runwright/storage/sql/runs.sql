@@ -26,7 +26,7 @@ SELECT count(*) FROM (
 -- expired --
 -- Runs that no Worker has begun and whose time is up.
 SELECT id FROM runs
-WHERE status = 'pending' AND expires_at < clock_timestamp() AND worker_id IS NULL
+WHERE status = 'pending' AND expires_at < statement_timestamp() AND worker_id IS NULL
 ORDER BY expires_at LIMIT $1;
 
 -- find_idempotent --
@@ -291,7 +291,7 @@ WHERE runs.cancel_requested_at IS NOT NULL
 -- a time, in the order of `runs_unfinished`.
 SELECT id, project_id, turn FROM runs
 WHERE status IN ('pending', 'started') AND parent_id IS NULL AND turn IS NOT NULL AND id > $1
-    AND created_at < clock_timestamp() - interval '3 seconds'
+    AND created_at < statement_timestamp() - interval '3 seconds'
     AND NOT EXISTS (
         SELECT FROM runs AS operation
         WHERE operation.id = runs.waits_for AND operation.status IN ('pending', 'started')

@@ -41,4 +41,5 @@ UPDATE run_spans_filled SET until = $1;
 -- forget --
 -- Forgets spans that no chart shows any more.
 DELETE FROM run_spans
-WHERE begins_at < now() - CASE WHEN length = interval '1 hour' THEN interval '2 days' ELSE interval '31 days' END;
+WHERE (length = interval '1 hour' AND begins_at < now() - interval '2 days')
+    OR (length = interval '6 hours' AND begins_at < now() - interval '31 days');
