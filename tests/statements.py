@@ -181,9 +181,10 @@ EXPLAINED = {
     "retention.forget_notifications": _case(
         "'30 days', 1000", "'60 days', 1000", rows=2_000, blocks=20_000
     ),
-    "retention.forget_deployments": _case(
+    "retention.lock_due_deployments": _case(
         "'1 day', 1000", "'60 days', 1000", rows=2_000, blocks=20_000
     ),
+    "retention.forget_locked_deployments": _case("ARRAY[uid('d', 400), uid('d', 900)]"),
     "retention.lock_bundle": _case("'x'"),
     "retention.share_bundle": _case("'x'"),
     "retention.is_bundle_wanted": _case("bundle(7)"),
@@ -250,6 +251,7 @@ EXPLAINED = {
     "projects.name_of": _case(_P),
     "projects.limits": _case(),
     "projects.deployment": _case(_D),
+    "projects.hold_deployment": _case(_D),
     "projects.begin_deployment": _case("uid('d', 0)"),
     "projects.report_deployment": _case("uid('d', 0), 0, 'x'"),
     "projects.finish_deployment": _case("uid('d', 0), 0, '{}', NULL, NULL"),

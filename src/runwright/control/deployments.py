@@ -88,7 +88,7 @@ async def get(platform: Platform, project_id: ProjectId, deployment_id: UUID) ->
     """
     found = await rows.deployment(platform.database, deployment_id)
     if found is None or found.project_id != project_id:
-        raise NotFound(f"There is no deployment `{deployment_id}` of this project.")
+        raise _not_found(deployment_id)
     return found
 
 
@@ -192,12 +192,16 @@ async def roll_back(platform: Platform, project: Project, deployment_id: UUID) -
         raise Conflict(
             f"Deployment {found.number} is {found.status.value}, and only a ready one can be current."
         )
-    if not await platform.blobs.exists(bundles.blob_key(found.bundle_sha256)):
-        raise Conflict(
-            f"The bundle of deployment {found.number} is no longer kept, for want of room: deploy it again."
-        )
     limit = found.manifest.settings.max_concurrent_runs or 0
     async with platform.database.acquire() as connection, database.transaction(connection):
+        if not await rows.hold_deployment(connection, found.id):
+            raise _not_found(deployment_id)
+        # Looked for once nobody can be removing it: who is about to finds that it is current.
+        await retention_rows.share_bundle(connection, found.bundle_sha256)
+        if not await platform.blobs.exists(bundles.blob_key(found.bundle_sha256)):
+            raise Conflict(
+                f"The bundle of deployment {found.number} is no longer kept, for want of room: deploy it again."
+            )
         await rows.put_current(connection, project.id, found.id, limit)
         await signals.send(connection, "projects")
     return found
@@ -225,6 +229,10 @@ async def requeue_lost(platform: Platform) -> list[DeploymentId]:
         for identifier in lost:
             await engine.enqueue(connection, engine.Entry(queue=QUEUE, id=identifier))
         return [unfinished[identifier] for identifier in lost]
+
+
+def _not_found(deployment_id: UUID) -> NotFound:
+    return NotFound(f"There is no deployment `{deployment_id}` of this project.")
 
 
 def _api_access_disabled() -> Cancellation:

@@ -168,11 +168,16 @@ async def _deployments(platform: Platform, *, is_dry: bool) -> AsyncGenerator[Re
         count = await rows.count(platform.database, "deployments", life)
         yield Removed(kind=Kind.DEPLOYMENTS, count=count)
         return
-    while forgotten := await rows.forget_deployments(platform.database, life, _ROWS):
+    while forgotten := await _forget_deployments(platform, life):
         yield Removed(kind=Kind.DEPLOYMENTS, count=len(forgotten))
         for sha256 in set(forgotten):
             if await orphans.drop_bundle(platform, sha256, rows.is_bundle_wanted):
                 yield Removed(kind=Kind.BUNDLES, count=1)
+
+
+async def _forget_deployments(platform: Platform, life: timedelta) -> list[str]:
+    async with platform.database.acquire() as connection:
+        return await rows.forget_deployments(connection, life, _ROWS)
 
 
 def _rows(kind: Kind, what: str, life: Callable[[Platform], timedelta | None]) -> Step:

@@ -82,6 +82,11 @@ async def deployments(connection: Any, project_id: ProjectId) -> list[Deployment
     return [_deployment(row) for row in await connection.fetch(_SQL["deployments"], project_id)]
 
 
+async def hold_deployment(connection: Any, deployment_id: UUID) -> bool:
+    """Keep a Deployment until the transaction ends; False when it is gone."""
+    return await connection.fetchval(_SQL["hold_deployment"], deployment_id) is not None
+
+
 async def begin_deployment(connection: Any, deployment_id: UUID) -> Deployment | None:
     """Take up a Deployment that is not finished."""
     row = await connection.fetchrow(_SQL["begin_deployment"], deployment_id)

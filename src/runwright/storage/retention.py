@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from runwright.domain.ids import DeploymentId
 from runwright.domain.retention import Kind, PastPruning, Pruning, Removed, total
 from runwright.storage.database import queries
 
@@ -84,8 +85,25 @@ async def forget(connection: Any, what: str, *arguments: object) -> int:
 
 
 async def forget_deployments(connection: Any, older_than: timedelta, limit: int) -> list[str]:
-    """Forget a batch of unneeded Deployments; return the Bundle of each."""
-    rows = await connection.fetch(_SQL["forget_deployments"], older_than, limit)
+    """Forget a batch of unneeded Deployments, in one transaction; return the Bundle of each."""
+    async with connection.transaction():
+        due = await lock_due_deployments(connection, older_than, limit)
+        return await forget_locked_deployments(connection, due)
+
+
+async def lock_due_deployments(
+    connection: Any, older_than: timedelta, limit: int
+) -> list[DeploymentId]:
+    """Hold a batch of unneeded Deployments until the transaction ends; return which."""
+    rows = await connection.fetch(_SQL["lock_due_deployments"], older_than, limit)
+    return [DeploymentId(row["id"]) for row in rows]
+
+
+async def forget_locked_deployments(
+    connection: Any, deployment_ids: Sequence[DeploymentId]
+) -> list[str]:
+    """Forget those of the held Deployments that are still unneeded; return the Bundle of each."""
+    rows = await connection.fetch(_SQL["forget_locked_deployments"], deployment_ids)
     return [row["bundle_sha256"] for row in rows]
 
 

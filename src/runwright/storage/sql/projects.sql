@@ -49,6 +49,10 @@ RETURNING *;
 -- One Deployment.
 SELECT * FROM deployments WHERE id = $1;
 
+-- hold_deployment --
+-- Keeps a Deployment from being forgotten until the transaction ends, if it is still there.
+SELECT id FROM deployments WHERE id = $1 FOR KEY SHARE;
+
 -- deployments --
 -- All Deployments of a project, newest first.
 SELECT * FROM deployments WHERE project_id = $1 ORDER BY number DESC;

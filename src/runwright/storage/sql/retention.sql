@@ -110,12 +110,12 @@ SELECT count(*) FROM deliveries
 WHERE run_id IS NULL AND ended_at < statement_timestamp() - $1::interval;
 
 -- forget_notifications --
--- Forgets a batch of them.
+-- Forgets a batch of them. Whoever has sent one again meanwhile has made it another row, which is looked at once more.
 DELETE FROM deliveries WHERE id = ANY (ARRAY(
     SELECT id FROM deliveries
     WHERE run_id IS NULL AND ended_at < statement_timestamp() - $1::interval
     ORDER BY ended_at LIMIT $2
-))
+)) AND ended_at < statement_timestamp() - $1::interval
 RETURNING id;
 
 -- due_deployments --
@@ -126,16 +126,23 @@ WHERE status IN ('ready', 'failed') AND ended_at < statement_timestamp() - $1::i
     AND NOT EXISTS (SELECT FROM runs WHERE runs.deployment_id = deployments.id)
     AND NOT EXISTS (SELECT FROM job_runs WHERE job_runs.deployment_id = deployments.id);
 
--- forget_deployments --
--- Forgets a batch of them.
-DELETE FROM deployments WHERE id IN (
-    SELECT id FROM deployments
-    WHERE status IN ('ready', 'failed') AND ended_at < statement_timestamp() - $1::interval
-        AND NOT EXISTS (SELECT FROM projects WHERE current_deployment_id = deployments.id)
-        AND NOT EXISTS (SELECT FROM runs WHERE runs.deployment_id = deployments.id)
-        AND NOT EXISTS (SELECT FROM job_runs WHERE job_runs.deployment_id = deployments.id)
-    ORDER BY ended_at LIMIT $2
-)
+-- lock_due_deployments --
+-- A batch of them, held until the transaction ends, without those that somebody rolls back to just now.
+SELECT id FROM deployments
+WHERE status IN ('ready', 'failed') AND ended_at < statement_timestamp() - $1::interval
+    AND NOT EXISTS (SELECT FROM projects WHERE current_deployment_id = deployments.id)
+    AND NOT EXISTS (SELECT FROM runs WHERE runs.deployment_id = deployments.id)
+    AND NOT EXISTS (SELECT FROM job_runs WHERE job_runs.deployment_id = deployments.id)
+ORDER BY ended_at LIMIT $2
+FOR UPDATE SKIP LOCKED;
+
+-- forget_locked_deployments --
+-- Forgets those of the locked Deployments that have not come to be needed before they were locked.
+DELETE FROM deployments
+WHERE id = ANY ($1)
+    AND NOT EXISTS (SELECT FROM projects WHERE current_deployment_id = deployments.id)
+    AND NOT EXISTS (SELECT FROM runs WHERE runs.deployment_id = deployments.id)
+    AND NOT EXISTS (SELECT FROM job_runs WHERE job_runs.deployment_id = deployments.id)
 RETURNING bundle_sha256;
 
 -- lock_bundle --
