@@ -214,7 +214,9 @@ EXPLAINED = {
     "overview.active": _case(f"{_W}, 20"),
     "overview.projects": _case(_W, rows=2_000),
     "overview.project_names": _case(_W),
-    "overview.project_counts": _case(f"{_W}, now() - interval '1 day'", rows=160_000, blocks=5_000),
+    "overview.project_counts": _case(
+        f"{_W}, date_trunc('hour', now()) - interval '23 hours'", rows=130_000, blocks=5_000
+    ),
     "overview.workers": _case("'60 seconds'"),
     "overview.lines": _case(
         f"{_P}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 51, NULL, NULL, false"

@@ -65,6 +65,11 @@ async def _total(platform: Platform, project: Project, window: Window) -> dict[R
     of_workspace = await overview.course(platform, project.workspace_id, window)
     of_project = await overview.course(platform, project.workspace_id, window, project)
     assert of_workspace.buckets == of_project.buckets
+    if window is Window.DAY:
+        listed = await overview.projects(platform, project.workspace_id)
+        assert [each.counts for each in listed if each.project.id == project.id] == [
+            of_project.total.counts
+        ]
     return of_project.total.counts
 
 

@@ -70,11 +70,7 @@ async def course(
 ) -> Course:
     """Return how the Runs of a workspace or project went."""
     span, spans = _SPANS[window]
-    now = datetime.now(UTC)
-    seconds = span.total_seconds()
-    # Spans begin at round times, so that a chart does not change its shape at every look.
-    end = datetime.fromtimestamp((now.timestamp() // seconds + 1) * seconds, UTC)
-    since = end - span * spans
+    since = _since(window)
     buckets = await rows.series(
         platform.database,
         workspace_id if project is None else project.id,
@@ -116,8 +112,7 @@ async def active(platform: Platform, workspace_id: WorkspaceId) -> list[tuple[st
 async def projects(platform: Platform, workspace_id: WorkspaceId) -> list[ProjectCourse]:
     """Return the projects of a workspace and how their last day went."""
     found = await rows.projects(platform.database, workspace_id)
-    since = datetime.now(UTC) - timedelta(days=1)
-    counts = await rows.project_counts(platform.database, workspace_id, since)
+    counts = await rows.project_counts(platform.database, workspace_id, _since(Window.DAY))
     return [ProjectCourse(project=each, counts=counts.get(each.id, {})) for each in found]
 
 
@@ -179,3 +174,11 @@ async def lines(
     )
     page = found[:limit]
     return page, cursors.write(page[-1].created_at, page[-1].id) if len(found) > limit else None
+
+
+def _since(window: Window) -> datetime:
+    """Return where a window begins that ends now, at a round time: a chart does not change its shape at every look."""
+    span, spans = _SPANS[window]
+    seconds = span.total_seconds()
+    now = datetime.now(UTC).timestamp()
+    return datetime.fromtimestamp((now // seconds + 1) * seconds, UTC) - span * spans

@@ -124,10 +124,12 @@ async def project_names(connection: Any, workspace_id: WorkspaceId) -> list[str]
 async def project_counts(
     connection: Any, workspace_id: WorkspaceId, since: datetime
 ) -> dict[ProjectId, dict[RunStatus, int]]:
-    """Return how many Runs of each project were accepted since a time, by status."""
+    """Return how many Runs of each project were accepted since the beginning of an hour, by status."""
     found: dict[ProjectId, dict[RunStatus, int]] = {}
     for row in await connection.fetch(_SQL["project_counts"], workspace_id, since):
-        found.setdefault(ProjectId(row["project_id"]), {})[RunStatus(row["status"])] = row["number"]
+        counts = found.setdefault(ProjectId(row["project_id"]), {})
+        status = RunStatus(row["status"])
+        counts[status] = counts.get(status, 0) + row["number"]
     return found
 
 

@@ -103,10 +103,31 @@ ORDER BY projects.name;
 SELECT name FROM projects WHERE workspace_id = $1 ORDER BY name;
 
 -- project_counts --
--- How many Runs of each project of a workspace were accepted since a time, by status.
-SELECT project_id, status, count(*) AS number FROM runs
-WHERE workspace_id = $1 AND kind = 'api' AND created_at >= $2
-GROUP BY project_id, status;
+-- How many Runs of each project of a workspace were accepted since the beginning of an hour, by status: as
+-- `series_of_spans`, from what was counted, from what has ended since, and from what has not.
+SELECT owner_id AS project_id, status, sum(number)::bigint AS number
+FROM projects JOIN run_spans ON owner_id = projects.id
+WHERE projects.workspace_id = $1 AND length = interval '1 hour' AND begins_at >= $2
+GROUP BY 1, 2
+UNION ALL
+SELECT project_id, status, count(*) FROM runs
+WHERE ended_at > (SELECT until FROM run_spans_filled) AND ended_at < 'infinity' AND parent_id IS NULL
+    AND kind = 'api' AND created_at >= $2 AND workspace_id = $1
+GROUP BY 1, 2
+UNION ALL
+SELECT runs.project_id, 'pending', count(*)
+FROM projects JOIN runs ON runs.project_id = projects.id
+WHERE projects.workspace_id = $1 AND runs.status = 'pending' AND runs.turn IS NOT NULL AND runs.kind = 'api'
+    AND runs.created_at >= $2
+GROUP BY 1
+UNION ALL
+SELECT project_id, status, count(*)
+FROM (
+    SELECT * FROM runs WHERE status = 'pending' AND turn IS NULL AND job_run_id IS NOT NULL
+    UNION ALL SELECT * FROM runs WHERE status = 'started'
+) AS open
+WHERE kind = 'api' AND created_at >= $2 AND workspace_id = $1
+GROUP BY 1, 2;
 
 -- workers --
 -- Workers as they were last heard of within the hour, with how many Runs each carries out.
