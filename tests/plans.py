@@ -9,7 +9,6 @@ from typing import Any
 
 _SETTLED_AFTER = 5
 """So often PostgreSQL plans a prepared statement for its arguments, before it may keep one plan for all."""
-_SCANS = ("Seq Scan", "Parallel Seq Scan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +50,7 @@ async def _executed(connection: Any, call: str) -> Reading:
     plan: dict[str, Any] = json.loads(found)[0]["Plan"]
     nodes = list(_nodes(plan))
     return Reading(
-        scanned=frozenset(node["Relation Name"] for node in nodes if node["Node Type"] in _SCANS),
+        scanned=frozenset(node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"),
         rows=max(_rows(node) for node in nodes),
         blocks=plan["Shared Hit Blocks"] + plan["Shared Read Blocks"],
         plan=plan,

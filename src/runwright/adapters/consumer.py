@@ -48,7 +48,7 @@ _LOOKS_IN_VAIN = 3
 _FORGET_WARM_UPS = "DELETE FROM pgqueuer WHERE entrypoint LIKE 'warm-up:%' AND created < now() - interval '10 minutes'"
 
 # pgqueuer asks three times for this, because its answers may be of three moments. Each queue is looked up by itself: one
-# that is empty would have all entries read otherwise.
+# that is empty could have all entries read otherwise.
 NEXT_ENTRY = """
 SELECT CASE WHEN min(execute_after) <= now() THEN interval '0' ELSE min(execute_after) - now() END AS due_in
 FROM unnest($1::text[]) AS queue (name) CROSS JOIN LATERAL (
