@@ -50,7 +50,9 @@ async def _executed(connection: Any, call: str) -> Reading:
     plan: dict[str, Any] = json.loads(found)[0]["Plan"]
     nodes = list(_nodes(plan))
     return Reading(
-        scanned=frozenset(node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"),
+        scanned=frozenset(
+            node["Relation Name"] for node in nodes if node["Node Type"] == "Seq Scan"
+        ),
         rows=max(_rows(node) for node in nodes),
         blocks=plan["Shared Hit Blocks"] + plan["Shared Read Blocks"],
         plan=plan,
