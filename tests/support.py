@@ -18,9 +18,13 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, AnyStr
 
 import httpx2
+
+from runwright.storage import cluster_homes
+
+_READY_SECONDS = 180.0
 
 
 def eventually(condition: Callable[[], Any], *, within: float = 60.0) -> Any:
@@ -40,6 +44,18 @@ async def eventually_async(condition: Callable[[], Awaitable[Any]], *, within: f
         assert time.monotonic() < deadline, f"not so within {within} s"
         await asyncio.sleep(0.02)
     return found
+
+
+def line_of(process: subprocess.Popen[AnyStr], *, within: float = _READY_SECONDS) -> AnyStr:
+    """Return the next line that a process prints, or fail at the deadline."""
+    stdout = process.stdout
+    assert stdout is not None
+    lines: list[AnyStr] = []
+    reading = threading.Thread(target=lambda: lines.append(stdout.readline()), daemon=True)
+    reading.start()
+    reading.join(within)
+    assert lines, f"the process {process.pid} printed no line within {within} s"
+    return lines[0]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -191,8 +207,7 @@ def serving_within(
             env=environment(**settings),
         )
     try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
+        line = line_of(process)
         log_text = (data_dir.parent / f"{data_dir.name}.log").read_text()
         assert "is ready" in line, log_text
         seen = data_dir / "connection.json"
@@ -200,6 +215,8 @@ def serving_within(
             # It lies on a mount of the command's own.
             seen = Path(f"/proc/{process.pid}/root{seen}")
         connection = json.loads(seen.read_text())
+        # Who looks for what is left must be able to see it while it is there.
+        assert alive_below(data_dir)
         yield RunwrightServer(process=process, data_dir=data_dir, **connection)
     finally:
         if process.poll() is None:
@@ -210,16 +227,47 @@ def serving_within(
 
 
 def alive_below(data_dir: Path) -> list[str]:
-    """Return the command lines of processes that belong to the data directory."""
+    """Return the command lines of processes that belong to the data directory.
+
+    Some close their environment to all but root, and name the directory in their command line.
+    """
+    mark = str(data_dir).encode()
     found: list[str] = []
     for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            text = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
-            state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
-        except OSError:
+        if int(entry.name) == os.getpid():
             continue
-        if str(data_dir).encode() in text and state != "Z" and int(entry.name) != os.getpid():
-            found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:200])
+        command = bytes_of(entry / "cmdline")
+        if mark not in command and mark not in bytes_of(entry / "environ"):
+            continue
+        state = bytes_of(entry / "stat").rpartition(b")")[2].split()
+        if state and state[0] != b"Z":
+            found.append(command.replace(b"\0", b" ").decode()[:200])
+    return found
+
+
+def bytes_of(file: Path) -> bytes:
+    """Return what a file holds; nothing of one that is gone or closed to us."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
+
+
+def files_of(data_dir: Path) -> list[Path]:
+    """Return the files of a data directory and its logs, and of its cluster wherever that lies."""
+    home = cluster_homes.home(data_dir / "postgresql")
+    assert home is not None, f"{data_dir} has no cluster"
+    folders = {data_dir.parent, home}
+    return sorted({each for folder in folders for each in folder.rglob("*") if each.is_file()})
+
+
+def files_holding(data_dir: Path, *texts: str) -> list[Path]:
+    """Return those of a data directory's files that hold one of the texts, the database's own too."""
+    found: list[Path] = []
+    for file in files_of(data_dir):
+        content = bytes_of(file)
+        if any(text.encode() in content for text in texts):
+            found.append(file)
     return found
 
 

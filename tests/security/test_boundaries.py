@@ -18,7 +18,7 @@ import clusters
 import places
 import psutil
 import pytest
-from support import RunwrightServer, eventually, serving
+from support import RunwrightServer, eventually, files_of, serving
 
 _SECRET, _PASSWORD = "a-secret-key-of-the-platform", "pr0xy-passw0rd"
 _PROJECT = {
@@ -108,33 +108,53 @@ def _until_reached(server: RunwrightServer, project: str, run_id: str) -> None:
 
 
 @_needs_root
-def test_another_user_of_the_machine_can_read_nothing(server: RunwrightServer) -> None:
+def test_another_user_of_the_machine_can_read_nothing(
+    server: RunwrightServer, tmp_path: Path
+) -> None:
     server.deploy("readable", {"api/a.py": "async def automation(page, params):\n    return 1\n"})
     assert server.run("readable", "a")["status"] == "completed"
-    program = (
-        "import os, sys\n"
-        "for folder, _, names in os.walk(sys.argv[1]):\n"
-        "    for name in names:\n"
-        "        path = os.path.join(folder, name)\n"
-        "        if os.path.isfile(path) and os.access(path, os.R_OK): print(path)\n"
-    )
-    # The way to the folder is the tests' own, and may be closed: it is opened for this look.
-    closed = [each for each in server.data_dir.parents if each.stat().st_mode & 0o055 != 0o055]
-    modes = {each: each.stat().st_mode for each in closed}
+    open_to_all = tmp_path / "open"
+    open_to_all.touch(mode=0o644)
+    # The way to them is the tests' own, and closed: it is opened for this look.
+    inside = [each for each in files_of(server.data_dir) if server.data_dir in each.parents]
+    outside = [each for each in files_of(server.data_dir) if "pg_wal" in each.parts]
+
+    with _opened(*server.data_dir.parents, *tmp_path.parents, tmp_path):
+        found = _readable_by_nobody([*inside, *outside, open_to_all])
+
+    assert {"connection.json", "secret.key"} <= {each.name for each in inside}
+    assert outside
+    assert found == [open_to_all]
+
+
+@contextlib.contextmanager
+def _opened(*folders: Path) -> Generator[None]:
+    """Let everyone pass through the folders until the block ends."""
+    modes = {each: each.stat().st_mode & 0o7777 for each in folders}
     try:
-        for each in closed:
-            each.chmod(0o755)
-        found = subprocess.run(
-            [*_AS_NOBODY, "env", "python3", "-c", program, str(server.data_dir)],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        for each, mode in modes.items():
+            each.chmod(mode | 0o055)
+        yield
     finally:
         for each, mode in modes.items():
-            each.chmod(mode & 0o7777)
+            each.chmod(mode)
 
-    assert found.stdout == ""
+
+def _readable_by_nobody(files: list[Path]) -> list[Path]:
+    """Return those that the user `nobody` can read."""
+    program = (
+        "import os, sys\n"
+        "for path in sys.stdin.read().split('\\0'):\n"
+        "    if os.access(path, os.R_OK): print(path)\n"
+    )
+    found = subprocess.run(
+        [*_AS_NOBODY, "env", "python3", "-c", program],
+        input="\0".join(map(str, files)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [Path(line) for line in found.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module", name="unprivileged")
