@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from support import environment
+from support import alive_below, environment, line_of
 
 
 @contextmanager
@@ -28,14 +28,14 @@ def postgresql(directory: Path) -> Generator[str]:
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None
     assert process.stdin is not None
     try:
-        yield process.stdout.readline().strip()
+        yield line_of(process).strip()
     finally:
         process.stdin.close()
-        process.wait(timeout=20)
-        process.stdout.close()
+        process.wait(timeout=60)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def settings(directory: Path, url: str) -> dict[str, str]:
@@ -52,20 +52,22 @@ def settings(directory: Path, url: str) -> dict[str, str]:
 @contextmanager
 def worker(data_dir: Path, url: str, **more: str) -> Generator[subprocess.Popen[str]]:
     """Run a worker of its own in that data directory until the block ends."""
-    with (data_dir.parent / f"{data_dir.name}.log").open("w") as log:
+    log = data_dir.parent / f"{data_dir.name}.log"
+    with log.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "runwright", "worker", "--data-dir", str(data_dir)],
             stdout=subprocess.PIPE,
-            stderr=log,
+            stderr=out,
             text=True,
             env=environment(**settings(data_dir.parent, url), **more),
         )
-    assert process.stdout is not None
     try:
-        assert "is ready" in process.stdout.readline(), log
+        assert "is ready" in line_of(process), log.read_text()
+        assert alive_below(data_dir)
         yield process
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.wait(timeout=40)
-        process.stdout.close()
+        process.wait(timeout=60)
+        if process.stdout is not None:
+            process.stdout.close()

@@ -23,7 +23,7 @@ from typing import Any
 
 import boto3
 from moto.server import ThreadedMotoServer
-from support import RunwrightServer, environment, eventually
+from support import RunwrightServer, alive_below, environment, eventually, line_of
 
 _BUCKET = "runwright"
 _CHUNK_BYTES = 65536
@@ -78,10 +78,10 @@ class Cluster:
                 text=True,
                 env=environment(**self.environment),
             )
-        assert process.stdout is not None
-        if "is ready" not in process.stdout.readline():
+        if "is ready" not in line_of(process):
             self.stop(process)
             raise AssertionError((self.directory / f"{directory.name}.log").read_text())
+        assert alive_below(directory)
         return process
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import RunwrightServer, environment
+from support import RunwrightServer, environment, line_of
 
 ROOT = Path(__file__).resolve().parents[1]
 _UV = str(Path(sys.executable).with_name("uv"))
@@ -70,8 +70,7 @@ class Installed:
             )
         assert process.stdout is not None
         try:
-            line = process.stdout.readline()
-            assert "is ready" in line, log.read_text(errors="replace")
+            assert "is ready" in line_of(process), log.read_text(errors="replace")
             connection = json.loads((self.data_dir / "connection.json").read_text())
             yield RunwrightServer(process=process, data_dir=self.data_dir, **connection)
         finally:

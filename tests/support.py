@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, AnyStr
+from typing import IO, Any, AnyStr
 
 import httpx2
 
@@ -48,13 +48,17 @@ async def eventually_async(condition: Callable[[], Awaitable[Any]], *, within: f
 
 def line_of(process: subprocess.Popen[AnyStr], *, within: float = _READY_SECONDS) -> AnyStr:
     """Return the next line that a process prints, or fail at the deadline."""
-    stdout = process.stdout
-    assert stdout is not None
+    assert process.stdout is not None
+    return line_from(process.stdout, within=within)
+
+
+def line_from(stream: IO[AnyStr], *, within: float = _READY_SECONDS) -> AnyStr:
+    """Return the next line of a stream, or fail at the deadline."""
     lines: list[AnyStr] = []
-    reading = threading.Thread(target=lambda: lines.append(stdout.readline()), daemon=True)
+    reading = threading.Thread(target=lambda: lines.append(stream.readline()), daemon=True)
     reading.start()
     reading.join(within)
-    assert lines, f"the process {process.pid} printed no line within {within} s"
+    assert lines, f"no line came within {within} s"
     return lines[0]
 
 
@@ -243,6 +247,11 @@ def alive_below(data_dir: Path) -> list[str]:
         if state and state[0] != b"Z":
             found.append(command.replace(b"\0", b" ").decode()[:200])
     return found
+
+
+def runners_below(data_dir: Path) -> list[str]:
+    """Return the command lines of the Runners that belong to the data directory."""
+    return [each for each in alive_below(data_dir) if "runwright.runner.main" in each]
 
 
 def bytes_of(file: Path) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 import command_line
 import pages
 import pytest
-from support import RunwrightServer, eventually, serving
+from support import RunwrightServer, eventually, line_of, serving
 
 TYPED = {
     "api/shop/search.py": (
@@ -268,10 +268,10 @@ def test_dev_runs_again_at_every_save(tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     try:
-        first = process.stdout.readline()
+        first = line_of(process)
         file.write_text("async def automation(page, params):\n    return 'second'\n")
         os.utime(file, (time.time() + 2, time.time() + 2))
-        second = process.stdout.readline()
+        second = line_of(process)
     finally:
         process.terminate()
         process.wait(timeout=20)

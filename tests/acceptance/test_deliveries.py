@@ -23,7 +23,7 @@ import receivers
 from moto.server import ThreadedMotoServer
 from receivers import Receiver
 from standardwebhooks import Webhook
-from support import RunwrightServer, environment, eventually, serving
+from support import RunwrightServer, environment, eventually, line_of, serving
 
 PROJECT = {
     "api/echo.py": "async def automation(page, params):\n    return params\n",
@@ -117,7 +117,7 @@ def test_the_receiver_of_the_documents_takes_what_is_ours_and_nothing_else(
         url = f"http://127.0.0.1:{port}/"
         eventually(lambda: _status_of(url, {}) == 401)
         found = _delivery(own, own.start("p", "echo", sink={"type": "webhook", "url": url}))
-        said = process.stdout.readline()
+        said = line_of(process)
         forged = {
             "webhook-id": "msg_x",
             "webhook-timestamp": str(int(time.time())),

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support import RunwrightServer, alive_below, eventually, serving
+from support import RunwrightServer, alive_below, eventually, runners_below, serving
 
 PROJECT = {
     "api/hello.py": (
@@ -173,6 +173,7 @@ def test_after_kill_minus_nine_every_accepted_run_ends_and_nothing_is_left(tmp_p
         # One of them may be on a Runner already: the lost attempt counts, so they have another.
         retry = {"maximumAttempts": 2}
         queued = [server.start("p", "hello", {"n": number}, retry=retry) for number in range(5)]
+        assert runners_below(data_dir)
         server.process.kill()
         server.process.wait()
         eventually(lambda: not alive_below(data_dir), within=60)
@@ -192,6 +193,7 @@ def test_sigterm_ends_with_zero_and_leaves_nothing(tmp_path: Path) -> None:
     with serving(data_dir) as server:
         server.deploy("p", PROJECT)
         server.run("p", "hello")
+        assert runners_below(data_dir)
         family = psutil.Process(server.process.pid).children(recursive=True)
         server.process.send_signal(signal.SIGTERM)
 

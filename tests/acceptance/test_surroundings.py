@@ -16,6 +16,7 @@ from support import (
     RunwrightServer,
     alive_below,
     environment,
+    line_of,
     serving,
     serving_within,
 )
@@ -205,8 +206,7 @@ def test_a_log_that_nobody_reads_holds_nothing_up(tmp_path: Path) -> None:
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=write, env=environment(), text=True
     ) as process:
-        assert process.stdout is not None
-        assert "is ready" in process.stdout.readline()
+        assert "is ready" in line_of(process)
         _fill(write)
         known = json.loads((data_dir / "connection.json").read_text())
         server = RunwrightServer(process=process, data_dir=data_dir, **known)

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 from browsing import Person
 from playwright.sync_api import Browser, expect
-from support import RunwrightServer, serving
+from support import RunwrightServer, line_from, line_of, serving
 
 PLACES = [
     "/",
@@ -89,15 +89,14 @@ def test_serve_prints_a_link_where_a_person_looks_and_nowhere_else(
     chromium: Browser, tmp_path: Path
 ) -> None:
     with serving(tmp_path / "data") as server:
-        assert server.process.stdout is not None
-        kept = server.process.stdout.readline()
+        kept = line_of(server.process)
     near, far = os.openpty()
     command = [sys.executable, "-m", "runwright", "serve", "--data-dir", str(tmp_path / "data")]
     process = subprocess.Popen([*command, "--port", "0"], stdout=far, stderr=subprocess.DEVNULL)
     try:
         with os.fdopen(near) as terminal:
-            assert "is ready" in terminal.readline()
-            link = terminal.readline().rpartition(" ")[2].strip()
+            assert "is ready" in line_from(terminal)
+            link = line_from(terminal).rpartition(" ")[2].strip()
             with browsing.visitor(chromium, link.partition("/sign-in#")[0]) as found:
                 found.page.goto(link)
                 expect(found.page.get_by_role("heading", name="Home")).to_be_visible()

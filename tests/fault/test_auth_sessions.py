@@ -10,7 +10,7 @@ import clusters
 import pytest
 import sign_in_site
 from sign_in_site import Site
-from support import RunwrightServer, alive_below, eventually, serving
+from support import RunwrightServer, alive_below, eventually, runners_below, serving
 
 
 @pytest.fixture(name="site")
@@ -30,6 +30,7 @@ def test_a_create_whose_worker_is_killed_is_taken_up_by_another(site: Site, tmp_
         operation_id = server.begin("p", "create", {"id": "s", "parameters": site.parameters})
         waiting = [server.start("p", "home", authSession={"id": "s"}) for _ in range(3)]
         eventually(lambda: site.tries == 1)
+        assert runners_below(tmp_path / "a")
         first.kill()
         first.wait()
         site.opens.set()
@@ -59,8 +60,9 @@ def test_a_drained_server_gives_a_create_back(site: Site, tmp_path: Path) -> Non
         operation_id = server.begin("p", "create", {"id": "s", "parameters": site.parameters})
         run_id = server.start("p", "home", authSession={"id": "s"})
         eventually(lambda: site.tries == 1)
+        assert runners_below(data_dir)
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(timeout=20) == 0
+        assert server.process.wait(timeout=60) == 0
         assert alive_below(data_dir) == []
     site.opens.set()
 

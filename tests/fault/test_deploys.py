@@ -11,7 +11,7 @@ from pathlib import Path
 import clusters
 import pytest
 import receivers
-from support import RunwrightServer, alive_below, eventually, serving
+from support import RunwrightServer, eventually, runners_below, serving
 
 _IMPORTS = """
 import urllib.request
@@ -43,19 +43,16 @@ def test_a_worker_that_stood_still_does_not_fail_the_deploy_of_who_took_it_over(
         try:
             stack.enter_context(clusters.worker(tmp_path / "b", url, **silence))
             eventually(lambda: len(site.received) == 2)
+            assert runners_below(tmp_path / "a")
         finally:
             first.send_signal(signal.SIGCONT)
         # It has waited for too long by now, and gives up.
-        eventually(lambda: not _is_importing(tmp_path / "a"))
+        eventually(lambda: not runners_below(tmp_path / "a"))
         has_ended = deploying.done()
         site.goes_on.set()
 
         found = deploying.result()
         assert (found["status"], found["error"], has_ended) == ("ready", None, False)
-
-
-def _is_importing(data_dir: Path) -> bool:
-    return any("runner.main" in each for each in alive_below(data_dir))
 
 
 _KILLED = """

@@ -25,6 +25,7 @@ def test_killed_while_it_looks_at_the_browsers_it_leaves_nothing(tmp_path: Path)
     )
     eventually(lambda: list(temporary.glob("*/here")), within=60)
 
+    assert alive_below(temporary)
     looking.kill()
     looking.wait()
 

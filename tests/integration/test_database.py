@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 import psutil
 import pytest
-from support import environment, eventually, eventually_async, serving
+from support import environment, eventually, eventually_async, line_of, serving
 
 from runwright.errors import ConfigError
 from runwright.storage import database, embedded
@@ -73,7 +73,7 @@ async def test_it_starts_again_after_everything_was_killed(open_path: Path) -> N
     """)
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert process.stdout is not None
-    postmaster = int(await asyncio.to_thread(process.stdout.readline))
+    postmaster = int(await asyncio.to_thread(line_of, process))
     process.kill()
     os.kill(postmaster, signal.SIGKILL)
     process.wait()
@@ -128,7 +128,7 @@ def test_serve_works_as_another_user_than_root(open_path: Path) -> None:
             extra_groups=[],
         )
     assert process.stdout is not None
-    line = process.stdout.readline()
+    line = line_of(process)
     process.send_signal(signal.SIGTERM)
 
     assert b"is ready" in line, (home.parent / "serve.log").read_text()
