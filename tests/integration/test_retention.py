@@ -245,8 +245,32 @@ async def test_only_one_prunes_at_a_time_and_the_night_is_done_once(
         *(retention.prune_if_due(platform, patience=_LONG) for _ in range(4))
     )
 
-    assert len([each for each in nights if each is not None]) >= 1
+    assert len([each for each in nights if each is not None]) == 1
     assert await retention.prune_if_due(platform, patience=_LONG) is None
+
+
+async def test_a_night_that_another_did_meanwhile_is_not_done_again(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, has_asked, goes_on = rows.last_complete, asyncio.Event(), asyncio.Event()
+
+    async def answer_late(pool: Any) -> datetime | None:
+        found = await ask(pool)
+        if not has_asked.is_set():
+            has_asked.set()
+            await goes_on.wait()
+        return found
+
+    monkeypatch.setattr(rows, "last_complete", answer_late)
+    late = asyncio.create_task(retention.prune_if_due(platform, patience=_LONG))
+    await has_asked.wait()
+
+    first = await retention.prune_if_due(platform, patience=_LONG)
+    goes_on.set()
+
+    assert first is not None
+    assert await late is None
+    assert await _count(platform, "prunings") == 1
 
 
 async def test_orphans_of_a_day_go_and_younger_ones_stay(

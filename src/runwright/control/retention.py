@@ -47,22 +47,19 @@ async def prune(platform: Platform, *, is_dry: bool, patience: timedelta) -> Pru
     Raises:
         Conflict: another pruning is under way.
     """
-    started_at = datetime.now(UTC)
     async with alone(platform):
-        found, is_complete = await _remove(platform, is_dry=is_dry, patience=patience)
-        done = Pruning(removed=domain.total(found), is_dry=is_dry, is_complete=is_complete)
-        if not is_dry:
-            await _note(platform, started_at, done)
-    return done
+        return await _prune(platform, is_dry=is_dry, patience=patience)
 
 
 async def prune_if_due(platform: Platform, *, patience: timedelta) -> Pruning | None:
     """Do the night's pruning, unless it is done or another does it."""
-    last = await rows.last_complete(platform.database)
-    if not domain.is_due(last, hour=platform.settings.prune_hour, now=datetime.now(UTC)):
+    if not await _is_due(platform):
         return None
     try:
-        return await prune(platform, is_dry=False, patience=patience)
+        async with alone(platform):
+            # Another may have done it between the look and the lock.
+            is_due = await _is_due(platform)
+            return await _prune(platform, is_dry=False, patience=patience) if is_due else None
     except Conflict:
         return None
 
@@ -86,6 +83,20 @@ async def alone(platform: Platform) -> AsyncGenerator[None]:
             yield
         finally:
             await rows.unlock(connection)
+
+
+async def _is_due(platform: Platform) -> bool:
+    last_began = await rows.last_complete(platform.database)
+    return domain.is_due(last_began, hour=platform.settings.prune_hour, now=datetime.now(UTC))
+
+
+async def _prune(platform: Platform, *, is_dry: bool, patience: timedelta) -> Pruning:
+    started_at = datetime.now(UTC)
+    found, is_complete = await _remove(platform, is_dry=is_dry, patience=patience)
+    done = Pruning(removed=domain.total(found), is_dry=is_dry, is_complete=is_complete)
+    if not is_dry:
+        await _note(platform, started_at, done)
+    return done
 
 
 async def _remove(
