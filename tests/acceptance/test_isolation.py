@@ -12,7 +12,12 @@ import pytest
 from support import RunwrightServer, eventually, serving
 
 _REPORT = (
-    "import asyncio, os, sys, threading\n"
+    "import asyncio, os, pathlib, sys, threading\n"
+    "def name_of_child(pid):\n"
+    "    try:\n        status = pathlib.Path(f'/proc/{pid}/stat').read_text()\n"
+    "    except OSError:\n        return None\n"
+    "    name, _, rest = status.partition('(')[2].rpartition(') ')\n"
+    "    return name if rest.split()[1] == str(os.getpid()) else None\n"
     "def report():\n"
     "    return {\n"
     "        'pid': os.getpid(),\n"
@@ -21,6 +26,7 @@ _REPORT = (
     "        'environment': os.environ.get('LEFT'),\n"
     "        'path': '/left' in sys.path,\n"
     "        'directory': os.getcwd() == os.environ.get('HOME'),\n"
+    "        'children': [pid for pid in os.listdir('/proc') if name_of_child(pid) == 'sleep'],\n"
     "    }\n"
 )
 _CLEAN = {
@@ -29,6 +35,7 @@ _CLEAN = {
     "environment": None,
     "path": False,
     "directory": False,
+    "children": [],
 }
 PROJECT = {
     "report.py": _REPORT,
