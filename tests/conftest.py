@@ -21,10 +21,13 @@ hypothesis.settings.load_profile("runwright")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Say how long the chaos lasts, and which; and what the tests' server is."""
+    """Say how long the chaos lasts, and which; what is fuzzed with; and what the tests' server is."""
     parser.addoption("--many", action="store_true", help="the server is two, with three workers")
     parser.addoption(
         "--chaos-minutes", default="0.25", help="how long tests/fault/test_chaos.py does harm"
+    )
+    parser.addoption(
+        "--fuzz-seed", default=None, help="what tests/contract/test_openapi.py printed as it failed"
     )
     parser.addoption(
         "--chaos-seed", default=None, help="what it printed when it drew the same before"

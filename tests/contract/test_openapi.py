@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
+import sys
 from typing import Any
 
+import hypothesis
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
@@ -28,7 +31,12 @@ _OTHER_MOUNT = "/sdk/"
 
 
 @pytest.mark.timeout(400)
-def test_no_route_answers_what_its_document_does_not_say(server: RunwrightServer) -> None:
+def test_no_route_answers_what_its_document_does_not_say(
+    server: RunwrightServer, request: pytest.FixtureRequest
+) -> None:
+    seed = int(str(request.config.getoption("--fuzz-seed") or secrets.randbits(32)))
+    # Told by pytest when the test fails.
+    sys.stdout.write(f"--fuzz-seed={seed}\n")
     server.deploy("fuzzed", {"api/a.py": "async def automation(page, params):\n    return 1\n"})
     schema: Any = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
     tried: set[str] = set()
@@ -40,19 +48,19 @@ def test_no_route_answers_what_its_document_does_not_say(server: RunwrightServer
         if operation.path.startswith(_OTHER_MOUNT) and not operation.path.endswith("/run/start"):
             continue
         tried.add(operation.label)
-        _fuzz(server, operation)
+        _fuzz(server, operation, seed)
 
-    assert len(tried) > 20
+    assert len(tried) > 60
 
 
-def _fuzz(server: RunwrightServer, operation: Any) -> None:
+def _fuzz(server: RunwrightServer, operation: Any, seed: int) -> None:
     @settings(
         max_examples=_EXAMPLES,
         deadline=None,
-        derandomize=True,
         database=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )
+    @hypothesis.seed(seed)
     @_given(operation)
     def fuzz(case: Any) -> None:
         if "workspace_id" in case.path_parameters:
