@@ -6,6 +6,8 @@ import dataclasses
 import importlib
 import json
 import re
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,53 @@ from runwright.config import Settings
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 ROOT = DOCS.parent
+_UNITS = {
+    "": 1, "MiB": 2**20, "GiB": 2**30, "minute": 60, "hour": 3600, "day": 86400,
+}  # fmt: skip
+_METHODS = {"websocket": "GET"}
+_OTHERWISE = {
+    ("POST", "/projects/{project_name}/run/start"),
+    ("POST", "/web-tasks/start"),
+    ("GET", "/web-tasks/{task_id}/result"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+}
+"""Routes that are not a decorator's."""
 
 
-def test_every_setting_is_documented() -> None:
-    text = (DOCS / "reference" / "settings.md").read_text()
+def test_every_setting_is_documented_with_its_default() -> None:
+    told = {
+        name: row.split(" | ")[1]
+        for row in (DOCS / "reference" / "settings.md").read_text().splitlines()
+        if row.startswith("| `")
+        for name in re.findall(r"`RUNWRIGHT_([A-Z0-9_]+)`", row.partition(" | ")[0])
+    }
+    settings = {item.name.upper(): item.default for item in dataclasses.fields(Settings)}
 
-    for item in dataclasses.fields(Settings):
-        assert f"`RUNWRIGHT_{item.name.upper()}`" in text
+    assert set(told) == set(settings)
+    assert told.pop("DATA_DIR") == "`~/.local/share/runwright`"
+    for name, text in told.items():
+        default = settings[name]
+        if default in (None, ()):
+            assert not re.match(r"`?\d", text), name
+        else:
+            assert _read_default(text) == _plain(default), name
+
+
+def _read_default(text: str) -> Any:
+    """Return what a default is that is told as `10 MiB`, `16,000`, `7 days`, `0: no limit` or in backticks."""
+    found = re.fullmatch(r"([\d,]+)(?: (\w+))?(?:: .+)?", text)
+    if found is None:
+        return text.strip("`")
+    number, unit = found.groups()
+    return int(number.replace(",", "")) * _UNITS[(unit or "").removesuffix("s")]
+
+
+def _plain(default: Any) -> Any:
+    """Return a default as it would be written in the environment."""
+    if isinstance(default, timedelta):
+        return default.total_seconds()
+    return str(default).lower() if isinstance(default, bool) else default
 
 
 def test_every_command_is_documented() -> None:
@@ -34,23 +76,47 @@ def test_every_command_is_documented() -> None:
         for name, each in getattr(command, "commands", {}).items():
             check(each, f"{words} {name}")
         if not hasattr(command, "commands"):
-            assert f"`{words}" in text, words
+            assert re.search(rf"`{words}[` ]", text), words
 
     check(typer.main.get_command(app), "runwright")
 
 
-def test_every_route_is_documented() -> None:
-    text = (DOCS / "reference" / "http.md").read_text()
+def test_every_route_is_documented_and_every_documented_one_is_there() -> None:
+    documented = {
+        call
+        for row in (DOCS / "reference" / "http.md").read_text().splitlines()
+        if row.startswith("| `")
+        for call in _calls(row.partition(" | ")[0])
+    }
     source = "".join(file.read_text() for file in (ROOT / "src/runwright/web").glob("*.py"))
-    paths = re.findall(r'(?:routes\.\w+|add_api_route)\(\s*f?"([^"]+)"', source)
+    constants = dict(re.findall(r'^(\w+) = f?"(.*)"$', source, re.MULTILINE))
+    constants |= {"PROJECT": "/projects/{{project_name}}"}
+    written = {
+        (_METHODS.get(method, method.upper()), _plain_path(path, constants))
+        for method, path in re.findall(r'@\w*routes\.(\w+)\(\s*(f?"[^"]+"|_[A-Z]+)', source)
+    } | {
+        (_METHODS.get(method, method.upper()), _plain_path(path, constants))
+        for method, path in re.findall(r'@links\.(\w+)\(\s*(f?"[^"]+")', source)
+    }
 
-    assert len(paths) > 12
-    for path in paths:
-        plain = path.replace("{PROJECT}", "/projects/{{project_name}}")
-        plain = plain.replace("{_BASE}", "/api/{{workspace_id}}/functions/{{project_id}}")
-        plain = plain.replace("{prefix}/{{workspace_id}}", "").removeprefix("/{workspace_id}")
-        plain = plain.replace(":path}", "}")
-        assert f"{plain.replace('{{', '{').replace('}}', '}')}`" in text, path
+    assert written | _OTHERWISE == documented
+
+
+def _calls(cell: str) -> Iterator[tuple[str, str]]:
+    """Return method and path of what a cell names: a method without a path has the one before it."""
+    path = ""
+    for method, given in re.findall(r"`(GET|POST|PUT|DELETE)(?: ([^`]+))?`", cell):
+        path = given or path
+        yield method, path
+
+
+def _plain_path(written: str, constants: dict[str, str]) -> str:
+    """Return a path of the source as the reference writes it."""
+    path = constants.get(written, written.removeprefix("f").strip('"'))
+    for _ in range(2):
+        path = re.sub(r"(?<!{){([A-Z_]+)}", lambda found: constants.get(found[1], found[0]), path)
+    path = path.replace("{{", "{").replace("}}", "}").replace(":path}", "}")
+    return path.removeprefix("/{workspace_id}")
 
 
 def test_every_event_is_documented_and_every_documented_one_is_logged() -> None:
@@ -80,7 +146,7 @@ def test_every_name_for_authors_is_documented_and_exported() -> None:
 
     assert public <= set(runwright.sdk.__all__)
     for name in runwright.sdk.__all__:
-        assert name in text
+        assert re.search(rf"`[^`]*\b{name}\b[^`]*`", text), name
         page = (DOCS / "reference" / "sdk" / f"{name}.md").read_text()
         assert f"from runwright.sdk import {name}" in page
 
