@@ -17,9 +17,10 @@ test:
 	@.venv/bin/python -m pytest --numprocesses=$(PROCESSES) --dist=loadfile --no-loadscope-reorder
 
 chaos: MINUTES ?= 20
+chaos: SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 chaos:
 	@bash scripts/setup.sh demo dev
-	@.venv/bin/python -m pytest tests/fault/test_chaos.py -s -o faulthandler_timeout=0 --chaos-minutes=$(MINUTES) $(if $(SEED),--chaos-seed=$(SEED))
+	@.venv/bin/python -m pytest tests/fault/test_chaos.py -s -o faulthandler_timeout=0 --chaos-minutes=$(MINUTES) --chaos-seed=$(SEED)
 
 audit:
 	@bash scripts/setup.sh demo dev

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import many
 from support import RunwrightServer, serving
 
+_CHAOS_SEED = "4711"
 # How long an example takes is a matter of what else the machine does.
 hypothesis.settings.register_profile("runwright", deadline=None)
 hypothesis.settings.load_profile("runwright")
@@ -30,7 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--fuzz-seed", default=None, help="what tests/contract/test_openapi.py printed as it failed"
     )
     parser.addoption(
-        "--chaos-seed", default=None, help="what it printed when it drew the same before"
+        "--chaos-seed",
+        default=_CHAOS_SEED,
+        help="which faults it draws, and when; `make chaos` has others each time",
     )
 
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from runwright.execution import tidy
 _HEARTBEAT_MARGIN_SECONDS = 15
 _LONG_AGO_SECONDS = 2 * 86400
 _CRASHED = "script-process-crashed"
+_CODES_OF_FAULTS = frozenset({_CRASHED})
+"""What an Attempt fails with that a fault took."""
 _OWN_CODES = {
     "fails": "script-execution-exception",
     "too big": "result-too-big-error",
@@ -235,13 +238,25 @@ def _wrong_ending(
 
 
 def _is_explained(run: Accepted, attempts: list[dict[str, Any]], faults: Sequence[Fault]) -> bool:
-    """Return whether a Run used up its Attempts while something took Attempts with it."""
+    """Return whether a Run used up its Attempts, and each was taken by something that went wrong while it went on."""
     if len(attempts) < run.maximum_attempts:
         return False
+    own = _OWN_CODES.get(run.kind, "")
+    codes = [(each.get("error") or {}).get("code") for each in attempts]
+    return all(
+        code == own or (code in _CODES_OF_FAULTS and _is_taken(each, faults))
+        for code, each in zip(codes, attempts, strict=True)
+    )
+
+
+def _is_taken(attempt: dict[str, Any], faults: Sequence[Fault]) -> bool:
+    """Return whether something that takes Attempts happened while this one went on, or a little before."""
+    ended = datetime.fromisoformat(attempt["endedAt"]).timestamp()
+    began = datetime.fromisoformat(attempt["startedAt"] or attempt["endedAt"]).timestamp()
     return any(
         fault.takes_attempts
-        and fault.began < run.ended_at
-        and fault.ended + _HEARTBEAT_MARGIN_SECONDS > run.at
+        and fault.began < ended
+        and fault.ended + _HEARTBEAT_MARGIN_SECONDS > began
         for fault in faults
     )
 
