@@ -109,15 +109,30 @@ class _Unblocked:
 def _one_line(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
     """Let nothing that is logged look like another line of the log, or move a terminal's cursor.
 
-    Values of fields are quoted by the renderer; the event's text and a traceback are not.
+    The renderer quotes values of fields that hold spaces or line breaks; other control characters, the event's text
+    and a traceback it writes as they are.
     """
-    found = dict(event)
-    found["event"] = _escaped(str(found.get("event", "")))
-    if (traceback := found.get("exception")) is not None:
+    found = {name: _printable(value) for name, value in event.items()}
+    found["event"] = _escaped(str(event.get("event", "")))
+    if (traceback := event.get("exception")) is not None:
         found["exception"] = "\n".join(
             f"  | {_escaped(line)}" for line in str(traceback).split("\n")
         )
     return found
+
+
+def _printable(value: Any) -> Any:
+    return _Quoted(value) if isinstance(value, str) and not value.isprintable() else value
+
+
+class _Quoted:
+    """A text that the renderer writes as its `repr`, in which everything prints."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return repr(self._text)
 
 
 def _escaped(text: str) -> str:

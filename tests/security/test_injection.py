@@ -10,12 +10,15 @@ from urllib.parse import quote
 
 import httpx2
 import pytest
+import structlog
 from support import RunwrightServer, eventually
 
 from runwright import telemetry
 
 _HOSTILE = 'a"\r\nx-evil: 1\r\n\r\n\x1b[2J\x00é\u202e/../../b'
+_HOSTILE_LINE = "b\n2026-01-01T00:00:00Z [error    ] fake\x1b[2J\r"
 _LINE = re.compile(r"\d{4}-\d\d-\d\dT\S+Z \[(info|warning|error) *\] ")
+_RETURNS = "async def automation(page, params):\n    return 1\n"
 _PROJECT = {
     "api/uploads.py": (
         "import json, os, urllib.request\n"
@@ -88,12 +91,30 @@ def test_no_caller_can_write_a_line_of_the_server_s_log(server: RunwrightServer)
         client.post("/projects/injection/run/start", json={"api": hostile, "parameters": {}})
         client.post("/keys", json={"name": hostile, "scopes": ["read"]})
         client.put(f"/projects/injection/variables/{quoted}", json={"value": hostile})
-    server.deploy("injection-log", {f"api/{'x' * 20}.py": f"raise ValueError({hostile!r})\n"})
+    names = (f"a{fake}", "b\x1b[31m", "c\r\n\x1b[31m")
+    files = dict.fromkeys((f"api/{name}.py" for name in names), _RETURNS)
+    assert server.deploy("injection-log", files)["status"] == "ready"
+    for name in names:
+        assert server.run("injection-log", name)["status"] == "completed"
 
     log = (server.data_dir.parent / f"{server.data_dir.name}.log").read_text()
 
+    # All has come as far as the log, and stands there escaped.
+    for escaped in ("fake line", r"api='b\x1b[31m'", r"api='c\r\n\x1b[31m'"):
+        assert escaped in log
     assert "\x1b" not in log
     assert not [line for line in log.splitlines() if line.startswith(fake[:20])]
+
+
+def _log_hostile(log: Any) -> None:
+    def fail(password: str) -> None:
+        raise ValueError(_HOSTILE_LINE)
+
+    log.warning("event " + _HOSTILE_LINE)  # noqa: G003 - as it comes
+    try:
+        fail("hush-hush")
+    except ValueError:
+        log.exception("failed")
 
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
@@ -103,21 +124,11 @@ def test_a_log_line_is_one_line_and_shows_no_values(
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", root.handlers[:])
     monkeypatch.setattr(root, "level", root.level)
-    hostile = "b\n2026-01-01T00:00:00Z [error    ] fake\x1b[2J\r"
-
-    def fail(password: str) -> None:
-        raise ValueError(hostile)
-
-    import structlog
-
     try:
         telemetry.configure(log_format)
+        structlog.get_logger("own").warning("event", field="\x1b[2J", other=_HOSTILE_LINE)
         for log in (structlog.get_logger("own"), logging.getLogger("theirs")):
-            log.warning("event " + hostile)  # noqa: G003 - as it comes
-            try:
-                fail("hush-hush")
-            except ValueError:
-                log.exception("failed")
+            _log_hostile(log)
     finally:
         structlog.reset_defaults()
     lines = capfd.readouterr().err.splitlines()
@@ -125,9 +136,12 @@ def test_a_log_line_is_one_line_and_shows_no_values(
     assert not [line for line in lines if "\x1b" in line or "\r" in line]
     assert not [line for line in lines if "hush-hush" in line and "fail(" not in line]
     if log_format == "json":
-        assert [json.loads(line)["event"][:5] for line in lines] == ["event", "faile"] * 2
+        assert [json.loads(line)["event"][:5] for line in lines] == [
+            "event",
+            *["event", "faile"] * 2,
+        ]
     else:
-        assert len([line for line in lines if _LINE.match(line)]) == 4
+        assert len([line for line in lines if _LINE.match(line)]) == 5
         assert all(_LINE.match(line) or line.startswith("  | ") for line in lines)
 
 
