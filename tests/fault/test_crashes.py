@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
@@ -169,7 +168,6 @@ def test_what_a_killed_worker_held_is_taken_over_by_another(tmp_path: Path, clus
         eventually(lambda: all(server.detail(each)["status"] == "started" for each in accepted))
 
         killed.kill()
-        killed_at = time.time()
         gate.touch()
         results = [server.result("p", run_id) for run_id in accepted]
 
@@ -180,25 +178,19 @@ def test_what_a_killed_worker_held_is_taken_over_by_another(tmp_path: Path, clus
         assert len(again) == 2
         for each in again:
             assert each["attempts"][0]["error"]["code"] == "script-process-crashed"
-            # Silence of five seconds is a death; the rest is what a busy machine may take.
-            assert _seconds(each["attempts"][1]["startedAt"]) - killed_at < 30
 
 
 def test_two_workers_on_one_machine_do_not_touch_each_other(tmp_path: Path, cluster: str) -> None:
     with serving(tmp_path / "data", **clusters.settings(tmp_path, cluster)) as server:
         server.deploy("p", PROJECT)
-        run_id = server.start("p", "slow", {"seconds": 4})
+        gate = tmp_path / "gate"
+        run_id = server.start("p", "gated", {"gate": str(gate)})
         eventually(lambda: server.detail(run_id)["status"] == "started")
 
-        # The same data directory: what it sweeps must not be the first one's.
+        # The same data directory: what it sweeps, before it is ready, must not be the first one's.
         with clusters.worker(tmp_path / "data", cluster):
+            gate.touch()
             found = server.result("p", run_id)
 
-        assert found["result"] == "slept"
+        assert found["result"] == "passed"
         assert len(server.detail(run_id)["attempts"]) == 1
-
-
-def _seconds(text: str) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(text).timestamp()
