@@ -72,7 +72,7 @@ def _answer(handler: http.server.BaseHTTPRequestHandler, receiver: Receiver) -> 
         handler.close_connection = True
         return
     if misdeed in ("hangs", "waits"):
-        receiver.goes_on.wait(60)
+        receiver.goes_on.wait()
     if misdeed == "trickles":
         _trickle(handler, receiver)
     if misdeed in ("hangs", "trickles"):

@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 import time
 from base64 import b64encode
 from collections.abc import Generator
@@ -198,18 +197,26 @@ def test_a_receiver_that_answers_without_end_is_read_a_little(
     assert found["tries"][0]["answer"] == "x" * 1024
 
 
-def test_receivers_that_hang_take_no_slot_from_runs(
-    own: RunwrightServer, receiver: Receiver
-) -> None:
-    receiver.misdeed = "hangs"
+def test_receivers_that_hang_take_no_slot_from_runs(tmp_path: Path, receiver: Receiver) -> None:
+    receiver.misdeed = "waits"
     sink = {"type": "webhook", "url": receiver.url}
-    for _ in range(12):
-        own.start("p", "echo", sink=sink)
-    eventually(lambda: len(receiver.received) >= 8)
+    settings = {
+        "RUNWRIGHT_SLOTS": "1",
+        "RUNWRIGHT_WEBHOOK_ALLOW_PRIVATE": "true",
+        "RUNWRIGHT_WEBHOOK_TIMEOUT": "300",
+    }
+    with serving(tmp_path / "data", **settings) as server:
+        assert server.deploy("p", PROJECT)["status"] == "ready"
+        held = server.start("p", "echo", sink=sink)
+        eventually(lambda: receiver.received)
 
-    began = time.monotonic()
-    assert own.run("p", "echo", {"still": "quick"})["result"] == {"still": "quick"}
-    assert time.monotonic() - began < 2
+        meanwhile = server.run("p", "echo", {"still": "runs"})
+        waiting = server.detail(held)["deliveries"][0]["status"]
+        receiver.goes_on.set()
+
+        assert meanwhile["result"] == {"still": "runs"}
+        assert waiting == "pending"
+        assert _delivery(server, held)["delivery"]["status"] == "delivered"
 
 
 def test_a_failed_try_is_repeated_with_the_same_id_when_it_is_asked_for_unless_it_is_gone(
@@ -506,4 +513,3 @@ def test_canceled_runs_are_delivered_too(own: RunwrightServer, receiver: Receive
 
     outcomes = [json.loads(body)["apiInfo"]["result"]["error"] for _, body in receiver.received]
     assert outcomes == ["cancelled-user-action"] * 2
-    assert threading.active_count() < 50

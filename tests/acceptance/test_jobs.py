@@ -310,7 +310,7 @@ def test_an_item_knows_its_job(http: httpx2.Client) -> None:
 
 
 def test_outcomes_go_to_the_jobs_sink_and_say_whose_they_are(
-    http: httpx2.Client, own: RunwrightServer, receiver: Receiver
+    http: httpx2.Client, receiver: Receiver
 ) -> None:
     sink = {"type": "webhook", "url": receiver.url}
     _create(http, "sunk", _echoes(2), sink=sink)
@@ -324,8 +324,7 @@ def test_outcomes_go_to_the_jobs_sink_and_say_whose_they_are(
     assert {each["projectJob"]["id"] for each in bodies} == {"sunk"}
     assert {each["projectJobRun"]["id"] for each in bodies} == {job_run_id}
     assert sorted(each["apiInfo"]["result"]["result"]["n"] for each in bodies) == [0, 1]
-    assert len(listed["deliveries"]) == 2
-    assert own.url
+    assert [each["status"] for each in listed["deliveries"]] == ["delivered"] * 2
 
 
 def test_who_wants_to_know_is_told_when_it_starts_pauses_and_ends(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -375,12 +374,10 @@ def test_a_run_that_is_over_says_so(server: RunwrightServer, site: str) -> None:
     run_id = server.start("live", "tasks", {"url": f"{site}/"})
     server.result("live", run_id)
 
-    begun = time.monotonic()
     with watching(server, "live", run_id) as viewer:
         viewer.until_closed()
 
     assert viewer.messages == [{"type": "over", "status": "completed"}]
-    assert time.monotonic() - begun < 10
 
 
 def test_what_a_viewer_sends_that_is_no_message_is_dropped(
