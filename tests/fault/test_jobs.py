@@ -6,10 +6,11 @@ import asyncio
 import itertools
 import json
 import random
+import signal
 import threading
 from collections.abc import Generator
 from contextlib import ExitStack
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import asyncpg
 import clusters
 import httpx2
 import pytest
-from support import RunwrightServer, alive_below, eventually, serving
+from support import RunwrightServer, alive_below, eventually, eventually_async, serving
 
 PROJECT = {
     "api/item.py": (
@@ -123,6 +124,67 @@ def test_no_firing_is_lost_or_doubled_when_a_worker_is_killed(
         moments = _firings(url, job_id)
         between = {two - one for one, two in itertools.pairwise(moments)}
         assert between == {timedelta(seconds=1)}
+
+
+_HELD = 4711
+_HOLDS = f"""
+CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_advisory_xact_lock({_HELD}); RETURN NEW; END $$;
+CREATE TRIGGER hold BEFORE INSERT ON job_runs FOR EACH ROW EXECUTE FUNCTION hold();
+"""
+
+
+async def test_a_worker_that_is_killed_in_the_middle_of_firing_leaves_the_firing_to_another(
+    server: tuple[RunwrightServer, str], tmp_path: Path
+) -> None:
+    found, url = server
+    connection: Any = await asyncpg.connect(url)
+    with ExitStack() as stack, found.client() as http:
+        first, second = (_work(stack, tmp_path / name, url) for name in ("a", "b"))
+        found.deploy("p", PROJECT)
+        await connection.execute(_HOLDS)
+        await connection.execute("SELECT pg_advisory_lock($1)", _HELD)
+        second.send_signal(signal.SIGSTOP)
+        seconds, moment = _one_that_comes_soon()
+        schedule = {"intervals": [{"every": f"{seconds}s"}]}
+        body = {"id": "j", "payload": [], "configuration": {}, "schedule": schedule}
+        assert http.post("/projects/p/jobs", json=body).status_code == 201
+        await eventually_async(lambda: _is_waited_for(connection))
+
+        first.kill()
+        first.wait()
+        await connection.execute("SELECT pg_advisory_unlock($1)", _HELD)
+        second.send_signal(signal.SIGCONT)
+
+        await eventually_async(lambda: _has_moved_on(connection, moment))
+    rows = await connection.fetch("SELECT firing FROM job_runs")
+    await connection.close()
+
+    assert [row["firing"] for row in rows] == [moment]
+
+
+def _one_that_comes_soon() -> tuple[int, datetime]:
+    """Return an interval of hours, in seconds, and its next moment, which comes in a quarter of a minute."""
+    soon = int(datetime.now(UTC).timestamp()) + 15
+    return next(
+        (seconds, datetime.fromtimestamp(moment, UTC))
+        for moment in itertools.count(soon)
+        for seconds in range(7200, 86400)
+        if moment % seconds == 0
+    )
+
+
+async def _has_moved_on(connection: Any, moment: datetime) -> bool:
+    """Return whether the Job waits for a later moment."""
+    return await connection.fetchval("SELECT firing > $1 FROM jobs WHERE id = 'j'", moment)
+
+
+async def _is_waited_for(connection: Any) -> bool:
+    """Return whether somebody is in the middle of a transaction that fires."""
+    return await connection.fetchval(
+        "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND objid = $1 AND NOT granted",
+        _HELD,
+    )
 
 
 def _firings(url: str, job_id: str) -> list[datetime]:
