@@ -79,6 +79,28 @@ class Installed:
             process.stdout.close()
         assert code == 0, log.read_text(errors="replace")
 
+    @contextmanager
+    def working(self, database_url: str) -> Generator[subprocess.Popen[str]]:
+        """Run a worker of its own, with the key of the folder's server, until the block ends."""
+        options = self._options()
+        options["env"] |= {
+            "RUNWRIGHT_DATA_DIR": str(self.folder / "worker"),
+            "RUNWRIGHT_DATABASE_URL": database_url,
+            "RUNWRIGHT_SECRET_KEY": (self.data_dir / "secret.key").read_text().split()[0],
+        }
+        with (self.folder / "work.log").open("w") as out:
+            process = subprocess.Popen(
+                self._command("worker"), stdout=subprocess.PIPE, stderr=out, **options
+            )
+        try:
+            assert "is ready" in line_of(process), (self.folder / "work.log").read_text()
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(timeout=60)
+            if process.stdout is not None:
+                process.stdout.close()
+
     def carry_out(self, files: Mapping[str, str], api: str) -> object:
         """Deploy a project of the files and return what the Api gives."""
         project = self.folder / "project"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import tarfile
 import threading
 from collections.abc import Generator
@@ -9,7 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import command_line
-from support import RunwrightServer, eventually, serving
+from support import RunwrightServer, environment, eventually, serving
+
+from runwright.storage import binaries
 
 _PROJECT = {
     "api/a.py": (
@@ -79,6 +82,34 @@ def test_a_backup_made_while_runs_come_in_is_whole(tmp_path: Path) -> None:
                     assert client.get(path).status_code == 200
         seen, secret = server.run("p", "a", {})["result"]
         assert (seen >= len(before), secret) == (True, "hush")
+
+
+def test_a_backup_holds_secrets_sealed_and_the_key_in_a_file_of_its_own(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as server:
+        server.deploy("p", {"api/a.py": "async def automation(page, params):\n    return 1\n"})
+        with server.client() as client:
+            client.put("/projects/p/variables/SECRET", json={"value": "hush-hush"})
+        proxy = "http://user:hush-hush@127.0.0.1:9"
+        run_id = server.start("p", "a", {}, proxy=proxy)
+        server.result("p", run_id)
+        made = command_line.run(
+            None, "backup", "backup", "--data-dir", str(tmp_path / "data"), cwd=tmp_path
+        )
+    key = (tmp_path / "backup" / "secret.key").read_text().split()[0]
+
+    shown = subprocess.run(
+        [binaries.wheel() / "pg_restore", "--file=-", tmp_path / "backup" / "database.dump"],
+        env=environment(**binaries.ENVIRONMENT),
+        capture_output=True,
+        check=True,
+    ).stdout
+
+    assert made.returncode == 0, made.stderr
+    assert run_id.encode() in shown
+    # Bytes are written in hexadecimal.
+    for secret in (b"hush-hush", key.encode()):
+        assert secret not in shown
+        assert secret.hex().encode() not in shown
 
 
 def test_a_restore_leaves_alone_what_is_there_and_nothing_of_what_is_no_backup(

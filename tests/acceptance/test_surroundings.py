@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,10 @@ def test_a_server_does_not_depend_on_what_it_inherits(tmp_path: Path) -> None:
         if path.is_relative_to(data_dir) and not path.is_symlink() and path.stat().st_mode & 0o022
     ]  # fmt: skip
     assert opened == []
+    # What lies deeper is closed with the folders that lead to it.
+    assert [path for path in data_dir.iterdir() if path.stat().st_mode & 0o044] == []
+    secrets = [data_dir / name for name in ("connection.json", "secret.key")]
+    assert [stat.S_IMODE(each.stat().st_mode) for each in secrets] == [0o600, 0o600]
 
 
 def test_results_are_utf_8_through_a_pipe_whatever_the_locale(

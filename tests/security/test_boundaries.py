@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 import pwd
 import re
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Generator
@@ -19,6 +21,8 @@ import places
 import psutil
 import pytest
 from support import RunwrightServer, eventually, files_of, serving
+
+from runwright.storage import dump
 
 _SECRET, _PASSWORD = "a-secret-key-of-the-platform", "pr0xy-passw0rd"
 _PROJECT = {
@@ -157,19 +161,25 @@ def _readable_by_nobody(files: list[Path]) -> list[Path]:
     return [Path(line) for line in found.stdout.splitlines()]
 
 
-@pytest.fixture(scope="module", name="unprivileged")
-def _unprivileged(tmp_path_factory: pytest.TempPathFactory) -> Generator[RunwrightServer]:
-    """Serve as an unprivileged user: one that exists on every machine and owns nothing."""
+@pytest.fixture(scope="module", name="installed")
+def _installed(tmp_path_factory: pytest.TempPathFactory) -> Generator[places.Installed]:
+    """Install it for an unprivileged user: one that exists on every machine and owns nothing."""
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     folder = Path(tempfile.mkdtemp(prefix="nobody-"))
     try:
         wheel = places.make_wheel(tmp_path_factory.mktemp("wheel"))
         person = places.Person(user=pwd.getpwnam("nobody"), variables={"HOME": str(folder)})
-        with places.install(folder, person, wheel).serving() as server:
-            yield server
+        yield places.install(folder, person, wheel)
     finally:
         places.forget(folder)
+
+
+@pytest.fixture(scope="module", name="unprivileged")
+def _unprivileged(installed: places.Installed) -> Generator[RunwrightServer]:
+    """Serve as that user."""
+    with installed.serving() as server:
+        yield server
 
 
 def test_the_sandbox_of_chromium_is_on_where_we_are_not_root(unprivileged: RunwrightServer) -> None:
@@ -201,6 +211,67 @@ def test_authors_code_cannot_look_into_the_worker(unprivileged: RunwrightServer)
     assert set(found) == {"environ", "mem", "maps", "fd"}
     # Where /proc hides other users' processes it hides this one too, which is there all the same.
     assert set(found.values()) in ({"PermissionError"}, {"FileNotFoundError"})
+
+
+def test_what_an_unprivileged_user_keeps_is_closed_to_all_others(
+    unprivileged: RunwrightServer,
+) -> None:
+    assert unprivileged.deploy("p", _PROJECT)["error"] is None
+    kept = [unprivileged.data_dir, *unprivileged.data_dir.rglob("*")]
+
+    modes = {each: stat.S_IMODE(each.lstat().st_mode) for each in kept if not each.is_symlink()}
+
+    assert modes[unprivileged.data_dir] == 0o700
+    for name in ("connection.json", "secret.key"):
+        assert modes[unprivileged.data_dir / name] == 0o600
+    # Below folders that are closed themselves.
+    assert [each for each, mode in modes.items() if mode & 0o022] == []
+
+
+def test_that_the_sandbox_is_off_is_said_as_root_and_to_nobody_else(
+    server: RunwrightServer, unprivileged: RunwrightServer
+) -> None:
+    said = (server.data_dir.parent / f"{server.data_dir.name}.log").read_text()
+    log = (unprivileged.data_dir.parent / "serve.log").read_text()
+
+    warning = "running as root, so Chromium's own sandbox is off"
+    assert (warning in said, warning in log) == (True, False)
+
+
+def test_a_worker_of_its_own_is_closed_to_authors_code_too(
+    installed: places.Installed, unprivileged: RunwrightServer
+) -> None:
+    sockets = unprivileged.data_dir / "postgresql"
+    with installed.working(asyncio.run(_database_url(sockets))) as worker:
+        asked = [
+            subprocess.run(
+                [*_AS_NOBODY, "cat", f"/proc/{pid}/environ"], capture_output=True, check=False
+            )
+            for pid in (worker.pid, _runner_of(unprivileged).pid)
+        ]
+
+    # Of a process that is not closed the same user reads it.
+    assert [each.returncode == 0 for each in asked] == [False, True]
+    assert b"ermission denied" in asked[0].stderr
+
+
+async def _database_url(directory: Path) -> str:
+    async with dump.reach(directory) as url:
+        return url
+
+
+def _runner_of(server: RunwrightServer) -> psutil.Process:
+    """Return a Runner of the server once there is one."""
+    assert server.deploy("p", _PROJECT)["error"] is None
+
+    def look() -> psutil.Process | None:
+        return next((each for each in _tree(server.process.pid) if _is_runner(each)), None)
+
+    return eventually(look)
+
+
+def _is_runner(process: psutil.Process) -> bool:
+    return "runwright.runner.main" in _command(process)
 
 
 def _command(process: psutil.Process) -> str:
