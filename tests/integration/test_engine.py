@@ -220,7 +220,7 @@ async def test_lost_connections_are_made_again(pool: Any, database_url: str) -> 
     assert seen.ids == ["after"]
 
 
-async def test_what_a_killed_consumer_held_is_picked_up_within_ten_seconds(
+async def test_what_a_killed_consumer_held_is_picked_up_by_another(
     pool: Any, database_url: str, tmp_path: Path
 ) -> None:
     program = tmp_path / "consumer.py"

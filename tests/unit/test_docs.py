@@ -23,6 +23,7 @@ ROOT = DOCS.parent
 _UNITS = {
     "": 1, "MiB": 2**20, "GiB": 2**30, "minute": 60, "hour": 3600, "day": 86400,
 }  # fmt: skip
+_A_TEST = r"`test_\w+`"
 _METHODS = {"websocket": "GET"}
 _OTHERWISE = {
     ("POST", "/projects/{project_name}/run/start"),
@@ -184,3 +185,20 @@ def test_every_test_that_a_document_names_exists() -> None:
 
     assert named
     assert named <= written
+
+
+def test_each_row_of_what_a_crash_leaves_names_its_test() -> None:
+    text = (DOCS / "explanation" / "architecture.md").read_text()
+    rows = text.partition("| dies |")[2].partition("\n\n")[0].splitlines()[2:]
+
+    assert len(rows) > 10
+    assert [row for row in rows if not re.search(_A_TEST, row.split(" | ")[-1])] == []
+
+
+def test_each_line_of_security_that_denies_something_names_its_test() -> None:
+    text = (DOCS / "explanation" / "security.md").read_text()
+    lines = re.split(r"\n\n|\n(?=- |\|)", text)
+    denials = [line for line in lines if re.search(r"\b(?:cannot|can not|never)\b", line)]
+
+    assert len(denials) > 5
+    assert [line for line in denials if not re.search(_A_TEST, line)] == []
