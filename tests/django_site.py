@@ -103,7 +103,7 @@ def serving(directory: Path) -> Generator[Admin]:
         yield Admin(url=url, database=directory / "site.sqlite3")
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
 
 def _answers(url: str) -> bool:

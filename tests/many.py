@@ -113,7 +113,7 @@ def postgresql(directory: Path) -> Generator[str]:
         yield f"postgresql://runwright@127.0.0.1:{port}/postgres"
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
+        process.wait(timeout=60)
         shutil.rmtree(home, ignore_errors=True)
 
 

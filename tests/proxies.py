@@ -36,7 +36,7 @@ def serving(directory: Path, user: str, password: str) -> Generator[tuple[int, P
         yield int(port_file.read_text().split()[0]), log_file
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
 
 class _Socks(socketserver.StreamRequestHandler):

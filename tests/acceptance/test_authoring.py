@@ -274,7 +274,7 @@ def test_dev_runs_again_at_every_save(tmp_path: Path) -> None:
         second = line_of(process)
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=60)
         process.stdout.close()
 
     assert (first, second) == ('"first"\n', '"second"\n')

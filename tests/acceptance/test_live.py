@@ -244,7 +244,7 @@ def test_a_link_shows_the_run_and_takes_no_input(server: RunwrightServer, site: 
 def test_a_link_expires_and_cannot_be_altered(server: RunwrightServer, site: str) -> None:
     run_id = server.start("live", "wait", {"url": f"{site}/"})
     other_id = server.start("live", "wait", {"url": f"{site}/"})
-    link = _link(server, run_id, expiresIn=2)
+    link = _link(server, run_id, expiresIn=15)
     longer = _link(server, run_id, expiresIn=3600)
     token = longer["socketUrl"].split("/live/")[1].removesuffix("/socket")
     stolen = longer["socketUrl"].replace(run_id, other_id)

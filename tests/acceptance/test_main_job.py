@@ -197,7 +197,7 @@ def test_sigterm_ends_with_zero_and_leaves_nothing(tmp_path: Path) -> None:
         family = psutil.Process(server.process.pid).children(recursive=True)
         server.process.send_signal(signal.SIGTERM)
 
-        assert server.process.wait(timeout=30) == 0
+        assert server.process.wait(timeout=60) == 0
         assert alive_below(data_dir) == []
         left = [each.pid for each in family if psutil.pid_exists(each.pid)]
         assert left == [], "not even a zombie"

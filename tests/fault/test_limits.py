@@ -125,14 +125,14 @@ def test_a_body_that_trickles_in_is_given_up(narrow: RunwrightServer) -> None:
         connection.settimeout(0.1)
         received = b""
         while not received:
-            assert time.monotonic() - began < 20
+            assert time.monotonic() - began < 120
             try:
                 connection.sendall(b" ")
                 received += connection.recv(4096)
             except TimeoutError:
                 continue
         # What is sent after the answer would be answered with a reset, which takes the answer with it.
-        connection.settimeout(20)
+        connection.settimeout(60)
         while b"}" not in received:
             received += connection.recv(4096)
 

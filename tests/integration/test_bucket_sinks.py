@@ -246,6 +246,14 @@ async def test_an_endpoint_at_a_private_address_is_refused(recorder: Recorder) -
     assert recorder.seen == []
 
 
+@pytest.mark.parametrize("host", ["169.254.169.254", "[::ffff:169.254.169.254]", "[fe80::1]"])
+async def test_no_setting_opens_an_endpoint_at_a_link_local_address(host: str) -> None:
+    sink = sinks.parse({**_SINK, "endpoint": f"http://{host}"})
+
+    with pytest.raises(NotSent, match="is link-local"):
+        await _buckets().put(sink, "p/x.json", b"{}")
+
+
 _PUTS = """
 import asyncio, json, sys
 from datetime import timedelta

@@ -132,7 +132,7 @@ def test_serve_works_as_another_user_than_root(open_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
 
     assert b"is ready" in line, (home.parent / "serve.log").read_text()
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=60) == 0
     process.stdout.close()
 
 
@@ -275,7 +275,7 @@ def _debian_postgresql(directory: Path) -> Generator[str]:
         yield f"postgresql://test@/postgres?host={directory}"
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=20)
+        process.wait(timeout=60)
 
 
 def test_a_run_goes_through_on_debians_postgresql(open_path: Path, tmp_path: Path) -> None:
