@@ -38,10 +38,12 @@ def test_the_name_of_a_file_cannot_leave_its_header(server: RunwrightServer) -> 
     server.deploy("injection", _PROJECT)
     run_id = server.start("injection", "uploads", {"name": _HOSTILE})
     assert server.result("injection", run_id)["result"] == "done"
-    eventually(lambda: len(server.detail(run_id)["files"]) >= 1)
+    # The trace, and what was downloaded under the hostile name.
+    files = eventually(lambda: _files(server, run_id))
+    (download,) = [file for file in files if file["kind"] == "download"]
 
     with server.client() as client:
-        for file in server.detail(run_id)["files"]:
+        for file in files:
             answer = client.get(httpx2.URL(server.url).join(file["url"]))
             disposition = answer.headers.get("content-disposition", "attachment")
             assert "x-evil" not in answer.headers
@@ -49,6 +51,13 @@ def test_the_name_of_a_file_cannot_leave_its_header(server: RunwrightServer) -> 
             assert disposition.isascii()
             assert disposition.count('"') in (0, 2)
             assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "x-evil" in download["name"]
+
+
+def _files(server: RunwrightServer, run_id: str) -> list[dict[str, Any]] | None:
+    """Return the files of a Run once there are both."""
+    found = server.detail(run_id)["files"]
+    return found if len(found) == 2 else None
 
 
 @pytest.mark.parametrize(
