@@ -195,8 +195,8 @@ async def end_try(
         delay = None
     status = DeliveryStatus.EXHAUSTED if delay is None else DeliveryStatus.PENDING
     next_try_at = None if delay is None else now + delay
-    is_held = await rows.end_try(platform.database, row, found, status, next_try_at)
-    return delay if is_held else None
+    kept = await rows.end_try(platform.database, row, found, status, next_try_at)
+    return None if kept is None else kept - now
 
 
 async def body(platform: Platform, row: DeliveryRow) -> str:

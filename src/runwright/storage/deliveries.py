@@ -84,9 +84,12 @@ async def end_try(
     found: Try,
     status: DeliveryStatus,
     next_try_at: datetime | None,
-) -> bool:
-    """Keep how a try went and what follows; return whether its fence still held."""
-    ended = await connection.fetchrow(
+) -> datetime | None:
+    """Keep how a try went and what follows; return when the next one is, None where there is none.
+
+    Under an old fence nothing happens. The same may be said again by who did not hear the answer.
+    """
+    return await connection.fetchval(
         _SQL["end_try"],
         row.delivery.id,
         row.fence,
@@ -98,7 +101,6 @@ async def end_try(
         status.value,
         next_try_at,
     )
-    return ended is not None
 
 
 async def renew(

@@ -18,18 +18,24 @@ WHERE id = $1 AND status = 'pending'
 RETURNING *;
 
 -- end_try --
--- Keeps how a try went and what follows, under its fence.
+-- Keeps how a try went and what follows, under its fence; tells when the next one is. Where that was said before and
+-- not heard, it is kept once and told again.
 WITH ended AS (
     UPDATE deliveries
     SET status = $8, next_try_at = $9, failures = failures + CASE WHEN $8 = 'delivered' THEN 0 ELSE 1 END,
         ended_at = CASE WHEN $8 = 'pending' THEN NULL ELSE clock_timestamp() END
     WHERE id = $1 AND fence = $2 AND status = 'pending'
-    RETURNING id, tries, run_id
+        AND NOT EXISTS (SELECT FROM delivery_tries WHERE delivery_id = $1 AND number = deliveries.tries)
+    RETURNING id, tries, next_try_at
 ), kept AS (
     INSERT INTO delivery_tries (delivery_id, number, at, duration, status_code, answer, error)
     SELECT id, tries, $3, $4, $5, $6, $7 FROM ended
 )
-SELECT id, pg_notify('runwright', 'delivery:' || id) FROM ended;
+SELECT next_try_at FROM ended, pg_notify('runwright', 'delivery:' || ended.id)
+UNION ALL
+SELECT next_try_at FROM deliveries
+WHERE id = $1 AND fence = $2 AND status = 'pending'
+    AND EXISTS (SELECT FROM delivery_tries WHERE delivery_id = $1 AND number = deliveries.tries);
 
 -- renew --
 -- Sends a Delivery again, perhaps elsewhere: a new window begins.
