@@ -73,6 +73,7 @@ EXPLAINED = {
     "runs.begin_part": _case("'new', rid('started', 10), 1, 'check', true, '1 minute', 1, 'a'"),
     "runs.parts": _case(_OPERATION),
     "runs.lose_parts": _case(f"{_OPERATION}, {_FAILURE}"),
+    "runs.cancel_parts": _case(f"{_OPERATION}, '{{}}'"),
     "runs.park": _case(f"{_STARTED}, 1, {_RUN}"),
     "runs.waiting": _case(_OPERATION),
     "runs.active_operation": _case(f"{_P}, 's7'"),

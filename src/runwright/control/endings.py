@@ -8,7 +8,7 @@ from runwright.adapters import engine, signals
 from runwright.control import deliveries, job_items, queues, session_operations
 from runwright.control.platform import Platform
 from runwright.domain.runs import Cancellation, RunKind, RunStatus
-from runwright.storage import runs as rows
+from runwright.storage import attempts as attempt_rows, runs as rows
 from runwright.storage.job_runs import JobRunRow
 from runwright.storage.runs import Ending, RunRow
 
@@ -65,7 +65,10 @@ async def cancel(
 async def follow(
     platform: Platform, connection: Any, row: RunRow, job_run: JobRunRow | None = None
 ) -> None:
-    """Do what follows from the end of a Run: whoever waits for it, and where its outcome goes."""
+    """Do what follows from the end of a Run: its parts, whoever waits for it, and where its outcome goes."""
+    if row.run.auth_session_id is not None and row.run.cancellation is not None:
+        # The Worker that sees to its session is told that it has lost the Run, or is dead.
+        await attempt_rows.cancel_parts(connection, row.run.id, row.run.cancellation)
     if row.run.kind is RunKind.OPERATION:
         is_completed = row.run.status is RunStatus.COMPLETED
         await session_operations.after_operation(connection, row, is_completed=is_completed)

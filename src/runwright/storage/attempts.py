@@ -6,7 +6,7 @@ from typing import Any
 
 from runwright.domain.failures import Failure
 from runwright.domain.ids import RunId
-from runwright.domain.runs import Attempt, AttemptStatus, Run, RunKind, RunPlan
+from runwright.domain.runs import Attempt, AttemptStatus, Cancellation, Run, RunKind, RunPlan
 from runwright.storage import run_texts
 from runwright.storage.database import queries
 from runwright.storage.runs import run_row
@@ -48,6 +48,12 @@ async def parts(connection: Any, run_id: str) -> tuple[Run, ...]:
 async def lose_parts(connection: Any, run_id: str, failure: Failure) -> None:
     """End the checks and creates of a locked Run whose Worker is gone."""
     await connection.execute(_SQL["lose_parts"], run_id, run_texts.failure_text(failure))
+
+
+async def cancel_parts(connection: Any, run_id: str, cancellation: Cancellation) -> None:
+    """End the checks and creates of a Run that was canceled while a Worker saw to its session."""
+    text = run_texts.cancellation_text(cancellation)
+    await connection.execute(_SQL["cancel_parts"], run_id, text)
 
 
 async def lose_attempts(connection: Any, run_id: str, failure: Failure) -> int:

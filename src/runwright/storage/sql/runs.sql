@@ -259,6 +259,16 @@ WITH canceled AS (
 )
 SELECT * FROM canceled;
 
+-- cancel_parts --
+-- Ends the checks and creates of a Run that was canceled while a Worker saw to its session.
+WITH canceled AS (
+    UPDATE runs SET status = 'canceled', cancellation = $2, ended_at = clock_timestamp(), worker_id = NULL
+    WHERE parent_id = $1 AND status = 'started'
+    RETURNING id
+)
+UPDATE attempts SET status = 'canceled', ended_at = clock_timestamp()
+FROM canceled WHERE run_id = canceled.id AND attempts.status = 'started';
+
 -- request_cancel --
 -- Asks the Worker that carries out the Run to cancel it.
 UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
