@@ -152,6 +152,8 @@ async def finish(
             return
         if await rows.make_current(connection, deployment.project_id, deployment.id, limit):
             current = await rows.get(connection, deployment.project_id)
+            # Who locks JobRuns, Jobs, sessions and Runs does so in that order, and each of them may go here.
+            await jobs.hold_declared(connection, deployment.project_id)
             said = await declared_sessions.declare(
                 platform, connection, current, secrets.auth_sessions
             )

@@ -84,12 +84,12 @@ async def terminate_locked(platform: Platform, connection: Any, job_run_id: str)
     known = await rows.lock(connection, job_run_id)
     if known is None or not known.job_run.status.is_active:
         return
+    if known.auth_session_id is not None:
+        await session_rows.lock(connection, known.job_run.project_id, known.auth_session_id)
     message = "The job run was terminated on request."
     reason = Reason(type=JobRunReason.TERMINATED, message=message)
     await job_items.end(platform, connection, job_run_id, JobRunStatus.TERMINATED, reason)
     ended = await rows.lock(connection, job_run_id)
-    if known.auth_session_id is not None:
-        await session_rows.lock(connection, known.job_run.project_id, known.auth_session_id)
     cancellation = Cancellation(reason=CancelReason.JOB_RUN_TERMINATED, message=message)
     for run_id in await item_rows.fed(connection, job_run_id):
         item = await run_rows.lock(connection, run_id)

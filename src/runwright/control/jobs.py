@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -37,7 +37,12 @@ from runwright.domain.jobs import (
 )
 from runwright.domain.projects import Manifest, Project
 from runwright.errors import Conflict, NotFound, Problem, ValidationError
-from runwright.storage import database, job_runs as job_run_rows, jobs as rows
+from runwright.storage import (
+    auth_sessions as session_rows,
+    database,
+    job_runs as job_run_rows,
+    jobs as rows,
+)
 from runwright.storage.job_runs import JobRunRow, Reason
 from runwright.storage.jobs import JobRow, Moment
 
@@ -268,21 +273,38 @@ async def _update(
     await rows.update(connection, project_id, job_id, plan, sealed, moment)
 
 
-async def _delete(platform: Platform, connection: Any, project_id: ProjectId, job_id: str) -> None:
+async def hold_declared(connection: Any, project_id: ProjectId) -> None:
+    """Lock the Jobs that a project's code declares, with what of them is under way, until the transaction ends."""
+    declared = await rows.of_code(connection, project_id)
+    await _hold(connection, project_id, [row.job.id for row in declared])
+
+
+async def _hold(connection: Any, project_id: ProjectId, job_ids: Sequence[str]) -> None:
+    """Lock Jobs, their active JobRuns before them and the sessions of those after, as everywhere."""
+    keys = [(project_id, job_id) for job_id in sorted(job_ids)]
     while True:
-        active = await _lock_active(connection, project_id, job_id)
+        active = await job_run_rows.active_of_jobs(connection, keys)
+        locked = [await job_items.lock(connection, each) for each in sorted(active.values())]
         attempt = connection.transaction()
         await attempt.start()
-        await rows.lock(connection, project_id, job_id)
-        known = None if active is None else active.job_run.id
-        if await job_run_rows.active_of_job(connection, project_id, job_id) == known:
+        for _, job_id in keys:
+            await rows.lock(connection, project_id, job_id)
+        if (await job_run_rows.active_of_jobs(connection, keys)).items() <= active.items():
             break
-        # It was just firing: its new JobRun is locked first, as everywhere.
+        # One was just firing: its new JobRun is locked first.
         await attempt.rollback()
-    if active is not None:
-        await job_runs.terminate_locked(platform, connection, active.job_run.id)
-    await rows.delete(connection, project_id, job_id)
     await attempt.commit()
+    sessions = {row.auth_session_id for row in locked if row is not None and row.auth_session_id}
+    for session_id in sorted(sessions):
+        await session_rows.lock(connection, project_id, session_id)
+
+
+async def _delete(platform: Platform, connection: Any, project_id: ProjectId, job_id: str) -> None:
+    await _hold(connection, project_id, [job_id])
+    active = await job_run_rows.active_of_job(connection, project_id, job_id)
+    if active is not None:
+        await job_runs.terminate_locked(platform, connection, active)
+    await rows.delete(connection, project_id, job_id)
 
 
 async def _lock_active(connection: Any, project_id: ProjectId, job_id: str) -> JobRunRow | None:

@@ -43,6 +43,7 @@ class DeployFlow:
     async def _make(self, deployment: Deployment) -> timedelta | None:
         try:
             manifest, secrets = await self._build(deployment)
+            await deployments.finish(self._platform, deployment, manifest, secrets)
         except AuthorError as error:
             await deployments.fail(self._platform, deployment, error.message)
         except BlobsAway as error:
@@ -61,8 +62,6 @@ class DeployFlow:
             )
             reason = f"The platform failed: {type(error).__name__}: {error}"
             await deployments.fail(self._platform, deployment, reason)
-        else:
-            await deployments.finish(self._platform, deployment, manifest, secrets)
         return None
 
     async def _build(self, deployment: Deployment) -> tuple[Manifest, ProjectSecrets]:

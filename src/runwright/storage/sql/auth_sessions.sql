@@ -24,7 +24,7 @@ SELECT * FROM auth_sessions WHERE project_id = $1 ORDER BY id;
 
 -- of_code --
 -- The sessions that a project's code declares, held until the transaction ends.
-SELECT * FROM auth_sessions WHERE project_id = $1 AND source = 'CODE' FOR UPDATE;
+SELECT * FROM auth_sessions WHERE project_id = $1 AND source = 'CODE' ORDER BY id FOR UPDATE;
 
 -- forget --
 -- Forgets a session.

@@ -89,8 +89,9 @@ WITH failed AS (
 SELECT pg_notify('runwright', 'deployment:' || id) FROM failed;
 
 -- lock --
--- A project, held until the transaction ends.
-SELECT id FROM projects WHERE id = $1 FOR UPDATE;
+-- A project, held until the transaction ends. Who adds what belongs to it does not wait: they may hold what this
+-- transaction wants next.
+SELECT id FROM projects WHERE id = $1 FOR NO KEY UPDATE;
 
 -- make_current --
 -- Makes a ready Deployment of a locked project the current one, unless a newer one already is.
