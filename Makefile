@@ -1,7 +1,7 @@
 # What starts many processes compiles its modules once, also where Python is told not to keep that.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo check test idle chaos audit bench bench-schedules fix serve soak bench-peers bench-dashboard
+.PHONY: setup demo check test idle chaos machines audit bench bench-schedules fix serve soak bench-peers bench-dashboard
 
 setup:
 	@bash scripts/setup.sh
@@ -21,6 +21,12 @@ chaos: SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 chaos:
 	@bash scripts/setup.sh demo dev
 	@.venv/bin/python -m pytest tests/fault/test_chaos.py -s -o faulthandler_timeout=0 --chaos-minutes=$(MINUTES) --chaos-seed=$(SEED)
+
+# What state machines do in `make test`, for longer.
+machines: EXAMPLES ?= 1000
+machines:
+	@bash scripts/setup.sh demo dev
+	@.venv/bin/python -m pytest tests/integration -k machine -o timeout=0 -o faulthandler_timeout=0 --machine-examples=$(EXAMPLES)
 
 audit:
 	@bash scripts/setup.sh demo dev

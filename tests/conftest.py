@@ -35,6 +35,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=_CHAOS_SEED,
         help="which faults it draws, and when; `make chaos` has others each time",
     )
+    parser.addoption(
+        "--machine-examples", type=int, default=40, help="how many lives a state machine has"
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

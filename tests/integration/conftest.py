@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from machines.stage import Stage, staged
 
 from runwright import config
 from runwright.adapters import blobs, engine, signals, vault
@@ -79,6 +80,18 @@ async def platform(database_url: str, tmp_path: Path) -> AsyncGenerator[Platform
 
 
 @pytest.fixture
+async def stage(
+    request: pytest.FixtureRequest, database_url: str, tmp_path: Path
+) -> AsyncGenerator[Stage]:
+    """Return where a state machine plays."""
+    examples = int(str(request.config.getoption("--machine-examples")))
+    async with staged(
+        database_url, tmp_path, opened_platform, _make_project, examples=examples
+    ) as opened:
+        yield opened
+
+
+@pytest.fixture
 def open_platform() -> Callable[..., Any]:
     """Return what opens a platform on a database and a directory of the test's own."""
     return opened_platform
@@ -89,22 +102,26 @@ async def make_project(platform: Platform) -> Callable[..., Any]:
     """Return what makes a project with one ready Deployment and the Api `a`."""
 
     async def make(name: str = "p") -> Project:
-        workspace_id, _ = await keys.ensure_first(platform, None)
-        async with platform.database.acquire() as connection:
-            project_id = ProjectId(uuid4())
-            await project_rows.ensure(connection, project_id, workspace_id, name)
-            deployment_id = DeploymentId(uuid4())
-            await project_rows.add_deployment(connection, deployment_id, project_id, "0" * 64)
-            begun = await project_rows.begin_deployment(connection, deployment_id)
-            assert begun is not None
-            manifest = Manifest(apis=(Api(name="a"),))
-            await project_rows.finish_deployment(connection, begun, manifest)
-            await project_rows.make_current(connection, project_id, deployment_id, 0)
-            found = await project_rows.find(connection, workspace_id, name)
-        assert found is not None
-        return found
+        return await _make_project(platform, name)
 
     return make
+
+
+async def _make_project(platform: Platform, name: str) -> Project:
+    workspace_id, _ = await keys.ensure_first(platform, None)
+    async with platform.database.acquire() as connection:
+        project_id = ProjectId(uuid4())
+        await project_rows.ensure(connection, project_id, workspace_id, name)
+        deployment_id = DeploymentId(uuid4())
+        await project_rows.add_deployment(connection, deployment_id, project_id, "0" * 64)
+        begun = await project_rows.begin_deployment(connection, deployment_id)
+        assert begun is not None
+        manifest = Manifest(apis=(Api(name="a"),))
+        await project_rows.finish_deployment(connection, begun, manifest)
+        await project_rows.make_current(connection, project_id, deployment_id, 0)
+        found = await project_rows.find(connection, workspace_id, name)
+    assert found is not None
+    return found
 
 
 @asynccontextmanager

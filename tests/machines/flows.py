@@ -1,0 +1,363 @@
+"""Machines whose Workers carry Runs out as the product does, on the real queue, with no browser: the machine answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import invariant, rule
+from support import eventually_async
+
+from machines.lines import Cut
+from machines.stage import Machine, cuts
+from runwright.control import attempts, job_runs, queues
+from runwright.domain.failures import Failure
+from runwright.domain.ids import DeploymentId, WorkerId
+from runwright.domain.runs import Outcome, RunKind
+from runwright.errors import Category, FailureCode
+from runwright.execution.attempt import Hold
+from runwright.execution.carrier import Carrier
+from runwright.execution.run_flow import RunFlow
+
+WORKERS = 2
+TERMINAL = ("completed", "failed", "canceled")
+RUNS = (
+    "SELECT id, kind, parent_id, auth_session_id, status, result, failure, cancellation, ended_at,"
+    " attempt, fence, maximum_attempts, worker_id, waits_for, turn, sealed_session, job_run_id,"
+    " position, cancel_requested_at FROM runs WHERE project_id = $1 ORDER BY created_at, id"
+)
+_ATTEMPTS = (
+    "SELECT attempts.* FROM attempts JOIN runs ON runs.id = run_id WHERE project_id = $1"
+    " ORDER BY run_id, number"
+)
+_OLDER = "UPDATE {} SET created_at = created_at - interval '1 minute' WHERE project_id = $1"
+_ENTRIES = (
+    "SELECT id, entrypoint, convert_from(payload, 'UTF8') AS thing, status FROM pgqueuer"
+    " ORDER BY id"
+)
+_ROUNDS = 300
+_LAST = -1
+"""The place of the Worker that ends everything."""
+
+
+@dataclass(eq=False, kw_only=True)
+class Asked:
+    """An Attempt at work, whose end the machine says."""
+
+    hold: Hold
+    task: asyncio.Task[Any] | None
+    answer: asyncio.Future[Outcome]
+
+
+class _Hands(Carrier):
+    """Carries out Attempts by asking the machine how they end."""
+
+    def __init__(self, asked: list[Asked]) -> None:
+        self._asked = asked
+
+    async def fetch(self, deployment_id: DeploymentId) -> None:
+        """Every Deployment is there."""
+
+    async def carry_out(self, hold: Hold) -> Outcome:
+        """Wait for the machine."""
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        asked = Asked(hold=hold, task=asyncio.current_task(), answer=answer)
+        self._asked.append(asked)
+        try:
+            return await answer
+        finally:
+            self._asked.remove(asked)
+
+
+@dataclass(eq=False, kw_only=True)
+class _Look:
+    """An entry of the queue in a Worker's hands."""
+
+    entry: int
+    task: asyncio.Task[timedelta | None]
+
+
+@dataclass(eq=False, kw_only=True)
+class _Hand:
+    """A Worker in a place."""
+
+    id: WorkerId
+    flow: RunFlow
+    looks: list[_Look] = field(default_factory=list[_Look])
+    is_heard: bool = True
+
+
+class FlowMachine(Machine):
+    """Workers with the queue of one project; what callers do is up to the machine."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Asked] = []
+        self.hands: dict[int, _Hand] = {}
+        self.runs_before: dict[str, dict[str, Any]] = {}
+        self.attempts_before: dict[tuple[str, int], dict[str, Any]] = {}
+
+    def begin(self) -> None:
+        """Let the Workers begin."""
+        for place in range(WORKERS):
+            self._hire(place)
+
+    def outcome(self, hold: Hold, how: str) -> Outcome:
+        """Return how an Attempt ends: `well`, `badly`, or `for good`."""
+        raise NotImplementedError
+
+    def give_sessions(self) -> None:
+        """Let the project have AuthSessions, which its code can create."""
+        current = self.project.current
+        assert current is not None
+        assert current.manifest is not None
+        settings = replace(
+            current.manifest.settings, has_auth_sessions=True, can_create_sessions=True
+        )
+        manifest = replace(current.manifest, settings=settings)
+        self.project = replace(self.project, current=replace(current, manifest=manifest))
+
+    # What Workers do.
+
+    @rule(worker=st.integers(0, WORKERS - 1), choice=st.integers(0, 5), cut=cuts)
+    def look(self, worker: int, choice: int, cut: Cut | None) -> None:
+        """A Worker is handed an entry."""
+        entries = self._to_hand_out()
+        if entries:
+            self._look(worker, entries[choice % len(entries)], cut)
+
+    @rule(
+        choice=st.integers(0, 5),
+        how=st.sampled_from(["well", "well", "badly", "for good"]),
+        cut=cuts,
+    )
+    def answer(self, choice: int, how: str, cut: Cut | None) -> None:
+        """An Attempt at work ends."""
+        # No precondition: who is at work after a cut may differ when hypothesis plays it again.
+        if self.asked:
+            self._answer(self.asked[choice % len(self.asked)], how, cut)
+
+    @rule(
+        worker=st.integers(0, WORKERS - 1),
+        what=st.sampled_from(["dies", "freezes", "thaws", "looks what is to stop", "sweeps"]),
+        cut=cuts,
+    )
+    def befall(self, worker: int, what: str, cut: Cut | None) -> None:
+        """A Worker dies; or is not heard of, and works on; or does what it does now and then."""
+        hand = self.hands[worker]
+        match what:
+            case "dies":
+                self._fire(worker)
+                self._hire(worker)
+            case "freezes":
+                self.silence(hand.id)
+                hand.is_heard = False
+            case "thaws":
+                self.hear(hand.id)
+                hand.is_heard = True
+            case "sweeps":
+                self._sweep(cut)
+            case _:
+                self.persist(hand.flow.interrupt_asked, cut)
+
+    # What must be true after each step.
+
+    @invariant()
+    def everything_is_true(self) -> None:
+        self.check_locks()
+        self._check_runs()
+        self.check()
+
+    def _check_runs(self) -> None:
+        found = {row["id"]: row for row in self.rows(RUNS, self.project.id)}
+        tries = {
+            (row["run_id"], row["number"]): row for row in self.rows(_ATTEMPTS, self.project.id)
+        }
+        of_run: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for (run_id, _), row in tries.items():
+            of_run[run_id].append(row)
+        for run_id, before in self.runs_before.items():
+            _check_history(before, found[run_id])
+        for key, before in self.attempts_before.items():
+            assert before["status"] == "started" or tries.get(key) == before
+        for row in found.values():
+            check_attempts(row, of_run[row["id"]])
+            parent = found.get(row["parent_id"])
+            assert parent is None or parent["status"] not in TERMINAL or row["status"] in TERMINAL
+            if row["status"] in TERMINAL:
+                assert row["sealed_session"] is None
+        self.runs_before, self.attempts_before = found, tries
+
+    def teardown(self) -> None:
+        """All Workers die; a new one finds everything and ends it."""
+        try:
+            for place in list(self.hands):
+                self._fire(place)
+            self._hire(_LAST)
+            self.let_go_on()
+            self.end_all(by=_LAST)
+            self.everything_is_true()
+            self.check_the_end()
+        finally:
+            for place in list(self.hands):
+                self._fire(place)
+            self.forget()
+
+    def end_all(self, by: int) -> None:
+        """Let a Worker carry out all that is to be done; everything goes well."""
+        for _ in range(_ROUNDS):
+            if self.asked:
+                self._answer(self.asked[0], "well", None)
+                continue
+            self._sweep(None)
+            entries = self._to_hand_out()
+            if not entries:
+                break
+            for entry in entries:
+                self._look(by, entry, None)
+        found = self.rows(RUNS, self.project.id)
+        unfinished = [row for row in found if row["status"] not in TERMINAL]
+        assert not unfinished, unfinished
+
+    def check(self) -> None:
+        """See that what the machine is about is true; `runs_before` has the Runs as they are."""
+
+    def let_go_on(self) -> None:
+        """Have what waits for a person go on."""
+
+    def check_the_end(self) -> None:
+        """See that everything is as it must be once all is over."""
+
+    def forget(self) -> None:
+        """Leave nothing to the next life."""
+        self.execute("DELETE FROM pgqueuer")
+        self.execute("DELETE FROM auth_sessions WHERE project_id = $1", self.project.id)
+        self.execute("UPDATE runs SET waits_for = NULL WHERE project_id = $1", self.project.id)
+        self.execute("DELETE FROM deliveries WHERE project_id = $1", self.project.id)
+        self.execute("DELETE FROM runs WHERE project_id = $1", self.project.id)
+        self.execute("DELETE FROM job_runs WHERE project_id = $1", self.project.id)
+        self.execute("DELETE FROM jobs WHERE project_id = $1", self.project.id)
+
+    # How it is done.
+
+    def _hire(self, place: int) -> None:
+        worker_id = self.begin_worker()
+        flow = RunFlow(self.platform, worker_id, _Hands(self.asked))
+        self.hands[place] = _Hand(id=worker_id, flow=flow)
+
+    def _fire(self, place: int) -> None:
+        """Let a Worker die: what it was handed stays with it until somebody finds that it is gone."""
+        hand = self.hands.pop(place)
+        self.silence(hand.id)
+
+        async def stop() -> None:
+            for look in hand.looks:
+                look.task.cancel()
+            await asyncio.gather(*(look.task for look in hand.looks), return_exceptions=True)
+
+        self.do(stop())
+
+    def _to_hand_out(self) -> list[dict[str, Any]]:
+        """Return what waits in the queue, or was handed to a Worker that is not heard of."""
+        held = {look.entry for hand in self.hands.values() if hand.is_heard for look in hand.looks}
+        return [row for row in self.rows(_ENTRIES) if row["id"] not in held]
+
+    def _look(self, place: int, entry: dict[str, Any], cut: Cut | None) -> None:
+        hand = self.hands[place]
+        if any(look.entry == entry["id"] for look in hand.looks):
+            return
+        self.execute("UPDATE pgqueuer SET status = 'picked' WHERE id = $1", entry["id"])
+
+        async def begin() -> None:
+            task = asyncio.ensure_future(self._handle(hand, entry))
+            hand.looks.append(_Look(entry=entry["id"], task=task))
+
+        self._step(begin, cut)
+
+    async def _handle(self, hand: _Hand, entry: dict[str, Any]) -> timedelta | None:
+        try:
+            if entry["entrypoint"] == queues.JOB_RUNS:
+                return await job_runs.look(self.platform, entry["thing"])
+            return await hand.flow.look(entry["thing"])
+        except Exception:
+            # As the Consumer does: it comes again.
+            if not self.stage.line.has_broken:
+                raise
+            return timedelta(0)
+
+    def _answer(self, asked: Asked, how: str, cut: Cut | None) -> None:
+        outcome = self.outcome(asked.hold, how)
+
+        async def say() -> None:
+            asked.answer.set_result(outcome)
+
+        self._step(say, cut)
+
+    def _step(self, begin: Any, cut: Cut | None) -> None:
+        """Do something, and wait until every Worker is through with what followed, or asks."""
+        self.stage.line.break_at(cut)
+        try:
+            self.do(begin())
+            self.do(eventually_async(self._has_settled))
+        finally:
+            self.stage.line.break_at(None)
+        for hand in self.hands.values():
+            for look in [each for each in hand.looks if each.task.done()]:
+                hand.looks.remove(look)
+                again = look.task.result()
+                if again is None:
+                    self.execute("DELETE FROM pgqueuer WHERE id = $1", look.entry)
+                else:
+                    self.execute("UPDATE pgqueuer SET status = 'queued' WHERE id = $1", look.entry)
+
+    async def _has_settled(self) -> bool:
+        asking = {asked.task for asked in self.asked if not asked.answer.done()}
+        return all(
+            look.task.done() or look.task in asking
+            for hand in self.hands.values()
+            for look in hand.looks
+        )
+
+    def _sweep(self, cut: Cut | None) -> None:
+        self.execute(_OLDER.format("runs"), self.project.id)
+        self.execute(_OLDER.format("job_runs"), self.project.id)
+        self.persist(lambda: attempts.requeue_lost(self.platform, None), cut)
+        self.persist(lambda: job_runs.requeue_lost(self.platform), cut)
+
+
+def check_attempts(run: dict[str, Any], found: list[dict[str, Any]]) -> None:
+    """See that the Attempts are those of their Run."""
+    statuses = [row["status"] for row in found]
+    fences = [row["fence"] for row in found]
+    if run["kind"] != RunKind.OPERATION:
+        assert [row["number"] for row in found] == list(range(1, len(found) + 1))
+        assert run["attempt"] == len(found) <= run["maximum_attempts"]
+        assert ("completed" in statuses) == (run["status"] == "completed")
+    assert fences == sorted({*fences})
+    assert statuses[:-1] == ["failed"] * len(statuses[:-1])
+    if "started" in statuses:
+        assert (run["status"], run["fence"]) == ("started", fences[-1])
+    if run["status"] in TERMINAL:
+        assert run["worker_id"] is None
+
+
+def failure(how: str) -> Outcome:
+    """Return the Outcome of an Attempt that failed, to be retried or `for good`."""
+    return Outcome(
+        failure=Failure(
+            code=FailureCode.EXECUTION_EXCEPTION,
+            category=Category.EXECUTION,
+            message="no",
+            retryable=how == "badly",
+        )
+    )
+
+
+def _check_history(before: dict[str, Any], after: dict[str, Any]) -> None:
+    assert after["fence"] >= before["fence"]
+    assert before["status"] not in TERMINAL or after == before, (before, after)
+    assert before["status"] != "started" or after["status"] != "pending"
