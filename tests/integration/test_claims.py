@@ -98,6 +98,8 @@ async def _beating(platform: Platform, *, silent: str = "0 s", steady: str = "1 
         # Neither was heard of: the database was away, or the network of the one that asks.
         ({"silent": "1 minute"}, {"silent": "1 minute"}, False),
         ({"silent": "1 minute"}, {"steady": "1 s"}, False),
+        # It was cut off itself for a while: others may have been for a little longer.
+        ({"silent": "6 s"}, {"silent": "3 s"}, False),
     ],
 )
 async def test_an_attempt_is_lost_only_with_its_worker(
@@ -154,8 +156,9 @@ async def test_a_disowned_run_is_taken_up_at_once(
     assert again.attempt == 2
 
 
-async def test_a_gap_between_two_beats_is_remembered(platform: Platform) -> None:
-    worker_id = await _beating(platform, silent="1 minute")
+@pytest.mark.parametrize("silent", ["1 minute", "3 s"])
+async def test_a_gap_between_two_beats_is_remembered(platform: Platform, silent: str) -> None:
+    worker_id = await _beating(platform, silent=silent)
 
     for _ in range(2):
         await workers.beat(platform.database, worker_id, "here", 1, 1, silence=timedelta(seconds=5))

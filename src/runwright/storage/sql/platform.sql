@@ -26,10 +26,11 @@ WHERE workspace_id = $1 AND id = $2
 RETURNING *;
 
 -- beat --
--- Says that a Worker is alive, and since when there was no gap as long as that between two beats.
+-- Says that a Worker is alive, and since when there was no gap half as long as a silence between two beats. Half:
+-- where all were cut off for less than that, as by a failover, the first that is back must not take the next for gone.
 INSERT INTO workers (id, host, pid, slots, pool) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (id) DO UPDATE SET heartbeat_at = now(), pool = $5,
-    steady_since = CASE WHEN workers.heartbeat_at < now() - $6::interval THEN now()
+    steady_since = CASE WHEN workers.heartbeat_at < now() - $6::interval / 2 THEN now()
         ELSE workers.steady_since END;
 
 -- ask_for_examinations --
@@ -57,7 +58,7 @@ SELECT NOT EXISTS (
         OR EXISTS (
             SELECT FROM workers AS own
             WHERE own.id = $2 AND (
-                own.heartbeat_at < now() - $3::interval OR own.steady_since > now() - $3::interval
+                own.heartbeat_at < now() - $3::interval / 2 OR own.steady_since > now() - $3::interval
             )
         )
     )
