@@ -16,6 +16,7 @@ from chaos.members import Installation, Member
 
 _UP_SHARE = 0.5
 _UP_SECONDS = 20
+_SILENT_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,9 @@ class Faults:
     random: Random
     is_gentle: bool = False
     """Only what takes no Attempt with it: the server, the database and the way to it."""
-    pause: tuple[float, float] = (0.5, 3.0)
+    has_standby: bool = False
+    """The database is lost for good, too, and its standby takes over."""
+    pause: tuple[float, float]
     """Seconds between two faults, besides waiting for what is coming up."""
     freeze: tuple[float, float] = (5.0, 8.0)
     """Seconds that a worker is stopped for: longer than its heartbeat."""
@@ -53,6 +56,9 @@ class Faults:
             (2, self._stop_postgresql),
             (2, self._cut),
         ]
+        if self.has_standby:
+            # And time to work in between: each takes some seconds.
+            kinds = [(1, self._kill_server), (2, self._fail_over), (1, self._cut)]
         if not self.is_gentle:
             kinds += [
                 (3, self._kill_worker),
@@ -129,6 +135,13 @@ class Faults:
         with self._told("stop PostgreSQL", "", takes_attempts=False):
             async with self._postgresql:
                 await self.installation.stop_postgresql(self.random.uniform(0, 5))
+
+    async def _fail_over(self) -> None:
+        with self._told("fail over", "", takes_attempts=False):
+            async with self._postgresql:
+                await self.installation.fail_over(
+                    self.random.uniform(0, 5), is_silent=self.random.random() < _SILENT_SHARE
+                )
 
     async def _cut(self) -> None:
         member = self._member()

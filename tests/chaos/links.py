@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _CHUNK_BYTES = 65536
+_SOCKET = ".s.PGSQL.5432"
 
 
 @dataclass(eq=False, kw_only=True)
@@ -28,6 +29,10 @@ class Link:
     def url(self) -> str:
         """Return how PostgreSQL is reached over this network."""
         return f"postgresql://runwright@127.0.0.1:{self.port}/postgres"
+
+    def lead_to(self, sockets: Path) -> None:
+        """Lead every new connection to the PostgreSQL whose socket lies in the folder."""
+        self.socket = sockets / _SOCKET
 
     def cut(self) -> None:
         """Break every connection."""
@@ -94,7 +99,7 @@ class Link:
 @asynccontextmanager
 async def link(sockets: Path) -> AsyncGenerator[Link]:
     """Open a network to the PostgreSQL whose socket lies in the folder."""
-    opened = Link(socket=sockets / ".s.PGSQL.5432")
+    opened = Link(socket=sockets / _SOCKET)
     opened._flows.set()
     server = await asyncio.start_server(opened.join, "127.0.0.1", 0)
     opened.port = server.sockets[0].getsockname()[1]

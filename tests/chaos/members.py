@@ -16,9 +16,10 @@ from pathlib import Path
 import psutil
 from chaos import links
 from chaos.links import Link
+from chaos.replicas import Replicas
 from support import environment
 
-from runwright.storage import cluster, embedded
+from runwright.storage import cluster
 
 _READY_SECONDS = 60
 _END_SECONDS = 60
@@ -106,8 +107,7 @@ class Installation:
 
     directory: Path
     temporary: Path
-    postgresql: embedded.Server
-    sockets: Path
+    postgresql: Replicas
     server: Member
     workers: list[Member]
     url: str
@@ -126,7 +126,7 @@ class Installation:
     @property
     def database_url(self) -> str:
         """Return how the test itself reaches PostgreSQL."""
-        return f"postgresql://runwright@/postgres?host={self.sockets}"
+        return self.postgresql.server.url
 
     async def begin(self) -> None:
         """Start all, the server first."""
@@ -142,29 +142,43 @@ class Installation:
 
     async def kill_postgresql(self) -> None:
         """Kill PostgreSQL's postmaster and start it again."""
-        os.kill(self.postgresql.pid, signal.SIGKILL)
-        await self._wait_for_postgresql()
-        await self.postgresql.start()
+        server = self.postgresql.server
+        os.kill(server.pid, signal.SIGKILL)
+        assert server._process is not None
+        await server._process.wait()
+        await server.start()
 
     async def stop_postgresql(self, seconds: float) -> None:
         """Stop PostgreSQL for a while."""
-        await self.postgresql.stop()
+        server = self.postgresql.server
+        await server.stop()
         await asyncio.sleep(seconds)
-        await self.postgresql.start()
+        await server.start()
 
-    async def _wait_for_postgresql(self) -> None:
-        process = self.postgresql._process
-        assert process is not None
-        await process.wait()
+    async def fail_over(self, seconds: float, *, is_silent: bool) -> None:
+        """Lose the primary, and have the standby take over after a while; then there is another standby.
+
+        Until then every network leads to a server that takes no writes. If it is silent, connections to the lost
+        one are not heard to be broken, as where a host has vanished.
+        """
+        for member in self.members:
+            if is_silent:
+                member.link.lose()
+        await self.postgresql.lose_primary()
+        for member in self.members:
+            member.link.lead_to(self.postgresql.place.sockets)
+        await asyncio.sleep(seconds)
+        await self.postgresql.promote()
+        await self.postgresql.attach()
 
 
 @asynccontextmanager
 async def installation(
-    directory: Path, *, workers: int, **settings: str
+    directory: Path, *, workers: int, is_replicated: bool = False, **settings: str
 ) -> AsyncGenerator[Installation]:
     """Prepare an installation in the directory; `begin` starts it, and the end kills what is left."""
     place = await asyncio.to_thread(cluster.prepare, _made(directory / "pg"))
-    postgresql = embedded.Server(place)
+    postgresql = Replicas(place)
     temporary = _made(directory / "tmp")
     shared = _made(directory / "shared")
     port = _free_port()
@@ -191,11 +205,12 @@ async def installation(
         stack.callback(cluster.leave, place)
         await postgresql.start()
         stack.push_async_callback(postgresql.stop)
+        if is_replicated:
+            await postgresql.attach()
         found = Installation(
             directory=directory,
             temporary=temporary,
             postgresql=postgresql,
-            sockets=place.sockets,
             server=await member("server", "serve", "--no-worker", "--port", str(port)),
             workers=[await member(f"worker-{number}", "worker") for number in range(workers)],
             url=url,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -176,6 +177,16 @@ _NONE = {
         " AND attempt <> (SELECT count(*) FROM attempts WHERE run_id = runs.id)"
     ),
 }
+
+
+def of_processes(installation: Installation, *, is_gentle: bool) -> list[str]:
+    """Return which processes have ended by themselves, whatever became of the database."""
+    killed = {-signal.SIGKILL}
+    return [
+        f"{member.name} ended by itself: {member.exits}"
+        for member in installation.members
+        if set(member.exits) - (set() if is_gentle and member.name != "server" else killed)
+    ]
 
 
 async def prune(installation: Installation, load: Load) -> None:

@@ -42,6 +42,7 @@ _SETTINGS = {
     "RUNWRIGHT_WEBHOOK_ALLOW_PRIVATE": "true",
     "RUNWRIGHT_CANCEL_GRACE": "2",
 }
+_PAUSE, _LONG_PAUSE = (0.5, 3.0), (2.0, 8.0)
 _SETTLES_SECONDS = 120
 _REFUSED_WEBHOOKS = 5
 
@@ -59,18 +60,30 @@ def _directory() -> Generator[Path]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)  # every wait has a deadline of its own, and long ones last as long as asked
-@pytest.mark.parametrize("is_gentle", [True, False], ids=["gentle", "harsh"])
+@pytest.mark.parametrize(
+    ("is_gentle", "has_standby"),
+    [(True, False), (False, False), (True, True)],
+    ids=["gentle", "harsh", "failover"],
+)
 async def test_nothing_accepted_is_lost_whatever_dies(
-    directory: Path, request: pytest.FixtureRequest, is_gentle: bool
+    directory: Path, request: pytest.FixtureRequest, is_gentle: bool, has_standby: bool
 ) -> None:
     minutes = float(str(request.config.getoption("--chaos-minutes")))
     seed = int(str(request.config.getoption("--chaos-seed")))
     _say(f"\nchaos: --chaos-seed={seed} --chaos-minutes={minutes:g} in {directory}")
     async with (
-        members.installation(directory, workers=_WORKERS, **_SETTINGS) as installation,
+        members.installation(
+            directory, workers=_WORKERS, is_replicated=has_standby, **_SETTINGS
+        ) as installation,
         _load(installation, Random(seed)) as load,
     ):
-        faults = Faults(installation=installation, random=Random(seed), is_gentle=is_gentle)
+        faults = Faults(
+            installation=installation,
+            random=Random(seed),
+            is_gentle=is_gentle,
+            has_standby=has_standby,
+            pause=_LONG_PAUSE if has_standby else _PAUSE,
+        )
 
         await _go_through(load, faults, seconds=minutes * 60)
 
@@ -80,6 +93,7 @@ async def test_nothing_accepted_is_lost_whatever_dies(
         wrong += await _settled(lambda: truth.of_deliveries(load))
         wrong += await _settled(lambda: truth.of_rows(installation, load))
         await truth.prune(installation, load)
+        wrong += truth.of_processes(installation, is_gentle=is_gentle)
         codes = await installation.end()
         wrong += [f"{name} ended with {code}" for name, code in codes.items() if code]
         wrong += [
