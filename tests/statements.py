@@ -80,7 +80,6 @@ EXPLAINED = {
     "runs.lose_attempts": _case(f"{_STARTED}, {_FAILURE}"),
     "runs.is_under_way": _case(f"{_STARTED}, 1"),
     "runs.attempts": _case(_RUN),
-    "runs.end_attempt": _case(f"{_STARTED}, 1, 'completed', NULL, now()"),
     "runs.finish": _case(f"{_STARTED}, 1, 'completed', '1', NULL, NULL, NULL, NULL, now(), '{{}}'"),
     "runs.retry": _case(f"{_STARTED}, 1, {_FAILURE}, now(), '{{}}'"),
     "runs.disown": _case(f"{_STARTED}, 1"),

@@ -179,13 +179,6 @@ SELECT EXISTS (SELECT FROM attempts WHERE run_id = $1 AND fence = $2 AND status 
 -- All Attempts of a Run, in order.
 SELECT * FROM attempts WHERE run_id = $1 ORDER BY number;
 
--- end_attempt --
--- Ends the Attempt of that fence, unless it was lost meanwhile.
-UPDATE attempts
-SET status = $3, failure = $4, author_started_at = $5, ended_at = clock_timestamp()
-WHERE run_id = $1 AND fence = $2 AND status = 'started'
-RETURNING number;
-
 -- finish --
 -- Turns a Run terminal under its fence, with its last Attempt; nothing happens under an old fence.
 WITH ended AS (
