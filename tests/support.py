@@ -25,6 +25,8 @@ import httpx2
 from runwright.storage import cluster_homes
 
 _READY_SECONDS = 180.0
+_DEPLOY_SECONDS = 480.0
+"""A Deployment's packages come over whatever line there is."""
 
 
 def eventually(condition: Callable[[], Any], *, within: float = 60.0) -> Any:
@@ -103,7 +105,7 @@ class RunwrightServer:
             )
             assert answer.status_code == 202, answer.text
             found = answer.json()["deployment"]
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + _DEPLOY_SECONDS
             while found["status"] not in ("ready", "failed"):
                 assert time.monotonic() < deadline
                 path = f"/projects/{project}/deployments/{found['id']}"
