@@ -202,3 +202,16 @@ def test_each_line_of_security_that_denies_something_names_its_test() -> None:
 
     assert len(denials) > 5
     assert [line for line in denials if not re.search(_A_TEST, line)] == []
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "tests/README.md"])
+def test_every_path_that_contributors_are_told_of_exists(name: str) -> None:
+    page = ROOT / name
+    told = re.findall(r"`((?:src|docs|tests)/[\w./-]+|[\w/-]+\.py)`", page.read_text())
+
+    missing = [
+        path for path in told if not (ROOT / path).exists() and not (page.parent / path).exists()
+    ]
+
+    assert told
+    assert missing == []
