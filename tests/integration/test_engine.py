@@ -14,16 +14,20 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
 from pgqueuer.core.qm import QueueManager
+from pgqueuer.ports.repository import EntrypointExecutionParameter
 from pgqueuer.queries import Queries
+from pgqueuer.types import QueueEntrypoint, QueueManagerId
 from support import eventually_async, line_of
 
 from runwright.adapters import engine, queue_driver
 from runwright.adapters.consumer import Consumer, Queue
 from runwright.adapters.engine import Entry
+from runwright.adapters.picks import Picks
 from runwright.execution.patience import patiently
 from runwright.storage import database
 
@@ -253,6 +257,67 @@ async def test_what_a_killed_consumer_held_is_picked_up_by_another(
         process.wait()
         process.stdout.close()
         await eventually_async(lambda: seen.has(1), within=60)
+
+
+@pytest.mark.parametrize("asked", [None, timedelta(hours=1)], ids=["ended", "put back"])
+async def test_who_lost_an_entry_leaves_it_to_who_holds_it(
+    pool: Any, asked: timedelta | None
+) -> None:
+    was_lost, may_end = asyncio.Event(), asyncio.Event()
+
+    async def lose(_identifier: str) -> timedelta | None:
+        await was_lost.wait()
+        return asked
+
+    async def hold(_identifier: str) -> None:
+        await may_end.wait()
+
+    slow, other = Seen(lose), Seen(hold)
+    others: list[Queue] = []
+
+    async with consuming(pool, others, slots=1, heartbeat=600) as second:
+        # Its only slot is taken, so that it does not pick its own entry again.
+        queue = Queue(name="q", limit=1, handler=slow.look)
+        async with consuming(pool, [queue], slots=1, heartbeat=600) as first:
+            await eventually_async(lambda: _is(first.is_warm and second.is_warm))
+            await _add(pool, Entry(queue="q", id="1"))
+            await eventually_async(lambda: slow.has(1))
+            await pool.execute("UPDATE pgqueuer SET heartbeat = now() - interval '1 hour'")
+            others.append(Queue(name="q", limit=1, handler=other.look))
+            await second.refresh()
+            await eventually_async(lambda: other.has(1))
+            was_lost.set()
+        # The first has stopped, and with that said all that it has to say.
+        left = await pool.fetchrow("SELECT status::text, queue_manager_id FROM pgqueuer")
+        may_end.set()
+
+    assert left is not None
+    assert tuple(left) == ("picked", second._manager.queue_manager_id)
+    assert await pool.fetchval("SELECT count(*) FROM pgqueuer") == 0
+
+
+async def test_a_beat_of_who_lost_an_entry_keeps_it_for_nobody(pool: Any) -> None:
+    async def picked() -> tuple[Picks, Any]:
+        picks = Picks(queue_driver.Driver(pool))
+        picks.picker = QueueManagerId(uuid4())
+        limits = {QueueEntrypoint("q"): EntrypointExecutionParameter(concurrency_limit=1)}
+        (job,) = await picks.dequeue(1, limits, picks.picker, 2, timedelta(minutes=1))
+        return picks, job
+
+    long_ago = "UPDATE pgqueuer SET heartbeat = now() - interval '1 hour'"
+    is_silent = "SELECT heartbeat < now() - interval '1 minute' FROM pgqueuer"
+    await _add(pool, Entry(queue="q", id="1"))
+    first, job = await picked()
+    await pool.execute(long_ago)
+    second, _ = await picked()
+    await pool.execute(long_ago)
+
+    await first.update_heartbeat([job.id])
+    is_silent_after_first = await pool.fetchval(is_silent)
+    await second.update_heartbeat([job.id])
+
+    assert is_silent_after_first
+    assert not await pool.fetchval(is_silent)
 
 
 @pytest.mark.parametrize(

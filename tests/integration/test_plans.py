@@ -20,7 +20,7 @@ import statements
 from pgqueuer.adapters.persistence.qb import QueryQueueBuilder
 from statements import Case
 
-from runwright.adapters import consumer, engine
+from runwright.adapters import consumer, engine, picks
 from runwright.storage import database
 
 _SQL = Path(database.__file__).parent / "sql"
@@ -85,9 +85,9 @@ _OF_QUEUE = {
         ([0], _QUEUES[:1], [b"new"], [timedelta(0)], ["new"], [None]),
         200,
     ),
-    "heartbeat": (_QUERIES.build_update_heartbeat_query(), ([1, 2, 3],), 200),
-    "done": (_QUERIES.build_log_job_query(), ([1], ["successful"], [None]), 200),
-    "retry": (_QUERIES.build_retry_job_query(), (1, _HALF_MINUTE, None), 200),
+    "heartbeat": (picks.BEAT, ([1, 2, 3], uuid4()), 200),
+    "done": (picks.END, ([1], ["successful"], [None], uuid4()), 200),
+    "retry": (picks.PUT_BACK, (1, _HALF_MINUTE, None, uuid4()), 200),
     "aggregate": (
         _QUERIES.build_aggregate_log_data_to_statistics_query(advisory_lock=True),
         (),

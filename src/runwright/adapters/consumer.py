@@ -1,4 +1,4 @@
-"""Hands out the queue's entries; with `engine` and `queue_driver` all that knows pgqueuer.
+"""Hands out the queue's entries; with `engine`, `picks` and `queue_driver` all that knows pgqueuer.
 
 What pgqueuer 1.6 does not do by itself is done here, each with a test in
 `tests/integration/test_engine.py`:
@@ -7,6 +7,7 @@ What pgqueuer 1.6 does not do by itself is done here, each with a test in
 - A handler's exception deletes the entry: here it puts the entry back, with a delay.
 - A crash re-pick counts no attempt, and a completed entry can be handed out again within 0.1 s:
   handlers must claim in their own table under a fence, and they do.
+- Who has lost an entry to another still ends it: `Picks` leaves it to who holds it by now.
 - Entrypoints and limits are static: `Consumer` follows what `queues()` says now.
 - All queues share one number of slots: here some take none, so that they hold up no others.
 - What waits behind a limit is asked for without pause: here only shortly after something changed.
@@ -30,10 +31,10 @@ from uuid import uuid4
 from pgqueuer.core.qm import QueueManager
 from pgqueuer.errors import RetryRequested
 from pgqueuer.models import Job
-from pgqueuer.queries import Queries
 
 from runwright import telemetry
 from runwright.adapters import engine, queue_driver
+from runwright.adapters.picks import Picks
 from runwright.adapters.queue_driver import Driver
 
 log = telemetry.logger(__name__)
@@ -77,7 +78,9 @@ class _Manager(QueueManager):
     """pgqueuer's loop with two kinds of queue, and without asking again and again for what is held back."""
 
     def __init__(self, driver: Driver, *, slots: int, beside: int) -> None:
-        super().__init__(Queries(driver))
+        picks = Picks(driver)
+        super().__init__(picks)
+        picks.picker = self.queue_manager_id
         self.min_dequeue_poll_interval = _MISSED_WAKE_UP_POLL
         self.beside_slots: set[str] = set()
         """The queues whose entries take no slot."""
