@@ -97,17 +97,52 @@ async def test_requests_that_wait_are_counted_apart(
     assert Counter(answer.status_code for answer in answers) == {200: 3, 429: 7}
 
 
-async def test_a_key_has_so_many_requests_a_second(tmp_path: Path) -> None:
+def test_only_a_route_that_waits_is_counted_apart(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", RUNWRIGHT_KEY_REQUESTS_IN_FLIGHT="1") as server:
+        server.deploy("p", _PROJECT)
+        run_id = server.start("p", "a", {})
+        assert server.result("p", run_id)["status"] == "completed"
+        mount = f"/api/v1/workspace/{server.workspace_id}/projects"
+
+        def status(path: str, **headers: str) -> int:
+            sent = {"x-api-key": server.api_key, **headers}
+            return httpx2.get(f"{server.url}{mount}{path}", headers=sent, timeout=60).status_code
+
+        with _connect(server) as connection:
+            # It is under way as long as its body does not come.
+            connection.sendall(
+                f"POST {mount}/p/run/start?wait=30 HTTP/1.1\r\nhost: x\r\nx-api-key: {server.api_key}\r\n"
+                "content-type: application/json\r\ncontent-length: 1000\r\n\r\n".encode()
+            )
+            eventually(lambda: status("") == 429)
+            refused = [
+                status("?wait=30"),
+                status("/p/runs?limit=1&wait=30"),
+                status("/p/none-such/events"),
+                status(f"/p/run/{run_id}/result?wait=0"),
+                status("", **{"x-forwarded-prefix": "/api/p/functions"}),
+            ]
+            answered = [
+                status(f"/p/run/{run_id}/result?wait=30"),
+                status(f"/p/run/{run_id}/events"),
+            ]
+
+    assert refused == [429] * 5
+    assert answered == [200] * 2
+
+
+@pytest.mark.parametrize("path", ["/projects", "/projects/p/run/none-such/result?wait=30"])
+async def test_a_key_has_so_many_requests_a_second(tmp_path: Path, path: str) -> None:
     with serving(tmp_path / "data", RUNWRIGHT_KEY_REQUESTS_PER_SECOND="5") as server:
         url = f"{server.url}/api/v1/workspace/{server.workspace_id}/projects"
 
         def status(key: str) -> int:
             return httpx2.get(url, headers={"x-api-key": key}, timeout=60).status_code
 
-        answers = await _burst(server, "/projects", 30)
+        answers = await _burst(server, path, 30)
         refused = [answer for answer in answers if answer.status_code == 429]
 
-        assert {answer.status_code for answer in answers} == {200, 429}
+        assert {answer.status_code for answer in answers} in ({200, 429}, {404, 429})
         assert len(answers) - len(refused) >= 5
         assert {int(answer.headers["retry-after"]) for answer in refused} == {1}
         assert status("rw_another") == 401

@@ -35,6 +35,7 @@ from runwright.web.callers import Starter
 from runwright.web.dashboard import routes as dashboard
 from runwright.web.limits import Limited
 from runwright.web.relay import Relay
+from runwright.web.waits import Waits
 from runwright.web.wire import common
 
 _MOUNTS = (("/api/v1/workspace", 200), ("/sdk/v1/workspace", 201))
@@ -97,7 +98,9 @@ def create(platform: Platform) -> Any:
     )
     app.include_router(dashboard.router())
     app.router.default = dashboard.fallback(app.router.default)
-    limited = Limited(app, platform.settings, lambda reason: meters.refusals.labels(reason).inc())
+    limited = Limited(
+        app, Waits(app), platform.settings, lambda reason: meters.refusals.labels(reason).inc()
+    )
     return errors.Guard(mounts.Mounted(metrics.Metered(limited, meters)))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from runwright.config import Settings
 from runwright.errors import RateLimited
 from runwright.web import errors
+from runwright.web.waits import Waits, path_of
 
 _ALWAYS = ("/healthz", "/readyz", "/metrics")
 _OF_ATTEMPTS = re.compile(r"/api/[^/]+/functions/")
@@ -38,9 +39,12 @@ class Limited:
     slots, and to refuse them would fail Runs.
     """
 
-    def __init__(self, app: Any, settings: Settings, refused: Callable[[str], None]) -> None:
+    def __init__(
+        self, app: Any, waits: Waits, settings: Settings, refused: Callable[[str], None]
+    ) -> None:
         """Take what is served; `refused` is told the reason of every refusal."""
         self._app = app
+        self._waits = waits
         self._settings = settings
         self._refused = refused
         self._acting = 0
@@ -54,20 +58,21 @@ class Limited:
             await self._app(scope, receive, send)
             return
         key = _key(scope)
-        refusal = self._refusal(scope, key)
+        is_waiting = self._waits.is_asked(scope)
+        refusal = self._refusal(key, is_waiting=is_waiting)
         if refusal is not None:
             reason, error = refusal
             self._refused(reason)
             await errors.answer(error)(scope, receive, send)
             return
-        with self._counted(scope, key):
+        with self._counted(key, is_waiting=is_waiting):
             await self._app(scope, receive, send)
 
-    def _refusal(self, scope: _Scope, key: bytes) -> tuple[str, RateLimited] | None:
+    def _refusal(self, key: bytes, *, is_waiting: bool) -> tuple[str, RateLimited] | None:
         settings = self._settings
-        if _is_waiting(scope):
+        if is_waiting:
             if self._waiting < settings.max_requests_waiting:
-                return None
+                return self._refusal_of_rate(key)
             return "waiting", RateLimited("Too many requests wait here: ask without `wait`.")
         if self._acting >= settings.max_requests_in_flight:
             return "in_flight", RateLimited("This server is at its limit: try again later.")
@@ -105,8 +110,8 @@ class Limited:
         return 0.0
 
     @contextmanager
-    def _counted(self, scope: _Scope, key: bytes) -> Generator[None]:
-        if _is_waiting(scope):
+    def _counted(self, key: bytes, *, is_waiting: bool) -> Generator[None]:
+        if is_waiting:
             self._waiting += 1
             try:
                 yield
@@ -125,15 +130,9 @@ class Limited:
 
 
 def _is_exempt(scope: _Scope) -> bool:
-    path: str = scope["path"]
+    path = path_of(scope)
     is_upload = scope["method"] == "PUT" and path.startswith("/files/")
     return path in _ALWAYS or is_upload or _OF_ATTEMPTS.match(path) is not None
-
-
-def _is_waiting(scope: _Scope) -> bool:
-    """Return whether the caller asked to be answered late, which costs little meanwhile."""
-    query: bytes = scope["query_string"]
-    return query.startswith(b"wait=") or b"&wait=" in query or scope["path"].endswith("/events")
 
 
 def _key(scope: _Scope) -> bytes:
