@@ -47,6 +47,11 @@ def is_to_wait_for(error: BaseException) -> bool:
     return has_no_room or is_passing(error)
 
 
+def is_removal(error: BaseException) -> bool:
+    """Return whether what was to be added belongs to something that has been removed just now."""
+    return isinstance(error, asyncpg.ForeignKeyViolationError)
+
+
 def is_full(error: BaseException) -> bool:
     """Return whether a disk is full, the database's or ours."""
     if isinstance(error, OSError):

@@ -6,29 +6,52 @@ import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from fastapi import FastAPI
 from support import eventually_async
 
 from runwright.adapters import bundles
-from runwright.control import ceiling, deliveries, deployments, retention
+from runwright.control import (
+    auth_sessions,
+    author_calls,
+    ceiling,
+    deliveries,
+    deployments,
+    jobs,
+    live,
+    retention,
+    runs,
+)
 from runwright.control.platform import Platform
+from runwright.domain import job_text
+from runwright.domain.auth_sessions import SessionOperation, SessionPlan, SessionStatus, SessionType
 from runwright.domain.deliveries import DeliveryStatus
-from runwright.domain.ids import DeploymentId
-from runwright.domain.projects import Api, Manifest, Project
+from runwright.domain.ids import DeploymentId, RunId
+from runwright.domain.live import Ticket
+from runwright.domain.projects import Api, Manifest, Project, ProjectSettings
+from runwright.domain.runs import RunRequest
 from runwright.domain.sinks import Sink, SinkKind
 from runwright.errors import Conflict, NotFound
 from runwright.storage import (
+    auth_sessions as session_rows,
     deliveries as delivery_rows,
     projects as project_rows,
     retention as rows,
 )
+from runwright.storage.auth_sessions import NewSession
+from runwright.web import errors
 
 MakeProject = Callable[..., Any]
 _LONG = timedelta(minutes=1)
 _SINK = Sink(kind=SinkKind.WEBHOOK, url="https://example.com/")
+_PLAIN = ProjectSettings()
+_WITH_SESSIONS = ProjectSettings(has_auth_sessions=True, can_create_sessions=True)
 _OLD, _NEW = "0" * 64, "1" * 64
 _BLOCKED = (
     "SELECT EXISTS (SELECT FROM pg_stat_activity"
@@ -47,7 +70,9 @@ async def _until_somebody_waits(platform: Platform) -> None:
     await eventually_async(lambda: platform.database.fetchval(_BLOCKED))
 
 
-async def _deployed_twice(platform: Platform, project: Project) -> DeploymentId:
+async def _deployed_twice(
+    platform: Platform, project: Project, settings: ProjectSettings = _PLAIN
+) -> DeploymentId:
     """Return the first Deployment, which is old and no longer current; both Bundles are stored."""
     assert project.current is not None
     for sha256 in (_OLD, _NEW):
@@ -63,7 +88,8 @@ async def _deployed_twice(platform: Platform, project: Project) -> DeploymentId:
         await project_rows.add_deployment(connection, new, project.id, _NEW)
         begun = await project_rows.begin_deployment(connection, new)
         assert begun is not None
-        await project_rows.finish_deployment(connection, begun, Manifest(apis=(Api(name="a"),)))
+        manifest = Manifest(apis=(Api(name="a"),), settings=settings)
+        await project_rows.finish_deployment(connection, begun, manifest)
         await project_rows.make_current(connection, project.id, new, 0)
     return project.current.id
 
@@ -153,6 +179,111 @@ async def test_a_deployment_that_came_to_be_current_while_it_was_looked_at_is_no
         forgotten = await rows.forget_locked_deployments(connection, due)
 
     assert forgotten == []
+
+
+async def _start(platform: Platform, project: Project) -> Any:
+    request = RunRequest(api="a", parameters={})
+    return await runs.start(platform, project, request, idempotency_key=None, request_text="")
+
+
+async def _trigger(platform: Platform, project: Project) -> Any:
+    return await jobs.trigger(platform, project, "j", idempotency_key=None, request_text="")
+
+
+async def _create(platform: Platform, project: Project) -> Any:
+    plan = SessionPlan(id="new", operation=SessionOperation.CREATE, parameters={})
+    return await auth_sessions.create(platform, project, plan)
+
+
+async def _update(platform: Platform, project: Project) -> Any:
+    plan = SessionPlan(id="s", operation=SessionOperation.UPDATE, parameters={})
+    return await auth_sessions.update(platform, project, plan)
+
+
+async def _validate(platform: Platform, project: Project) -> Any:
+    plan = SessionPlan(id="s", operation=SessionOperation.VALIDATE)
+    return await auth_sessions.validate(platform, project, plan)
+
+
+async def _record(platform: Platform, project: Project) -> Any:
+    plan = SessionPlan(id="new", operation=SessionOperation.RECORD, start_url="https://a.test/")
+    return await auth_sessions.record(platform, project, plan)
+
+
+@pytest.mark.parametrize(
+    ("begin", "settings"),
+    [
+        (_start, _PLAIN),
+        (_trigger, _PLAIN),
+        (_create, _WITH_SESSIONS),
+        (_update, _WITH_SESSIONS),
+        (_validate, _WITH_SESSIONS),
+        (_record, _WITH_SESSIONS),
+    ],
+    ids=["run", "job run", "create", "update", "validate", "record"],
+)
+async def test_what_begins_on_a_deployment_that_is_being_pruned_begins_on_the_current_one(
+    platform: Platform,
+    make_project: MakeProject,
+    begin: Callable[[Platform, Project], Any],
+    settings: ProjectSettings,
+) -> None:
+    project = await make_project()
+    plan = job_text.parse({"payload": [{"apiName": "a", "parameters": {}}], "configuration": {}})
+    await jobs.create(platform, project, "j", plan)
+    known = NewSession(
+        project_id=project.id,
+        id="s",
+        type=SessionType.CREDENTIALS,
+        status=SessionStatus.READY,
+        sealed_state=b"state",
+    )
+    await session_rows.insert(platform.database, known)
+    await _deployed_twice(platform, project, settings)
+    # As it was found in the moment before the new Deployment came to be current.
+    manifest = Manifest(apis=(Api(name="a"),), settings=settings)
+    assert project.current is not None
+    stale = replace(project, current=replace(project.current, manifest=manifest))
+
+    async with _held(platform) as connection:
+        assert await rows.forget_deployments(connection, timedelta(days=30), 10) == [_OLD]
+        beginning = asyncio.create_task(begin(platform, stale))
+        await _until_somebody_waits(platform)
+    await beginning
+
+    begun = await platform.database.fetch(
+        "SELECT deployment_id FROM runs UNION SELECT deployment_id FROM job_runs"
+    )
+    assert [row["deployment_id"] for row in begun] == [await _current(platform)]
+
+
+async def test_a_run_that_is_no_longer_kept_is_shown_to_nobody(platform: Platform) -> None:
+    ticket = Ticket(
+        run_id=RunId("gone"), can_control=False, watcher="w", expires_at=datetime.now(UTC) + _LONG
+    )
+
+    await live.request(platform, live.new_request(ticket, ticket.run_id, "http://localhost"))
+
+    assert await platform.database.fetchval("SELECT count(*) FROM live_requests") == 0
+
+
+async def test_a_request_about_what_was_removed_meanwhile_is_a_conflict(
+    platform: Platform, tmp_path: Path
+) -> None:
+    app = FastAPI()
+    errors.install(app)
+    (tmp_path / "file").write_text("x")
+
+    @app.put("/late")
+    async def late() -> None:
+        await author_calls.keep_upload(platform, "gone/1/name", tmp_path / "file")
+
+    transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://x") as client:
+        answer = await client.put("/late")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert callable(late)
 
 
 async def _old_notification(platform: Platform, project: Project) -> str:

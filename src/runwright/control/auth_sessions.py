@@ -9,6 +9,7 @@ from typing import Any
 
 from runwright.adapters import signals
 from runwright.control import run_plans, sealed_sessions, session_operations
+from runwright.control.current import on_current
 from runwright.control.platform import Platform
 from runwright.domain.auth_sessions import (
     AuthSession,
@@ -55,6 +56,7 @@ async def get(platform: Platform, project_id: ProjectId, session_id: str) -> Aut
     return (await _row(platform, project_id, session_id)).session
 
 
+@on_current
 async def create(platform: Platform, project: Project, plan: SessionPlan) -> Run:
     """Accept a new CREDENTIALS session: it is PENDING until its first create has ended.
 
@@ -83,6 +85,7 @@ async def create(platform: Platform, project: Project, plan: SessionPlan) -> Run
         return await session_operations.begin(platform, connection, deployed, plan)
 
 
+@on_current
 async def update(platform: Platform, project: Project, plan: SessionPlan) -> Run:
     """Accept new parameters of a session: they replace the old ones once they have been proved good.
 
@@ -105,6 +108,7 @@ async def update(platform: Platform, project: Project, plan: SessionPlan) -> Run
         return await session_operations.begin(platform, connection, deployed, plan)
 
 
+@on_current
 async def record(platform: Platform, project: Project, plan: SessionPlan) -> Run:
     """Accept a recording: a person signs in, in the live view of the Run that this returns.
 
@@ -140,6 +144,7 @@ async def record(platform: Platform, project: Project, plan: SessionPlan) -> Run
         return await session_operations.begin(platform, connection, deployed, wanted)
 
 
+@on_current
 async def validate(platform: Platform, project: Project, plan: SessionPlan) -> Run:
     """Accept a check of a session, and its repair if the plan allows.
 

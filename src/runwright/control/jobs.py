@@ -22,6 +22,7 @@ from runwright.control import (
     room,
     run_plans,
 )
+from runwright.control.current import on_current
 from runwright.control.job_starts import Trigger
 from runwright.control.platform import Platform
 from runwright.domain import job_text, schedules
@@ -152,6 +153,7 @@ async def resume(platform: Platform, project_id: ProjectId, job_id: str) -> None
         await signals.send(connection, "schedules")
 
 
+@on_current
 async def trigger(
     platform: Platform,
     project: Project,

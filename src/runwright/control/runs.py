@@ -24,6 +24,7 @@ from runwright.control import (
     run_plans,
     sealed_sessions,
 )
+from runwright.control.current import on_current
 from runwright.control.platform import Platform
 from runwright.domain.ids import ProjectId, RunId, WorkspaceId, new_run_id
 from runwright.domain.projects import Deployment, Project, ProjectSettings
@@ -56,6 +57,7 @@ _LOOK_SECONDS = 2.0
 _EVENT_LINES = 500
 
 
+@on_current
 async def start(
     platform: Platform,
     project: Project,

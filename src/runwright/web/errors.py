@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from runwright import outages, telemetry, tracing
 from runwright.errors import (
     Category,
+    Conflict,
     MethodNotAllowed,
     NotFound,
     PlatformError,
@@ -101,14 +102,17 @@ def _given(scope: _Scope) -> str | None:
 
 
 async def _answer_unforeseen(request: Request, error: Exception) -> Response:
-    return await _answer_platform_error(request, told(request, error))
+    return answer(told(request, error))
 
 
-def told(request: Request, error: Exception) -> PlatformError:
+def told(request: Request, error: Exception) -> PlatformError | Conflict:
     """Log what nobody foresaw, and return what may be told of it."""
     if outages.is_passing(error):
         log.warning("request lost the database", event_name="request_database_lost")
         return Unavailable("The database does not answer just now: try again.")
+    if outages.is_removal(error):
+        log.warning("request came too late", event_name="request_too_late", error=str(error))
+        return Conflict("What this belongs to was removed at this moment: look again.")
     if outages.is_full(error):
         log.error("disk full", event_name="disk_full", error=str(error))
         return Unavailable("The server's disk is full: its operator must make room.")

@@ -1,10 +1,10 @@
 -- request --
--- Asks the Worker that holds a Run to show it; what nobody took is dropped on the way.
+-- Asks the Worker that holds a Run to show it, if the Run is still kept; what nobody took is dropped on the way.
 WITH dropped AS (
     DELETE FROM live_requests WHERE created_at < clock_timestamp() - interval '1 minute'
 )
 INSERT INTO live_requests (id, run_id, server_url, can_control, watcher)
-VALUES ($1, $2, $3, $4, $5)
+SELECT $1, id, $3, $4, $5 FROM runs WHERE id = $2 FOR KEY SHARE
 ON CONFLICT (id) DO UPDATE SET created_at = clock_timestamp();
 
 -- take --

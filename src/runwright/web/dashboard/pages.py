@@ -14,7 +14,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 import runwright
-from runwright.errors import PlatformError, Problem, RequestError, ValidationError
+from runwright.errors import Conflict, PlatformError, Problem, RequestError, ValidationError
 from runwright.web import errors
 from runwright.web.dashboard import assets, icons, shown, visitors
 from runwright.web.dashboard.visitors import Visitor
@@ -100,8 +100,8 @@ async def problem(request: Request, error: RequestError | PlatformError) -> Resp
     return page(request, "problem.html", error.status, visitor=visitor, error=error, problems=found)
 
 
-def failed(request: Request, error: PlatformError) -> Response:
-    """Return the page of a failure of ours; it asks the database for nothing."""
+def failed(request: Request, error: PlatformError | Conflict) -> Response:
+    """Return the page of what nobody foresaw; it asks the database for nothing."""
     return page(
         request,
         "problem.html",
