@@ -127,7 +127,7 @@ EXPLAINED = {
     "job_runs.end": _case(f"{_JR}, 'SUCCESS', NULL"),
     "job_runs.keep_counts": _swept(_JR),
     "job_runs.waiting_for": _case(_RUN),
-    "job_runs.stuck": _case("1000"),
+    "job_runs.stuck": _case("NULL, NULL, 1000", "now() - interval '1 day', 'j', 1000"),
     # jobs
     "jobs.get": _case(f"{_P}, 'j20'"),
     "jobs.lock": _case(f"{_P}, 'j20'"),
@@ -155,7 +155,7 @@ EXPLAINED = {
     ),
     "deliveries.tries": _case("'msg_' || rid('run', 700001)"),
     "deliveries.page": _case(f"{_P}, NULL, NULL, NULL, NULL, NULL, 51"),
-    "deliveries.unfinished": _swept("10000"),
+    "deliveries.unfinished": _swept("NULL, NULL, 10000", "now() - interval '1 day', 'd', 10000"),
     "deliveries.of_run": _case(_RUN),
     "deliveries.secrets": _case(_P),
     "deliveries.add_secret": _case(f"'new', {_P}, 'x'"),

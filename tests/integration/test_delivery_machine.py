@@ -121,7 +121,7 @@ class DeliveryMachine(Machine):
         delivery_id = self._chosen(choice)
         self.execute("DELETE FROM pgqueuer WHERE payload = convert_to($1, 'UTF8')", delivery_id)
         self.execute(_OLDER, self.project.id)
-        self.persist(lambda: deliveries.requeue_lost(self.platform), cut)
+        self.persist(lambda: deliveries.requeue_lost(self.platform, None), cut)
         pending = [each["id"] for each in self._rows() if each["status"] == "pending"]
         assert self._without_entry(pending) == []
 

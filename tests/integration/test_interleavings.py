@@ -15,8 +15,17 @@ import asyncpg
 import pytest
 from support import eventually_async
 
-from runwright.adapters import signals
-from runwright.control import attempts, claims, job_starts, jobs, runs
+from runwright.adapters import engine, signals
+from runwright.control import (
+    attempts,
+    claims,
+    deliveries,
+    job_runs,
+    job_starts,
+    jobs,
+    queues,
+    runs,
+)
 from runwright.control.job_starts import Trigger
 from runwright.control.platform import Platform
 from runwright.domain import job_text
@@ -25,6 +34,7 @@ from runwright.domain.ids import RunId, WorkerId
 from runwright.domain.jobs import JobRunStatus
 from runwright.domain.projects import Project
 from runwright.domain.runs import Outcome, Run, RunRequest, RunStatus
+from runwright.domain.sinks import Sink, SinkKind
 from runwright.execution.patience import patiently
 from runwright.storage import (
     auth_sessions as session_rows,
@@ -182,6 +192,58 @@ async def test_a_lost_entry_is_found_behind_however_many_others(
         lost += more
 
     assert lost == [found[-1]]
+    assert after is None
+
+
+async def _deliveries(platform: Platform, project: Project) -> None:
+    sink = Sink(kind=SinkKind.WEBHOOK, url="https://a.test/")
+    async with platform.database.acquire() as connection:
+        for _ in range(5):
+            await deliveries.accept_notification(platform, connection, project.id, None, sink, "{}")
+
+
+async def _job_runs(platform: Platform, project: Project) -> None:
+    plan = job_text.parse({"payload": [{"apiName": "a", "parameters": {}}], "configuration": {}})
+    for n in range(5):
+        await jobs.create(platform, project, f"j{n}", plan)
+        begun = await jobs.trigger(
+            platform, project, f"j{n}", idempotency_key=None, request_text=""
+        )
+        async with platform.database.acquire() as connection:
+            await engine.enqueue(connection, queues.job_run_entry(begun.job_run.id))
+    # In each of them something is to be done.
+    await platform.database.execute("UPDATE runs SET turn = NULL")
+
+
+@pytest.mark.parametrize(
+    ("table", "sweep", "fill"),
+    [("deliveries", deliveries, _deliveries), ("job_runs", job_runs, _job_runs)],
+    ids=["deliveries", "job runs"],
+)
+async def test_a_lost_entry_of_another_kind_is_found_behind_however_many_others(
+    platform: Platform,
+    make_project: MakeProject,
+    monkeypatch: pytest.MonkeyPatch,
+    table: str,
+    sweep: Any,
+    fill: Callable[[Platform, Project], Any],
+) -> None:
+    monkeypatch.setattr(sweep, "_SWEEP_LIMIT", 2)
+    await fill(platform, await make_project())
+    # All at the same moment, so that the time alone does not say where to go on.
+    await platform.database.execute(f"UPDATE {table} SET created_at = now() - interval '1 minute'")
+    last = await platform.database.fetchval(f"SELECT max(id) FROM {table}")
+    await platform.database.execute(
+        "DELETE FROM pgqueuer WHERE payload = convert_to($1, 'UTF8')", last
+    )
+
+    lost: list[str] = []
+    after: Any = None
+    for _ in range(3):
+        more, after = await sweep.requeue_lost(platform, after)
+        lost += more
+
+    assert lost == [last]
     assert after is None
 
 

@@ -251,7 +251,7 @@ async def test_a_look_that_nobody_asked_for_is_made_up_by_the_sweep(
         "UPDATE job_runs SET created_at = created_at - interval '1 minute'"
     )
 
-    lost = await job_runs.requeue_lost(platform)
+    lost, _ = await job_runs.requeue_lost(platform, None)
     await job_runs.look(platform, job_run_id)
 
     assert lost == [job_run_id]

@@ -326,7 +326,7 @@ class FlowMachine(Machine):
         self.execute(_OLDER.format("runs"), self.project.id)
         self.execute(_OLDER.format("job_runs"), self.project.id)
         self.persist(lambda: attempts.requeue_lost(self.platform, None), cut)
-        self.persist(lambda: job_runs.requeue_lost(self.platform), cut)
+        self.persist(lambda: job_runs.requeue_lost(self.platform, None), cut)
 
 
 def check_attempts(run: dict[str, Any], found: list[dict[str, Any]]) -> None:

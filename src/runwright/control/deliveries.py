@@ -7,7 +7,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from runwright.adapters import engine, s3, signals
@@ -269,19 +269,26 @@ async def rotate_secret(platform: Platform, project_id: ProjectId) -> str:
         return await _new_secret(platform, connection, project_id)
 
 
-async def requeue_lost(platform: Platform) -> list[DeliveryId]:
-    """Queue the pending Deliveries whose entry is gone; return which."""
+async def requeue_lost(
+    platform: Platform, after: tuple[datetime, str] | None
+) -> tuple[list[DeliveryId], tuple[datetime, str] | None]:
+    """Queue pending Deliveries whose entry is gone, of some that follow the given one.
+
+    Return which, and where to go on; None: there are no more.
+    """
     async with platform.database.acquire() as connection, database.transaction(connection):
+        found = await rows.unfinished(connection, after, _SWEEP_LIMIT)
         unfinished = {
-            delivery_id: (project_id, fence)
-            for delivery_id, project_id, fence in await rows.unfinished(connection, _SWEEP_LIMIT)
+            delivery_id: (project_id, fence) for delivery_id, project_id, fence, _ in found
         }
         lost = await engine.without_entry(connection, list(unfinished))
         await engine.enqueue(
             connection,
             *(entry(*_place(DeliveryId(each), unfinished)) for each in lost),
         )
-        return [DeliveryId(each) for each in lost]
+        is_more = len(found) == _SWEEP_LIMIT
+        following = (found[-1][3], found[-1][0]) if is_more else None
+        return [DeliveryId(each) for each in lost], following
 
 
 def seal(platform: Platform, record: str, sink: Sink) -> bytes:

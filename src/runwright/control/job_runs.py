@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from runwright.adapters import engine
@@ -137,13 +137,19 @@ async def redeliver(
     return len(failed)
 
 
-async def requeue_lost(platform: Platform) -> list[str]:
-    """Queue the JobRuns in which something is to be done and that nothing looks at; return which."""
+async def requeue_lost(
+    platform: Platform, after: tuple[datetime, str] | None
+) -> tuple[list[str], tuple[datetime, str] | None]:
+    """Queue JobRuns in which something is to be done and that nothing looks at, of some that follow the given one.
+
+    Return which, and where to go on; None: there are no more.
+    """
     async with platform.database.acquire() as connection, database.transaction(connection):
-        stuck = await rows.stuck(connection, _SWEEP_LIMIT)
-        lost = await engine.without_entry(connection, stuck)
+        stuck = await rows.stuck(connection, after, _SWEEP_LIMIT)
+        lost = await engine.without_entry(connection, [job_run_id for job_run_id, _ in stuck])
         await engine.enqueue(connection, *map(queues.job_run_entry, lost))
-        return lost
+        following = (stuck[-1][1], stuck[-1][0]) if len(stuck) == _SWEEP_LIMIT else None
+        return lost, following
 
 
 async def _see_to_session(platform: Platform, connection: Any, row: JobRunRow) -> timedelta | None:

@@ -7,7 +7,7 @@ import functools
 import os
 import socket
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -31,7 +31,7 @@ from runwright.control import (
     room,
 )
 from runwright.control.platform import Platform
-from runwright.domain.ids import RunId, WorkerId
+from runwright.domain.ids import WorkerId
 from runwright.execution import doctor, figures, launcher, process_trees, unsent
 from runwright.execution.author_environment import AuthorEnvironment
 from runwright.execution.carrier import Carrier
@@ -109,8 +109,8 @@ class Worker:
         self._housekeeping = Housekeeping(platform, self._carrier)
         self._examiner = Examiner(platform, self.id)
         self._stopping = asyncio.Event()
-        self._swept: RunId | None = None
-        """How far the sweep has come among the unfinished Runs; None: it begins anew."""
+        self._swept: dict[str, Any] = {}
+        """How far the sweep has come among the unfinished of a kind; None: it begins anew."""
         # Several within what counts as a silence.
         silence = platform.settings.heartbeat_timeout.total_seconds()
         self._beat_seconds = min(_BEAT_SECONDS, silence / 4)
@@ -239,23 +239,24 @@ class Worker:
         await self._try(self._requeue_lost)
 
     async def _requeue_lost(self) -> None:
-        lost: dict[str, int] = {}
+        few = await self._try(functools.partial(deployments.requeue_lost, self._platform))
+        lost = {"deployments": len(few or ())}
         for kind, requeue in (
-            ("runs", self._requeue_lost_runs),
-            ("deployments", deployments.requeue_lost),
+            ("runs", attempts.requeue_lost),
             ("deliveries", deliveries.requeue_lost),
             ("job_runs", job_runs.requeue_lost),
         ):
-            found = await self._try(functools.partial(requeue, self._platform))
-            lost[kind] = len(found or ())
+            lost[kind] = await self._try(functools.partial(self._go_on, kind, requeue)) or 0
         if any(lost.values()):
             log.warning(
                 "queue entries were lost and made again", event_name="entries_requeued", **lost
             )
 
-    async def _requeue_lost_runs(self, platform: Platform) -> list[RunId]:
-        lost, self._swept = await attempts.requeue_lost(platform, self._swept)
-        return lost
+    async def _go_on(
+        self, kind: str, requeue: Callable[[Platform, Any], Awaitable[tuple[Sequence[str], Any]]]
+    ) -> int:
+        lost, self._swept[kind] = await requeue(self._platform, self._swept.get(kind))
+        return len(lost)
 
     async def _on_signal(
         self, topic: str, seconds: float, act: Callable[[], Awaitable[None]]

@@ -158,10 +158,15 @@ async def of_run(connection: Any, run_id: str) -> tuple[Delivery, ...]:
     )
 
 
-async def unfinished(connection: Any, limit: int) -> list[tuple[DeliveryId, ProjectId, int]]:
-    """Return id, project and fence of Deliveries that are pending."""
-    rows = await connection.fetch(_SQL["unfinished"], limit)
-    return [(DeliveryId(row["id"]), ProjectId(row["project_id"]), row["fence"]) for row in rows]
+async def unfinished(
+    connection: Any, after: tuple[datetime, str] | None, limit: int
+) -> list[tuple[DeliveryId, ProjectId, int, datetime]]:
+    """Return id, project, fence and time of Deliveries that are pending, oldest first, from one on."""
+    rows = await connection.fetch(_SQL["unfinished"], *(after or (None, None)), limit)
+    return [
+        (DeliveryId(row["id"]), ProjectId(row["project_id"]), row["fence"], row["created_at"])
+        for row in rows
+    ]
 
 
 async def add_secret(

@@ -220,9 +220,12 @@ async def waiting_for(connection: Any, operation_id: str) -> list[str]:
     return [row["id"] for row in await connection.fetch(_SQL["waiting_for"], operation_id)]
 
 
-async def stuck(connection: Any, limit: int) -> list[str]:
-    """Return JobRuns in which something is to be done and nothing is under way."""
-    return [row["id"] for row in await connection.fetch(_SQL["stuck"], limit)]
+async def stuck(
+    connection: Any, after: tuple[datetime, str] | None, limit: int
+) -> list[tuple[str, datetime]]:
+    """Return JobRuns in which something is to be done and nothing is under way, oldest first, from one on."""
+    rows = await connection.fetch(_SQL["stuck"], *(after or (None, None)), limit)
+    return [(row["id"], row["created_at"]) for row in rows]
 
 
 def _row(row: Any) -> JobRunRow:

@@ -61,11 +61,12 @@ ORDER BY created_at DESC, id DESC
 LIMIT $7;
 
 -- unfinished --
--- Deliveries that are pending and did not come just now.
-SELECT id, project_id, fence FROM deliveries
+-- Deliveries that are pending and did not come just now; some at a time, those after the given one.
+SELECT id, project_id, fence, created_at FROM deliveries
 WHERE status = 'pending' AND created_at < statement_timestamp() - interval '3 seconds'
-ORDER BY created_at
-LIMIT $1;
+    AND (created_at, id) > (coalesce($1::timestamptz, '-infinity'), coalesce($2::text, ''))
+ORDER BY created_at, id
+LIMIT $3;
 
 -- of_run --
 -- The Deliveries of a Run.

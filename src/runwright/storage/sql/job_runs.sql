@@ -111,9 +111,11 @@ SELECT id FROM job_runs WHERE waits_for = $1 AND ended_at IS NULL;
 
 -- stuck --
 -- JobRuns in which something is to be done and nothing is under way: their session is to be seen to, or
--- items are held though none is in the queue, or it has ended and items have not.
-SELECT id FROM job_runs
-WHERE created_at < statement_timestamp() - interval '3 seconds'
+-- items are held though none is in the queue, or it has ended and items have not; some at a time, those after
+-- the given one.
+SELECT id, created_at FROM job_runs
+WHERE (created_at, id) > (coalesce($1::timestamptz, '-infinity'), coalesce($2::text, ''))
+    AND created_at < statement_timestamp() - interval '3 seconds'
     AND (ended_at IS NULL OR payloads IS NULL)
     AND status <> 'PAUSED'
     AND NOT EXISTS (
@@ -124,4 +126,5 @@ WHERE created_at < statement_timestamp() - interval '3 seconds'
         SELECT FROM runs AS operation
         WHERE operation.id = job_runs.waits_for AND operation.status IN ('pending', 'started')
     )
-LIMIT $1;
+ORDER BY created_at, id
+LIMIT $3;
