@@ -40,13 +40,19 @@ class Limited:
     """
 
     def __init__(
-        self, app: Any, waits: Waits, settings: Settings, refused: Callable[[str], None]
+        self,
+        app: Any,
+        waits: Waits,
+        settings: Settings,
+        refused: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take what is served; `refused` is told the reason of every refusal."""
+        """Take what is served; `refused` is told the reason of every refusal, `clock` tells seconds."""
         self._app = app
         self._waits = waits
         self._settings = settings
         self._refused = refused
+        self._clock = clock
         self._acting = 0
         self._waiting = 0
         self._of_key: Counter[bytes] = Counter()
@@ -97,7 +103,7 @@ class Limited:
         rate = self._settings.key_requests_per_second
         if not rate:
             return 0.0
-        now, most = time.monotonic(), max(rate, 1.0)
+        now, most = self._clock(), max(rate, 1.0)
         bucket = self._buckets.pop(key, None) or _Bucket(most, now)
         bucket.tokens = min(most, bucket.tokens + (now - bucket.at) * rate)
         bucket.at = now
