@@ -71,9 +71,32 @@ def test_what_is_secret_of_an_address_is_not_shown(url: str, shown: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("url", "secret"),
+    [
+        (
+            "https://us%40er:p%20w@h/a?token=a%2Fb&flag&x=#part",
+            {"us%40er:p%20w", "us@er:p w", "p%20w", "p w", "a%2Fb", "a/b", "flag"},
+        ),
+        ("https://token@h/", {"token"}),
+        ("https://h/a", set[str]()),
+    ],
+)
+def test_no_part_of_an_address_that_is_secret_is_told_in_any_form(
+    url: str, secret: set[str]
+) -> None:
+    basic = (urls.authorization(url) or "").removeprefix("Basic ")
+
+    assert set(urls.secrets(url)) == secret | ({basic} - {""})
+
+
+def test_an_address_may_name_any_port() -> None:
+    urls.check("http://x:1/")
+
+
+@pytest.mark.parametrize(
     "text",
     ["ftp://x", "http://", "x", "http://x:99999/", "http://x/ y", "http://x/\r\ny", "http://[::1",
-     "http://a\u2024b.example/", "http://*.bücher.example/", "https://u:********@h/"],
+     "http://x:0/", "http://x/\x7f", "http://a\u2024b.example/", "http://*.bücher.example/", "https://u:********@h/"],
 )  # fmt: skip
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(InvalidUrl):
@@ -91,7 +114,10 @@ def test_a_proxy_is_no_mask() -> None:
         ("https://h/a", "https://H:443/b?c", True),
         ("https://u:p@h/a", "https://h/a", True),
         ("https://bücher.example/", "https://xn--bcher-kva.example/", True),
+        ("https://\uff42ücher.example/", "https://xn--bcher-kva.example/", True),
+        ("http://h/", "http://h:80/", True),
         ("http://h/", "https://h/", False),
+        ("http://h/", "h", False),
         ("http://h/", "http://h:8080/", False),
         ("http://h/", "http://h.example/", False),
         ("http://h/", "http://h:x/", False),

@@ -81,7 +81,7 @@ def secrets(url: str) -> list[str]:
     userinfo = parts.netloc.rpartition("@")[0]
     user, _, password = userinfo.partition(":")
     basic = (authorization(url) or "").removeprefix("Basic ")
-    values = [pair.partition("=")[2] or pair for pair in parts.query.split("&")]
+    values = [pair.partition("=")[2] if "=" in pair else pair for pair in parts.query.split("&")]
     found = [userinfo, password or user, basic, *values]
     plain = [unquote_to_bytes(each).decode("utf-8", "replace") for each in found]
     return [each for each in {*found, *plain} if each]
