@@ -22,6 +22,8 @@ from runwright.domain.schedules import Calendar
         ("1.5 hours", 5400),
         ("1 week 2d", 777600),
         ("250ms", 0.25),
+        (0, 0),
+        ("3660d", 3660 * 86_400),
     ],
 )
 def test_durations(value: Any, seconds: float) -> None:
@@ -40,6 +42,14 @@ def _calendar(**fields: Any) -> Calendar:
     return schedule_text.parse({"calendars": [fields]}).calendars[0]
 
 
+def test_what_is_absent_is_utc_without_jitter() -> None:
+    found = schedule_text.parse({"intervals": [{"every": "1s"}] * 100})
+
+    assert (found.jitter, found.zone) == (timedelta(0), "UTC")
+    assert set(found.intervals) == {timedelta(seconds=1)}
+    assert _calendar(year="*").years is None
+
+
 def test_absent_times_are_zero_and_absent_days_are_all() -> None:
     assert _calendar() == Calendar()
 
@@ -55,7 +65,9 @@ def test_every_form_of_a_field() -> None:
         year={"start": 2027, "end": 2031, "step": 2},
         comment="not read",
     )
+    each = _calendar(hour={"start": 1, "end": 3, "step": 1})
 
+    assert each.hours == (1, 2, 3)
     assert found.seconds == (5,)
     assert found.minutes == (10, 20, 30)
     assert found.hours == (6, 8, 9, 10, 20, 22)
@@ -94,6 +106,12 @@ def test_what_leaves_hour_or_minute_open(fields: dict[str, Any], is_open: bool) 
         ({"intervals": [{"every": 999}]}, "intervals.0.every"),
         ({"intervals": [{}]}, "intervals.0.every"),
         ({"intervals": "1h"}, "intervals"),
+        ({"intervals": [{"every": "1h"}] * 101}, "intervals"),
+        ({"calendars": [{"hour": True}]}, "calendars.0.hour"),
+        ({"calendars": [{"hour": {"start": 1, "end": 4, "step": 0}}]}, "calendars.0.hour.step"),
+        ({"calendars": [{"hour": {"start": 1, "end": 4, "step": 1.5}}]}, "calendars.0.hour.step"),
+        ({"calendars": [{"hour": {"start": 1, "end": 4, "step": True}}]}, "calendars.0.hour.step"),
+        ({"calendars": [{}], "timeZone": ["UTC"]}, "timeZone"),
         ({"calendars": [{"hour": 24}]}, "calendars.0.hour"),
         ({"calendars": [{"hour": "4"}]}, "calendars.0.hour"),
         ({"calendars": [{"hour": []}]}, "calendars.0.hour"),

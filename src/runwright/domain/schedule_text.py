@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from runwright.domain import schedules
 from runwright.domain.schedules import Calendar, Schedule
@@ -207,7 +207,6 @@ def _zone(value: Any) -> str:
         return "UTC"
     if not isinstance(value, str) or value not in available_timezones():
         raise InvalidSchedule("timeZone", "must be a time zone such as `Europe/Zurich`")
-    ZoneInfo(value)
     return value
 
 
