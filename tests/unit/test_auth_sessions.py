@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -60,7 +61,7 @@ def _step(
 
 
 def test_a_ready_session_is_checked_before_every_run() -> None:
-    assert _step(_session(checked=0.5)) is Step.CHECK
+    assert _step(_session(checked=0)) is Step.CHECK
     assert _step(_session(checked=None)) is Step.CHECK
 
 
@@ -68,13 +69,13 @@ def test_a_check_that_passed_lately_is_not_repeated_unless_an_attempt_has_failed
     plan = SessionPlan(id="s", check_every=timedelta(seconds=60))
 
     assert _step(_session(checked=59), plan) is Step.USE
-    assert _step(_session(checked=61), plan) is Step.CHECK
+    assert _step(_session(checked=60), plan) is Step.CHECK
     assert _step(_session(checked=59), plan, retry=True) is Step.CHECK
 
 
 def test_who_waited_for_a_repair_uses_what_it_made() -> None:
     assert _step(_session(checked=1), mended=True) is Step.USE
-    assert _step(_session(checked=500), mended=True) is Step.CHECK
+    assert _step(_session(checked=30), mended=True) is Step.CHECK
     assert _step(_session(checked=1), mended=True, retry=True) is Step.CHECK
 
 
@@ -109,6 +110,13 @@ def test_a_runtime_session_is_made_again_only_with_its_input() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "is_allowed"), [(SessionType.CREDENTIALS, True), (SessionType.RECORDER, False)]
+)
+def test_what_a_person_recorded_is_not_made_again(kind: SessionType, is_allowed: bool) -> None:
+    assert auth_sessions.can_recreate(_session(kind=kind), SessionPlan(id="s")) is is_allowed
+
+
+@pytest.mark.parametrize(
     ("text", "is_one"),
     [("a-B_9", True), ("", False), ("create", False), ("a/b", False), ("a" * 129, False)],
 )
@@ -132,10 +140,43 @@ def test_a_failure_tells_every_attempt_and_details_of_the_last() -> None:
     assert found.category is Category.AUTH
     assert found.message == "Each of 2 attempts of the check failed; the last: ValueError: no"
     assert found.details["type"] == "ValueError"
-    assert [each["code"] for each in found.details["attempts"]] == [
-        "auth-check-failed",
-        "script-execution-exception",
+    assert found.details["attempts"] == [
+        {"attempt": 1, "code": "auth-check-failed", "message": first.message},
+        {"attempt": 2, "code": "script-execution-exception", "message": "ValueError: no"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [("false", "`check` returned False: "), ("[1]", "`check` returned [1], which is not True: ")],
+)
+def test_an_answer_of_a_check_is_told_and_the_check_repeated(answer: str, said: str) -> None:
+    found = auth_sessions.not_signed_in(answer)
+
+    assert found.message.startswith(said)
+    assert found.retryable
+
+
+@pytest.mark.parametrize(
+    ("sum_up", "code", "message"),
+    [
+        (auth_sessions.check_failed, FailureCode.CHECK_ATTEMPTS_FAILED, "The check failed; "),
+        (auth_sessions.create_failed, FailureCode.CREATE_ATTEMPTS_FAILED, "The create failed; "),
+        (
+            auth_sessions.post_create_check_failed,
+            FailureCode.POST_CREATE_CHECK_ATTEMPTS_FAILED,
+            "The check after create failed; ",
+        ),
+    ],
+)
+def test_what_failed_for_good_says_what_it_was(
+    sum_up: Callable[[list[Failure]], Failure], code: FailureCode, message: str
+) -> None:
+    found = sum_up([auth_sessions.not_signed_in("false")])
+
+    assert found.code is code
+    assert found.message.startswith(message)
+    assert not found.retryable
 
 
 def test_secrets_are_taken_out_in_every_form_they_have_in_texts() -> None:
