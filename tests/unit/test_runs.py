@@ -6,8 +6,17 @@ from datetime import timedelta
 
 from hypothesis import given, strategies as st
 
-from runwright.domain import runs
-from runwright.domain.runs import Canceled, Cancellation, Completed, Failed, Failure, Outcome, Retry
+from runwright.domain import failures, runs
+from runwright.domain.runs import (
+    Canceled,
+    Cancellation,
+    Completed,
+    Failed,
+    Failure,
+    Outcome,
+    Retry,
+    RunStatus,
+)
 from runwright.errors import CancelReason, Category, FailureCode
 
 _DELAY = timedelta(seconds=1)
@@ -54,13 +63,39 @@ def test_one_attempt_fails_with_its_own_failure() -> None:
     )
 )
 def test_several_failures_share_a_code_or_are_summed_up(codes: list[FailureCode]) -> None:
-    failures = tuple(_failure(code=code) for code in codes)
+    several = tuple(_failure(code=code) for code in codes)
 
-    found = runs.final_failure(failures)
+    found = runs.final_failure(several)
 
     expected = codes[0] if len(set(codes)) == 1 else FailureCode.ALL_ATTEMPTS_FAILED
     assert found.code is expected
     assert [each["code"] for each in found.details["attempts"]] == codes
+    assert [each["attempt"] for each in found.details["attempts"]] == [*range(1, len(codes) + 1)]
+    assert not found.retryable
+    last = f"All {len(codes)} attempts failed, not all for the same reason; the last: {codes[-1]}"
+    assert found.message == (codes[0] if len(set(codes)) == 1 else last)
+
+
+def test_failures_of_a_kind_keep_their_category() -> None:
+    code, category = FailureCode.AUTH_CHECK_FAILED, Category.AUTH
+    failure = Failure(code=code, category=category, message="", retryable=True)
+
+    assert runs.final_failure((failure, failure)).category is Category.AUTH
+    assert runs.final_failure((_failure(), failure)).category is Category.EXECUTION
+
+
+def test_the_failure_of_a_lost_worker_may_be_tried_again() -> None:
+    found = failures.lost_worker(2)
+
+    assert found.retryable
+    assert found.code is FailureCode.PROCESS_CRASHED
+    assert found.details == {"crashed": "worker"}
+
+
+def test_a_run_is_over_once_it_has_ended_in_one_of_three_ways() -> None:
+    ended = {RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED}
+
+    assert {status for status in RunStatus if status.is_terminal} == ended
 
 
 @given(st.integers(1, 6))
