@@ -54,6 +54,7 @@ def _standing(**more: Any) -> Standing:
         (_standing(max_runs=2, begun=2), End()),
         (_standing(status=JobRunStatus.PAUSING, active=1), Wait()),
         (_standing(status=JobRunStatus.PAUSING), Pause()),
+        (_standing(status=JobRunStatus.PAUSED), Pause()),
         (_standing(status=JobRunStatus.PAUSING, held=0), End()),
         (_standing(max_concurrent=None), Feed(count=10)),
     ],

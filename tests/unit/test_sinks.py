@@ -63,6 +63,7 @@ def test_a_try_never_follows_after_the_window(failures: int, late: int) -> None:
         (0, 1, 3600, 1),
         (0, 5, 3600, 12),
         (5, 1, 7, 5),
+        (60, 1, 10, 10),
         (10**9, 1, 3600, 3600),
         (10**9, 1, 9, None),
         (10**9, 5, 119, None),
@@ -216,6 +217,43 @@ def test_headers_are_kept_for_another_path_of_the_same_host() -> None:
     assert sinks.parse(changed).headers == (("x-a", "hush"),)
 
 
+def test_what_is_as_long_as_it_may_be_is_taken() -> None:
+    given = {**_S3, "bucket": "b" * 2048, "prefix": "ü" * 350, "secretAccessKey": "hush é"}
+
+    sink = sinks.parse({**given, "endpoint": "https://s3.example.com"})
+
+    assert (sink.bucket, sink.prefix) == (given["bucket"], given["prefix"])
+    assert sink.secret_access_key == "hush é"
+    assert sink.endpoint == "https://s3.example.com"
+    assert sinks.parse(_WEBHOOK).headers == ()
+
+
+def test_of_several_that_are_known_the_one_that_is_shown_so_keeps_its_secrets() -> None:
+    known = [
+        ("https://u:p1@example.com/a", (("x", "1"),)),
+        ("https://u:p2@example.com/b", (("x", "2"),)),
+        ("https://u:p3@example.com/b", (("x", "3"),)),
+    ]
+
+    found = [
+        sinks.webhook_unmasked({"url": url, "headers": {"x": sinks.MASK}}, known)
+        for url in ("https://u:********@example.com/b", known[2][0], "https://example.com/c")
+    ]
+
+    assert found == [
+        {"url": known[1][0], "headers": {"x": "2"}},
+        {"url": known[2][0], "headers": {"x": "3"}},
+        {"url": "https://example.com/c", "headers": {"x": "1"}},
+    ]
+
+
+@pytest.mark.parametrize("known", [None, sinks.parse(_S3)])
+def test_where_nothing_was_known_a_mask_stands_for_nothing(known: sinks.Sink | None) -> None:
+    given = {**_WEBHOOK, "headers": {"x-a": sinks.MASK}}
+
+    assert sinks.unmasked(given, known) == given
+
+
 @pytest.mark.parametrize(
     ("more", "style"),
     [
@@ -244,8 +282,11 @@ def test_a_header_s_value_has_no_white_space_around_it_and_may_be_any_of_the_rec
 
 def test_a_target_tells_nothing_secret() -> None:
     sink = sinks.parse({"type": "webhook", "url": "https://u:p@example.com:8443/a?token=x"})
+    bucket = sinks.parse({**_S3, "prefix": "x/y"})
 
     assert sink.target == "https://example.com:8443/a"
+    assert {"p", "x"} <= set(sink.secrets)
+    assert bucket.target == "s3://b/x/y"
 
 
 @pytest.mark.parametrize(
@@ -272,18 +313,23 @@ def test_a_target_tells_nothing_secret() -> None:
         ({**_WEBHOOK, "apisToSend": "a"}, "apisToSend"),
         ({**_WEBHOOK, "apisToSend": [1]}, "apisToSend"),
         ({**_S3, "bucket": ""}, "bucket"),
+        ({**_S3, "bucket": "b" * 2049}, "bucket"),
         ({**_S3, "region": None}, "region"),
         ({**_S3, "endpoint": "x"}, "endpoint"),
         ({**_S3, "endpoint": "s3.example.com"}, "endpoint"),
         ({**_S3, "endpoint": "https://u:p@s3.example.com"}, "endpoint"),
         ({**_S3, "endpoint": "https://s3.example.com/?a=b"}, "endpoint"),
+        ({**_S3, "endpoint": "https://s3.example.com/#a"}, "endpoint"),
         ({**_S3, "accessKeyId": "a b"}, "accessKeyId"),
         ({**_S3, "accessKeyId": "é"}, "accessKeyId"),
         ({**_S3, "secretAccessKey": "hush\n"}, "secretAccessKey"),
+        ({**_S3, "secretAccessKey": " hush"}, "secretAccessKey"),
+        ({**_S3, "secretAccessKey": "hu\nsh"}, "secretAccessKey"),
         ({**_S3, "secretAccessKey": sinks.MASK}, "secretAccessKey"),
         ({**_S3, "prefix": "a/../b"}, "prefix"),
         ({**_S3, "prefix": "./a"}, "prefix"),
         ({**_S3, "prefix": "a\0b"}, "prefix"),
+        ({**_S3, "prefix": "a\x7fb"}, "prefix"),
         ({**_S3, "prefix": "ü" * 351}, "prefix"),
         ({**_S3, "forcePathStyle": "true"}, "forcePathStyle"),
         ({**_S3, "addressingStyle": "host"}, "addressingStyle"),

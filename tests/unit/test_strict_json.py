@@ -44,6 +44,7 @@ def test_a_number_is_refused_exactly_if_no_float_holds_it(
         ('{"a": -1e999}', "-1e999 is larger"),
         ('["\\ud800"]', "surrogates"),
         ('{"\\udfff": 1}', "surrogates"),
+        ('"\ud800"', "surrogates"),
         ("[" * 100_000, "nested too deeply"),
         ("1" * 5000, "4300 digits"),
         ("{", "Expecting"),
