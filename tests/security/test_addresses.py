@@ -21,6 +21,7 @@ _REFUSED = [
     "[64:ff9b::7f00:1]", "[64:ff9b::169.254.169.254]", "[2002:7f00:1::]", "[2002:a9fe:a9fe::1]",
     "[fe80::1]", "[fc00::1]", "[fd00:ec2::254]", "[ff02::1]", "[2001:db8::1]", "[::127.0.0.1]",
     "127.0.0.1.", "ⓛocalhost", "[64:ff9b:1::1]", "[fec0::1]", "[3fff::1]", "192.88.99.1",
+    "[::2]", "[2001::5601:5601]", "[64:ff9b::a00:1]",
 ]  # fmt: skip
 _NO_ADDRESSES = {
     "0177.0.0.1": "Invalid IPv4 address|is refused: ",
@@ -31,6 +32,7 @@ _NO_ADDRESSES = {
 _NEVER = [
     "169.254.169.254", "0xa9fea9fe", "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]",
     "[fe80::1]", "0.0.0.0", "[::]", "224.0.0.1", "[ff02::1]", "[2002:a9fe:a9fe::1]",
+    "[2001::5601:5601]", "[::169.254.169.254]",
 ]  # fmt: skip
 
 
@@ -54,6 +56,13 @@ async def test_no_way_of_writing_it_leads_to_a_private_address(host: str) -> Non
 @pytest.mark.parametrize("host", ["93.184.216.34", "[2606:2800:220:1:248:1893:25c8:1946]"])
 async def test_a_public_address_is_not_refused(host: str) -> None:
     await _sender(allow_private=False).check(f"https://{host}/x")
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "10.0.0.1", "[::1]", "[fd00::1]", "192.0.0.192", "[::ffff:10.0.0.1]"]
+)
+async def test_where_they_are_allowed_private_addresses_are_not_refused(host: str) -> None:
+    await _sender(allow_private=True).check(f"http://{host}/x")
 
 
 @pytest.mark.parametrize("host", _NEVER)
