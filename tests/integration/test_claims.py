@@ -14,10 +14,19 @@ from support import eventually_async
 from runwright.adapters import engine
 from runwright.control import attempts, claims, runs
 from runwright.control.platform import Platform
+from runwright.domain import sinks
 from runwright.domain.failures import Failure
 from runwright.domain.ids import WorkerId
 from runwright.domain.projects import Project
-from runwright.domain.runs import AttemptStatus, Outcome, Run, RunFile, RunRequest, RunStatus
+from runwright.domain.runs import (
+    AttemptStatus,
+    Outcome,
+    Run,
+    RunFile,
+    RunKind,
+    RunRequest,
+    RunStatus,
+)
 from runwright.errors import Category, Conflict, FailureCode
 from runwright.storage import platform as workers, runs as rows
 
@@ -25,6 +34,7 @@ MakeProject = Callable[..., Any]
 _FAILURE = Failure(
     code=FailureCode.EXECUTION_EXCEPTION, category=Category.EXECUTION, message="no", retryable=True
 )
+_SINK = sinks.parse({"type": "webhook", "url": "https://example.com/"})
 
 
 async def _start(
@@ -245,6 +255,32 @@ async def test_a_cancel_reaches_a_run_in_either_state(
         # Its worker dies before it hears of it: whoever looks next cancels.
         assert await claims.take(platform, run.id, WorkerId(uuid4())) is None
         assert (await runs.get(platform, project.id, run.id)).status is RunStatus.CANCELED
+
+
+async def test_a_claim_says_whose_run_it_is_and_what_it_was_accepted_with(
+    platform: Platform, make_project: MakeProject
+) -> None:
+    project = await make_project()
+    request = RunRequest(
+        api="a", parameters={"x": 1}, proxy="http://u:p@h:1", maximum_attempts=2, sink=_SINK
+    )
+    run = await runs.start(
+        platform,
+        project,
+        request,
+        idempotency_key=None,
+        request_text="",
+    )
+    plain = await _claim(platform, await _start(platform, project))
+
+    claim = await _claim(platform, run)
+
+    assert project.current is not None
+    assert (claim.workspace_id, claim.project_id) == (project.workspace_id, project.id)
+    assert (claim.deployment_id, claim.kind) == (project.current.id, RunKind.API)
+    assert claim.accepted_at == run.created_at
+    assert (claim.plan.parameters, claim.plan.proxy) == ({"x": 1}, "http://u:p@h:1")
+    assert (claim.has_followers, plain.has_followers) == (True, False)
 
 
 async def test_a_lost_queue_entry_is_made_again(

@@ -121,6 +121,32 @@ async def test_a_run_with_a_session_of_its_own_ends_while_it_is_canceled(
     assert (await runs.get(platform, project.id, run.id)).status is RunStatus.COMPLETED
 
 
+async def test_a_run_is_taken_over_while_it_is_canceled_with_its_session(
+    platform: Platform, make_project: MakeProject
+) -> None:
+    project = await make_project()
+    run = await _start(platform, project)
+    await _claim(platform, run)
+    new = NewSession(
+        project_id=project.id,
+        id="s",
+        type=SessionType.CREDENTIALS,
+        status=SessionStatus.READY,
+        sealed_state=b"state",
+    )
+    await session_rows.insert(platform.database, new)
+    await platform.database.execute("UPDATE runs SET auth_session_id = 's'")
+
+    async with _held(platform) as connection:
+        await session_rows.lock(connection, project.id, "s")
+        taking = asyncio.create_task(_claim(platform, run))
+        await _blocked(platform)
+        # It would wait for us, and we for it, had it locked the Run first.
+        await connection.execute("SELECT FROM runs FOR UPDATE NOWAIT")
+
+    assert (await taking).attempt == 2
+
+
 async def test_who_is_stopped_in_a_transaction_holds_its_locks_no_longer_than_allowed(
     database_url: str,
     platform: Platform,

@@ -199,6 +199,24 @@ async def test_items_are_fed_in_order_and_no_more_than_allowed(
     assert set(await _queued(platform)) == {*in_order[:3]}
 
 
+async def test_an_old_entry_of_an_item_that_is_held_begins_nothing(
+    platform: Platform, make_project: MakeProject
+) -> None:
+    project = await make_project()
+    job_run_id = await _begin(platform, project, 2, maxConcurrentRequests=1)
+    fed, held = [
+        row["id"] for row in await platform.database.fetch("SELECT id FROM runs ORDER BY position")
+    ]
+
+    assert await claims.take(platform, held, WorkerId(uuid4())) is None
+    assert await claims.take(platform, "none such", WorkerId(uuid4())) is None
+    claim = await claims.take(platform, fed, WorkerId(uuid4()))
+
+    assert isinstance(claim, claims.Claim)
+    assert (claim.job_run_id, claim.job_id, claim.has_followers) == (job_run_id, "j", True)
+    assert await _rows(platform.database, job_run_id) == [("started", True), ("pending", False)]
+
+
 async def test_thousands_of_items_leave_other_runs_of_the_project_near_the_front(
     platform: Platform, make_project: MakeProject
 ) -> None:
