@@ -29,6 +29,7 @@ from runwright.control.platform import Platform
 from runwright.domain.model_endpoints import Provider
 from runwright.errors import ConfigError
 from runwright.execution import process_trees, worker
+from runwright.execution.patience import patiently
 from runwright.storage import database, embedded
 from runwright.web import app, connections
 
@@ -36,6 +37,8 @@ log = telemetry.logger(__name__)
 
 _POOL_MIN = 4
 _POOL_MAX = 24
+_PULSE_SECONDS = 10.0
+"""Beats and the queue's statements take milliseconds; one that is not answered is sent again on another connection."""
 _PULSE_MAX = 6
 _HTTP_DRAIN_SECONDS = 5
 _BACKLOG = 2048
@@ -64,7 +67,7 @@ async def serve(settings: Settings, *, with_worker: bool = True) -> None:
         internal_url=settings.internal_url or _internal_url(settings, port),
     )
     async with _platform(settings) as platform, contextlib.AsyncExitStack() as stack:
-        secret = await _write_connection(platform, url)
+        secret = await patiently(lambda: _write_connection(platform, url))
         working: asyncio.Task[None] | None = None
         begun: worker.Worker | None = None
         if with_worker:
@@ -87,7 +90,7 @@ async def serve(settings: Settings, *, with_worker: bool = True) -> None:
             )
         )
         answering = asyncio.create_task(server.serve(sockets=listening), name="server")
-        _say_ready(url, settings, await _sign_in_link(platform, secret))
+        _say_ready(url, settings, await patiently(lambda: _sign_in_link(platform, secret)))
         await _until_over(stopping, [task for task in (working, answering) if task is not None])
         if begun is not None and working is not None:
             begun.stop()
@@ -139,14 +142,14 @@ async def _platform(settings: Settings) -> AsyncGenerator[Platform]:
         pool = await stack.enter_async_context(
             database.connect(url, min_size=_POOL_MIN, max_size=_POOL_MAX)
         )
-        await database.migrate(pool)
-        async with database.alone(pool, engine.INSTALL_LOCK) as connection:
-            await engine.install(connection)
+        await patiently(lambda: _upgrade(pool))
         yield Platform(
             settings=settings,
             database=pool,
             pulse=await stack.enter_async_context(
-                database.connect(url, min_size=0, max_size=_PULSE_MAX)
+                database.connect(
+                    url, min_size=0, max_size=_PULSE_MAX, statement_seconds=_PULSE_SECONDS
+                )
             ),
             blobs=blobs.open_store(settings.blobs, settings.data_dir / "blobs"),
             signals=await stack.enter_async_context(signals.listen(url)),
@@ -155,6 +158,12 @@ async def _platform(settings: Settings) -> AsyncGenerator[Platform]:
                 providers.opened(_provider_addresses(settings), settings.model_timeout)
             ),
         )
+
+
+async def _upgrade(pool: Any) -> None:
+    await database.migrate(pool)
+    async with database.alone(pool, engine.INSTALL_LOCK) as connection:
+        await engine.install(connection)
 
 
 def _provider_addresses(settings: Settings) -> dict[Provider, ProviderAddress]:

@@ -25,6 +25,8 @@ _LONG_AGO_SECONDS = 2 * 86400
 _CRASHED = "script-process-crashed"
 _CODES_OF_FAULTS = frozenset({_CRASHED})
 """What an Attempt fails with that a fault took."""
+_FAULTS_OF_BROWSERS = ("kill renderer", "kill browser", "kill driver")
+_WORDS_OF_BROWSERS = ("Page crashed", "Target crashed", "has been closed", "Connection closed")
 _OWN_CODES = {
     "fails": "script-execution-exception",
     "too big": "result-too-big-error",
@@ -253,22 +255,29 @@ def _is_explained(run: Accepted, attempts: list[dict[str, Any]], faults: Sequenc
     if len(attempts) < run.maximum_attempts:
         return False
     own = _OWN_CODES.get(run.kind, "")
-    codes = [(each.get("error") or {}).get("code") for each in attempts]
     return all(
-        code == own or (code in _CODES_OF_FAULTS and _is_taken(each, faults))
-        for code, each in zip(codes, attempts, strict=True)
+        (each.get("error") or {}).get("code") == own or _is_taken(each, _that_take(each, faults))
+        for each in attempts
     )
 
 
+def _that_take(attempt: dict[str, Any], faults: Sequence[Fault]) -> list[Fault]:
+    """Return the faults that may have taken an Attempt with what it failed with."""
+    error = attempt.get("error") or {}
+    if error.get("code") in _CODES_OF_FAULTS:
+        return [fault for fault in faults if fault.takes_attempts]
+    if any(word in str(error.get("message")) for word in _WORDS_OF_BROWSERS):
+        # The author's code met it, as Playwright tells it.
+        return [fault for fault in faults if fault.what in _FAULTS_OF_BROWSERS]
+    return []
+
+
 def _is_taken(attempt: dict[str, Any], faults: Sequence[Fault]) -> bool:
-    """Return whether something that takes Attempts happened while this one went on, or a little before."""
+    """Return whether one of the faults happened while this Attempt went on, or a little before."""
     ended = datetime.fromisoformat(attempt["endedAt"]).timestamp()
     began = datetime.fromisoformat(attempt["startedAt"] or attempt["endedAt"]).timestamp()
     return any(
-        fault.takes_attempts
-        and fault.began < ended
-        and fault.ended + _HEARTBEAT_MARGIN_SECONDS > began
-        for fault in faults
+        fault.began < ended and fault.ended + _HEARTBEAT_MARGIN_SECONDS > began for fault in faults
     )
 
 

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from chaos import links
 from support import eventually_async
 
 from runwright.adapters import engine, signals
@@ -407,3 +408,26 @@ async def test_signals_hear_again_after_their_connection_was_forgotten_in_silenc
             await eventually_async(is_heard)
             # The first may have been the looking round after a new connection.
             await eventually_async(is_heard)
+
+
+async def test_a_connection_that_went_silent_is_given_up_and_the_next_is_another(
+    database_url: str, tmp_path: Path
+) -> None:
+    own, _, sockets = database_url.rpartition("?host=")
+    async with (
+        links.link(Path(sockets)) as link,
+        database.connect(
+            link.url.replace("/postgres", f"/{own.rpartition('/')[2]}"),
+            min_size=1,
+            max_size=1,
+            statement_seconds=0.5,
+        ) as pool,
+    ):
+        before = await pool.fetchval("SELECT pg_backend_pid()")
+        link.lose()
+
+        with pytest.raises(TimeoutError):
+            await pool.fetchval("SELECT 1")
+
+        async with asyncio.timeout(60):
+            assert await pool.fetchval("SELECT pg_backend_pid()") != before

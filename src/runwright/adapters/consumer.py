@@ -225,8 +225,8 @@ class Consumer:
 
     async def run(self) -> None:
         """Hand out entries until `stop`."""
-        await self.refresh()
-        warm_up = await self._send_warm_up()
+        await self._driver.patiently(self.refresh)
+        warm_up: str = await self._driver.patiently(self._send_warm_up)
         try:
             await self._manager.run(
                 dequeue_timeout=_POLL,

@@ -53,22 +53,22 @@ class Driver(AsyncpgPoolDriver):
 
     async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
         """Send a statement and return its rows."""
-        return await self._patiently(lambda: super(Driver, self).fetch(query, *args))
+        return await self.patiently(lambda: super(Driver, self).fetch(query, *args))
 
     async def execute(self, query: str, *args: object) -> str:
         """Send a statement."""
-        return await self._patiently(lambda: super(Driver, self).execute(query, *args))
+        return await self.patiently(lambda: super(Driver, self).execute(query, *args))
 
     async def notify(self, channel: str, payload: str) -> None:
         """Send an event."""
-        await self._patiently(lambda: super(Driver, self).notify(channel, payload))
+        await self.patiently(lambda: super(Driver, self).notify(channel, payload))
 
     async def add_listener(self, channel: str, callback: Any) -> None:
         """Hear events of a channel, also after its connection was lost."""
         heard: Any = _when(self._is_worth, callback)
         self._listeners.append((channel, heard))
         self._changed.append((channel, callback))
-        await self._patiently(lambda: super(Driver, self).add_listener(channel, heard))
+        await self.patiently(lambda: super(Driver, self).add_listener(channel, heard))
         self._watch_listener()
 
     async def __aexit__(self, *raised: object) -> None:
@@ -102,7 +102,7 @@ class Driver(AsyncpgPoolDriver):
                     raise
                 log.info("queue listener connection discarded", event_name="queue_listener_lost")
         for channel, callback in self._listeners:
-            await self._patiently(
+            await self.patiently(
                 lambda c=channel, b=callback: super(Driver, self).add_listener(c, b)
             )
         self._watch_listener()
@@ -111,7 +111,8 @@ class Driver(AsyncpgPoolDriver):
         """Wait for no lost connection any more."""
         self._is_patient = False
 
-    async def _patiently(self, send: Callable[[], Awaitable[Any]]) -> Any:
+    async def patiently(self, send: Callable[[], Awaitable[Any]]) -> Any:
+        """Do what the database must be there for, again and again until it is, or until `give_up`."""
         tries = 0
         while True:
             try:

@@ -127,6 +127,10 @@ class Attempt:
             await runner.send(await self._start(await self._outgoing.open()))
             self._hold.screen.attach(runner, self._log.say)
             outcome = await self._follow(runner)
+        except ConnectionError:
+            # It died just before it was told something.
+            await runner.kill()
+            outcome = self._failed(ended_badly.crashed("its connection was lost", None))
         except (OSError, protocol.ProtocolError) as error:
             await runner.kill()
             outcome = Outcome(failure=ended_badly.broken_runner(error))

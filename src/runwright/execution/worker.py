@@ -199,7 +199,8 @@ class Worker:
 
     async def _beat(self) -> None:
         silence = self._platform.settings.heartbeat_timeout
-        async with asyncio.timeout(silence.total_seconds()):
+        # One that is not heard leaves time for the next within what counts as a silence.
+        async with asyncio.timeout(silence.total_seconds() / 2):
             await platform_rows.beat(
                 self._platform.pulse,
                 self.id,

@@ -16,14 +16,20 @@ from typing import Any
 
 import asyncpg
 
-from runwright import outages
+from runwright import outages, telemetry
 from runwright.errors import ConfigError
+
+log = telemetry.logger(__name__)
 
 OLDEST_MAJOR = 14
 _CONNECT_SECONDS = 30
 _STATEMENT_SECONDS = 60
+_RELEASE_SECONDS = 1.0
+"""What a connection gets to answer a cancel before it is given up."""
 UNBOUNDED = 1e8
 """Seconds: no limit. None is the pool's."""
+_QUERIES = 50_000
+"""After so many a connection is replaced: as asyncpg has it."""
 _IDLE_SECONDS = 60
 """A connection that is not needed holds up to 10 MiB of the database's memory."""
 SESSION = {
@@ -59,14 +65,31 @@ class Migration:
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
+class _Pool(asyncpg.Pool):
+    """A pool that gives up connections that went silent.
+
+    Where a statement is canceled, as by a time-out, asyncpg lets nobody go on before the server has answered that.
+    """
+
+    async def release(self, connection: Any, *, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Take a connection back, or end it where it does not answer in time."""
+        try:
+            await super().release(connection, timeout=timeout or _RELEASE_SECONDS)  # pyright: ignore[reportUnknownMemberType]
+        except TimeoutError:
+            # It is terminated. What happened before, a cancellation perhaps, is what counts.
+            log.warning("connection given up", event_name="connection_given_up")
+
+
 @asynccontextmanager
-async def connect(url: str, *, min_size: int, max_size: int) -> AsyncGenerator[Any]:
-    """Open a pool, waiting up to 30 s for the database to answer.
+async def connect(
+    url: str, *, min_size: int, max_size: int, statement_seconds: float = _STATEMENT_SECONDS
+) -> AsyncGenerator[Any]:
+    """Open a pool, waiting up to 30 s for the database to answer; each statement may take so long.
 
     Raises:
         ConfigError: it cannot be reached, refuses us, or is older than PostgreSQL 14.
     """
-    pool = await _patient_pool(url, min_size, max_size)
+    pool = await _patient_pool(url, min_size, max_size, statement_seconds)
     try:
         await check_version(pool)
         yield pool
@@ -226,15 +249,19 @@ async def _refuse_standby(connection: Any) -> None:
         raise asyncpg.ReadOnlySQLTransactionError("the server is a standby")
 
 
-async def _patient_pool(url: str, min_size: int, max_size: int) -> Any:
+async def _patient_pool(url: str, min_size: int, max_size: int, statement_seconds: float) -> Any:
     deadline = asyncio.get_running_loop().time() + _CONNECT_SECONDS
     while True:
         try:
-            return await asyncpg.create_pool(  # pyright: ignore[reportUnknownMemberType]
+            return await _Pool(
                 url,
+                connection_class=asyncpg.Connection,
+                record_class=asyncpg.Record,
+                loop=None,
                 min_size=min_size,
                 max_size=max_size,
-                command_timeout=_STATEMENT_SECONDS,
+                max_queries=_QUERIES,
+                command_timeout=statement_seconds,
                 max_inactive_connection_lifetime=_IDLE_SECONDS,
                 init=_refuse_standby,
                 reset=_reset,
