@@ -169,11 +169,10 @@ class _Viewer:
         request = live.new_request(self._ticket, held_id, server_url)
         awaited: asyncio.Future[_Dialed] = asyncio.get_running_loop().create_future()
         self._awaited[request.id] = awaited
+        waiting = asyncio.ensure_future(signals.wait(signalled, _DIAL_SECONDS))
         try:
             await live.request(self._platform, request)
-            waiting = asyncio.ensure_future(signals.wait(signalled, _DIAL_SECONDS))
             await asyncio.wait({awaited, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
             if not awaited.done():
                 # A Worker that has just taken it is not left in front of a closed door.
                 await asyncio.wait({awaited}, timeout=_LOOK_SECONDS)
@@ -183,6 +182,7 @@ class _Viewer:
                 awaited.result().over.set()
             raise
         finally:
+            waiting.cancel()
             self._awaited.pop(request.id, None)
             if awaited.cancel():
                 # Nobody takes a Worker that comes from now on.
