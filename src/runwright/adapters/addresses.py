@@ -115,7 +115,7 @@ def why_refused(address: Address, *, allow_private: bool) -> str | None:
     if address.is_multicast or address.is_unspecified:
         return "no address of a host"
     is_reserved = any(address in network for network in _RESERVED)
-    if address.is_loopback or is_reserved or not address.is_global:
+    if is_reserved or not address.is_global:
         return None if allow_private else "private"
     return None
 
