@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
+from runwright.control import attempts, claims, runs
 from runwright.control.platform import Platform
-from runwright.domain.auth_sessions import SessionStatus, SessionType
-from runwright.domain.ids import ProjectId
+from runwright.domain.auth_sessions import SessionPlan, SessionStatus, SessionType
+from runwright.domain.ids import ProjectId, WorkerId
+from runwright.domain.projects import Project
+from runwright.domain.runs import RunKind, RunRequest, RunStatus
+from runwright.errors import FailureCode
 from runwright.storage import auth_sessions as rows
 from runwright.storage.auth_sessions import NewSession, SessionRow
 
@@ -44,6 +50,42 @@ async def test_a_session_that_is_made_again_gets_nothing_of_the_old_ones(
     await rows.expire(platform.database, project_id, "s", old.generation)
 
     assert await _get(platform, project_id) == new
+
+
+async def test_workers_that_die_as_they_check_leave_crashed_checks_and_so_many_fail_the_run(
+    platform: Platform, make_project: Callable[..., Any]
+) -> None:
+    project = _with_sessions(await make_project())
+    await _make(platform, project.id, b"state")
+    request = RunRequest(api="a", parameters={}, session=SessionPlan(id="s"))
+    run = await runs.start(platform, project, request, idempotency_key=None, request_text="")
+    parts: list[str] = []
+    for _ in range(platform.settings.max_crashes):
+        claim = await claims.take(platform, run.id, WorkerId(uuid4()))
+        assert isinstance(claim, claims.Claim)
+        part = await attempts.begin_part(platform, claim, RunKind.CHECK, claim.plan)
+        assert part is not None
+        assert (part.parent_id, part.kind, part.attempt) == (run.id, RunKind.CHECK, 1)
+        parts.append(part.run_id)
+
+    assert await claims.take(platform, run.id, WorkerId(uuid4())) is None
+
+    found = await runs.detail(platform, project.workspace_id, run.id)
+    assert [each.id for each in found.parts] == parts
+    for each in (found.run, *found.parts):
+        assert each.status is RunStatus.FAILED
+        assert each.failure is not None
+        assert each.failure.code is FailureCode.PROCESS_CRASHED
+    assert found.attempts == ()
+
+
+def _with_sessions(project: Project) -> Project:
+    assert project.current is not None
+    assert project.current.manifest is not None
+    manifest = project.current.manifest
+    settings = replace(manifest.settings, has_auth_sessions=True, can_create_sessions=True)
+    current = replace(project.current, manifest=replace(manifest, settings=settings))
+    return replace(project, current=current)
 
 
 async def test_a_session_that_a_create_makes_has_a_generation_of_its_own(
