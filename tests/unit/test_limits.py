@@ -40,6 +40,7 @@ class Server:
     settings: dict[str, str]
     now: float = 1000.0
     fails: bool = False
+    served: int = 0
     reasons: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
@@ -52,6 +53,7 @@ class Server:
         )
 
     async def _serve(self, scope: _Message, receive: Any, send: Callable[..., Any]) -> None:
+        self.served += 1
         if "gate" in scope:
             scope["begun"].set()
             await scope["gate"].wait()
@@ -143,6 +145,7 @@ async def test_what_fails_is_no_longer_under_way() -> None:
     server.fails = False
 
     assert [await server.ask(query=query) for query in ("", "wait=1")] == [(200, None)] * 2
+    assert not server.limited._of_key
 
 
 @pytest.mark.parametrize(
@@ -164,8 +167,10 @@ async def test_what_waits_takes_no_place_of_what_acts(late: dict[str, str]) -> N
             assert (await server.ask())[0] == 429
     async with server.holding(late):
         assert (await server.ask(**late))[0] == 200
+        async with server.holding(late):
+            assert (await server.ask(**late))[0] == 429
 
-    assert server.reasons == ["waiting", "in_flight"]
+    assert server.reasons == ["waiting", "in_flight", "waiting"]
 
 
 @pytest.mark.parametrize(
@@ -192,6 +197,7 @@ async def test_probes_and_attempts_are_never_refused(
         await server.ask(**request_)
 
     assert server.reasons == ([] if is_exempt else ["in_flight"])
+    assert server.served == (2 if is_exempt else 1)
 
 
 async def test_a_key_is_told_when_it_may_ask_again() -> None:
