@@ -50,6 +50,12 @@ def test_what_is_absent_is_utc_without_jitter() -> None:
     assert _calendar(year="*").years is None
 
 
+def test_calendars_are_read_in_the_zone_that_is_named() -> None:
+    zone = "Europe/Zurich"
+
+    assert schedule_text.parse({"calendars": [{}], "timeZone": zone}).zone == zone
+
+
 def test_absent_times_are_zero_and_absent_days_are_all() -> None:
     assert _calendar() == Calendar()
 

@@ -219,6 +219,7 @@ def test_jitter_puts_off_the_same_firing_always_by_the_same() -> None:
 
     assert all(0 <= each < 30 for each in late)
     assert len(set(late)) > 40
+    assert max(late) > 25
     assert late[7] == (schedules.put_off(schedule, "job", firings[7]) - firings[7]).total_seconds()
     assert schedules.put_off(schedule, "other", firings[7]) != firings[7] + timedelta(
         seconds=late[7]
@@ -236,3 +237,15 @@ def test_the_last_of_missed_firings(away: timedelta, wanted: int) -> None:
     found = schedules.latest_before(schedule, first, first + away)
 
     assert found == first + timedelta(seconds=wanted)
+
+
+@pytest.mark.parametrize(("minutes", "wanted"), [(30, 0), (59, 0), (60, 60), (90, 0), (600, 0)])
+def test_a_missed_firing_that_nothing_makes_up_for_is_not_looked_for(
+    minutes: int, wanted: int
+) -> None:
+    first = datetime(2199, 12, 31, 21, tzinfo=UTC)
+    schedule = Schedule(calendars=(Calendar(hours=tuple(range(24))),))
+
+    found = schedules.latest_before(schedule, first, first + timedelta(minutes=minutes))
+
+    assert found == first + timedelta(minutes=wanted)
