@@ -78,6 +78,7 @@ def test_what_is_secret_of_an_address_is_not_shown(url: str, shown: str) -> None
             {"us%40er:p%20w", "us@er:p w", "p%20w", "p w", "a%2Fb", "a/b", "flag"},
         ),
         ("https://token@h/", {"token"}),
+        ("https://token:@h/", {"token:", "token"}),
         ("https://h/a", set[str]()),
     ],
 )
