@@ -18,10 +18,11 @@ from support import answering, eventually_async, pack
 
 from runwright.adapters import engine
 from runwright.adapters.blobs import Blobs
-from runwright.control import deployments, keys, queues
+from runwright.control import deployments, keys, queues, retention
 from runwright.control.platform import Platform
 from runwright.execution import worker
 
+_PATIENCE_SECONDS = 180
 _BEATS = (
     "SELECT (SELECT max(heartbeat_at) FROM workers), (SELECT max(heartbeat) FROM pgqueuer"
     " WHERE status = 'picked' AND entrypoint = 'job-run')"
@@ -35,7 +36,9 @@ async def test_a_worker_is_heard_while_every_other_connection_is_taken(
     beside: Any = await asyncpg.connect(database_url)
     async with worker.begin(replace(platform, settings=settings)) as begun:
         working = asyncio.create_task(begun.serve())
-        async with AsyncExitStack() as stack:
+        # It prunes as it begins, for which it holds one connection and takes others.
+        await eventually_async(lambda: retention.last(platform))
+        async with AsyncExitStack() as stack, asyncio.timeout(_PATIENCE_SECONDS):
             for _ in range(platform.database.get_max_size()):
                 await stack.enter_async_context(platform.database.acquire())
             # Whoever takes it up waits for a connection, and holds it meanwhile.
