@@ -14,6 +14,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from chaos import links
+from held import blocked, held
 from support import eventually_async
 
 from runwright.adapters import engine, signals
@@ -47,7 +48,6 @@ from runwright.storage import (
 from runwright.storage.auth_sessions import NewSession
 
 MakeProject = Callable[..., Any]
-_BLOCKED = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 async def _start(platform: Platform, project: Project) -> Run:
@@ -61,18 +61,6 @@ async def _claim(platform: Platform, run: Run) -> claims.Claim:
     return claim
 
 
-@asynccontextmanager
-async def _held(platform: Platform) -> AsyncGenerator[Any]:
-    """Yield a connection in a transaction that is open until the block ends."""
-    async with platform.database.acquire() as connection, connection.transaction():
-        yield connection
-
-
-async def _blocked(platform: Platform) -> int:
-    """Return the process of the database that waits for a lock."""
-    return await eventually_async(lambda: platform.database.fetchval(_BLOCKED))
-
-
 @pytest.mark.parametrize("stop", ["pg_cancel_backend", "pg_terminate_backend"])
 async def test_an_end_that_the_database_breaks_off_is_written_all_the_same(
     platform: Platform, make_project: MakeProject, stop: str
@@ -81,13 +69,13 @@ async def test_an_end_that_the_database_breaks_off_is_written_all_the_same(
     run = await _start(platform, project)
     claim = await _claim(platform, run)
 
-    async with _held(platform) as connection:
+    async with held(platform) as connection:
         await run_rows.lock(connection, run.id)
         ending = asyncio.create_task(
             patiently(lambda: attempts.end(platform, claim, Outcome(result="1")))
         )
-        await connection.execute(f"SELECT {stop}($1)", await _blocked(platform))
-        await _blocked(platform)
+        await connection.execute(f"SELECT {stop}($1)", await blocked(platform))
+        await blocked(platform)
     await ending
 
     found = await runs.detail(platform, project.workspace_id, run.id)
@@ -111,11 +99,11 @@ async def test_a_run_with_a_session_of_its_own_ends_while_it_is_canceled(
     claim = await _claim(platform, run)
     claim = replace(claim, plan=replace(claim.plan, session=SessionPlan(id=run.id)))
 
-    async with _held(platform) as connection:
+    async with held(platform) as connection:
         # As a cancel does: first the session, then the Run.
         await session_rows.lock(connection, project.id, run.id)
         ending = asyncio.create_task(attempts.end(platform, claim, Outcome(result="1")))
-        await _blocked(platform)
+        await blocked(platform)
         await run_rows.lock(connection, run.id)
     await ending
 
@@ -138,10 +126,10 @@ async def test_a_run_is_taken_over_while_it_is_canceled_with_its_session(
     await session_rows.insert(platform.database, new)
     await platform.database.execute("UPDATE runs SET auth_session_id = 's'")
 
-    async with _held(platform) as connection:
+    async with held(platform) as connection:
         await session_rows.lock(connection, project.id, "s")
         taking = asyncio.create_task(_claim(platform, run))
-        await _blocked(platform)
+        await blocked(platform)
         # It would wait for us, and we for it, had it locked the Run first.
         await connection.execute("SELECT FROM runs FOR UPDATE NOWAIT")
 
@@ -179,7 +167,7 @@ async def test_a_lock_that_is_never_given_back_holds_nobody_for_ever(
     run = await _start(platform, await make_project())
     monkeypatch.setattr(database, "SESSION", {**database.SESSION, "lock_timeout": "200ms"})
 
-    async with _held(platform) as connection:
+    async with held(platform) as connection:
         await run_rows.lock(connection, run.id)
         async with database.connect(database_url, min_size=1, max_size=1) as other:
             with pytest.raises(asyncpg.LockNotAvailableError):
@@ -281,11 +269,11 @@ async def test_a_job_that_is_deleted_while_it_fires_leaves_no_job_run_behind(
     plan = job_text.parse({"payload": [{"apiName": "a", "parameters": {}}], "configuration": {}})
     await jobs.create(platform, project, "j", plan)
 
-    async with _held(platform) as connection:
+    async with held(platform) as connection:
         row = await job_rows.lock(connection, project.id, "j")
         assert row is not None
         deleting = asyncio.create_task(jobs.delete(platform, project.id, "j"))
-        await _blocked(platform)
+        await blocked(platform)
         begun, _ = await job_starts.begin(
             platform, connection, project, jobs.opened(platform, row), Trigger()
         )
@@ -309,7 +297,7 @@ async def test_a_transaction_counts_its_runs_once_for_a_statement(
         platform, project, "j", job_text.parse({"payload": payload, "configuration": {}})
     )
 
-    async with _held(platform) as connection:
+    async with held(platform) as connection:
         row = await job_rows.lock(connection, project.id, "j")
         assert row is not None
         await job_starts.begin(platform, connection, project, jobs.opened(platform, row), Trigger())

@@ -10,8 +10,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
-from machines.flows import TERMINAL, FlowMachine, failure
+from machines.flows import FlowMachine
 from machines.lines import Cut
+from machines.run_history import TERMINAL, failure
 from machines.stage import Stage, cuts, play
 
 from runwright.control import auth_sessions, firing, job_runs, jobs, runs
@@ -62,7 +63,7 @@ class JobRunMachine(FlowMachine):
         """Ask for more work, once."""
         claim = hold.claim
         if how != "well":
-            return failure(how)
+            return failure(is_retried=how == "badly")
         match claim.kind:
             case RunKind.CREATE:
                 return Outcome(result="null", auth_state={"cookies": [], "origins": []})
@@ -128,7 +129,7 @@ class JobRunMachine(FlowMachine):
     @rule(choice=st.integers(0, 9), cut=cuts)
     def cancel(self, choice: int, cut: Cut | None) -> None:
         """Somebody cancels an item."""
-        items = [row["id"] for row in self.runs_before.values() if row["job_run_id"] is not None]
+        items = [row["id"] for row in self.history.runs.values() if row["job_run_id"] is not None]
         if items:
             run_id = items[choice % len(items)]
             self.persist(lambda: runs.cancel(self.platform, self.project.id, run_id), cut)
@@ -160,7 +161,7 @@ class JobRunMachine(FlowMachine):
             (row["job_run_id"], row["type"]) for row in self.rows(_TOLD, self.project.id)
         )
         delivered = Counter(row["run_id"] for row in self.rows(_DELIVERED, self.project.id))
-        items = {row["id"] for row in self.runs_before.values() if row["job_run_id"] is not None}
+        items = {row["id"] for row in self.history.runs.values() if row["job_run_id"] is not None}
         assert delivered == Counter(items)
         for row in self._job_runs():
             assert row["ended_at"] is not None, row
@@ -168,7 +169,7 @@ class JobRunMachine(FlowMachine):
             assert row["payloads"] is not None
 
     def _check_items(self, job_run: dict[str, Any]) -> None:
-        items = [row for row in self.runs_before.values() if row["job_run_id"] == job_run["id"]]
+        items = [row for row in self.history.runs.values() if row["job_run_id"] == job_run["id"]]
         under_way = [
             row for row in items if row["turn"] is not None and row["status"] not in TERMINAL
         ]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import FastAPI
-from support import eventually_async
+from held import blocked, held
 
 from runwright.adapters import bundles
 from runwright.control import (
@@ -53,21 +52,6 @@ _SINK = Sink(kind=SinkKind.WEBHOOK, url="https://example.com/")
 _PLAIN = ProjectSettings()
 _WITH_SESSIONS = ProjectSettings(has_auth_sessions=True, can_create_sessions=True)
 _OLD, _NEW = "0" * 64, "1" * 64
-_BLOCKED = (
-    "SELECT EXISTS (SELECT FROM pg_stat_activity"
-    " WHERE wait_event_type = 'Lock' AND datname = current_database())"
-)
-
-
-@asynccontextmanager
-async def _held(platform: Platform) -> AsyncGenerator[Any]:
-    """Yield a connection in a transaction that is open until the block ends."""
-    async with platform.database.acquire() as connection, connection.transaction():
-        yield connection
-
-
-async def _until_somebody_waits(platform: Platform) -> None:
-    await eventually_async(lambda: platform.database.fetchval(_BLOCKED))
 
 
 async def _deployed_twice(
@@ -83,7 +67,7 @@ async def _deployed_twice(
         "UPDATE deployments SET created_at = created_at - interval '1 year',"
         " ended_at = ended_at - interval '1 year'"
     )
-    async with _held(platform) as connection:
+    async with held(platform) as connection:
         new = DeploymentId(uuid.uuid4())
         await project_rows.add_deployment(connection, new, project.id, _NEW)
         begun = await project_rows.begin_deployment(connection, new)
@@ -104,11 +88,11 @@ async def test_a_roll_back_to_a_bundle_that_the_ceiling_removes_is_refused(
     project = await make_project()
     old = await _deployed_twice(platform, project)
 
-    async with _held(platform) as connection:
+    async with held(platform) as connection:
         assert await rows.lock_bundle(connection, _OLD)
         assert not await rows.is_bundle_needed(connection, _OLD)
         rolling = asyncio.create_task(deployments.roll_back(platform, project, old))
-        await _until_somebody_waits(platform)
+        await blocked(platform)
         await platform.blobs.delete(bundles.blob_key(_OLD))
 
     with pytest.raises(Conflict, match="no longer kept"):
@@ -122,10 +106,10 @@ async def test_the_ceiling_leaves_a_bundle_that_is_rolled_back_to(
     project = await make_project()
     old = await _deployed_twice(platform, project)
 
-    async with _held(platform) as connection:
+    async with held(platform) as connection:
         await project_rows.lock(connection, project.id)
         rolling = asyncio.create_task(deployments.roll_back(platform, project, old))
-        await _until_somebody_waits(platform)
+        await blocked(platform)
         assert await ceiling.shed(platform, 1_000_000) == []
     await rolling
 
@@ -139,10 +123,10 @@ async def test_a_roll_back_to_a_deployment_that_is_being_pruned_is_not_found(
     project = await make_project()
     old = await _deployed_twice(platform, project)
 
-    async with _held(platform) as connection:
+    async with held(platform) as connection:
         assert await rows.forget_deployments(connection, timedelta(days=30), 10) == [_OLD]
         rolling = asyncio.create_task(deployments.roll_back(platform, project, old))
-        await _until_somebody_waits(platform)
+        await blocked(platform)
 
     with pytest.raises(NotFound):
         await rolling
@@ -154,10 +138,10 @@ async def test_pruning_leaves_a_deployment_that_is_rolled_back_to(
     project = await make_project()
     old = await _deployed_twice(platform, project)
 
-    async with _held(platform) as connection:
+    async with held(platform) as connection:
         await project_rows.lock(connection, project.id)
         rolling = asyncio.create_task(deployments.roll_back(platform, project, old))
-        await _until_somebody_waits(platform)
+        await blocked(platform)
         done = await retention.prune(platform, is_dry=False, patience=_LONG)
     await rolling
 
@@ -171,7 +155,7 @@ async def test_a_deployment_that_came_to_be_current_while_it_was_looked_at_is_no
     project = await make_project()
     old = await _deployed_twice(platform, project)
 
-    async with _held(platform) as connection:
+    async with held(platform) as connection:
         due = await rows.lock_due_deployments(connection, timedelta(days=30), 10)
         assert due == [old]
         # As if it had been put there in the moment before it was locked.
@@ -245,10 +229,10 @@ async def test_what_begins_on_a_deployment_that_is_being_pruned_begins_on_the_cu
     assert project.current is not None
     stale = replace(project, current=replace(project.current, manifest=manifest))
 
-    async with _held(platform) as connection:
+    async with held(platform) as connection:
         assert await rows.forget_deployments(connection, timedelta(days=30), 10) == [_OLD]
         beginning = asyncio.create_task(begin(platform, stale))
-        await _until_somebody_waits(platform)
+        await blocked(platform)
     await beginning
 
     begun = await platform.database.fetch(
@@ -287,7 +271,7 @@ async def test_a_request_about_what_was_removed_meanwhile_is_a_conflict(
 
 
 async def _old_notification(platform: Platform, project: Project) -> str:
-    async with _held(platform) as connection:
+    async with held(platform) as connection:
         await deliveries.accept_notification(platform, connection, project.id, None, _SINK, "{}")
     await platform.database.execute(
         "UPDATE deliveries SET status = 'delivered', created_at = created_at - interval '1 year',"
@@ -303,10 +287,10 @@ async def test_pruning_leaves_an_old_notification_that_is_just_sent_again(
     project = await make_project()
     delivery_id = await _old_notification(platform, project)
 
-    async with _held(platform) as connection:
+    async with held(platform) as connection:
         assert await delivery_rows.renew(connection, delivery_id, None, None)
         pruning = asyncio.create_task(retention.prune(platform, is_dry=False, patience=_LONG))
-        await _until_somebody_waits(platform)
+        await blocked(platform)
     assert (await pruning).is_complete
 
     found, _ = await deliveries.get(platform, project.id, delivery_id)
@@ -319,10 +303,10 @@ async def test_an_old_notification_that_is_being_pruned_is_not_sent_again(
     project = await make_project()
     delivery_id = await _old_notification(platform, project)
 
-    async with _held(platform) as connection:
+    async with held(platform) as connection:
         assert await rows.forget(connection, "notifications", timedelta(days=30), 10) == 1
         again = asyncio.create_task(deliveries.send_again(platform, project.id, delivery_id, None))
-        await _until_somebody_waits(platform)
+        await blocked(platform)
 
     with pytest.raises(NotFound):
         await again

@@ -5,28 +5,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections import defaultdict
 from datetime import timedelta
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, invariant, rule
 from machines.lines import Cut
+from machines.run_history import ATTEMPTS, TERMINAL, RunHistory, failure
 from machines.stage import Died, Machine, Stage, cuts, play
 
 from runwright.adapters import engine
 from runwright.control import attempts, claims, queue_limits, runs
 from runwright.control.claims import Claim
-from runwright.domain.failures import Failure
-from runwright.domain.ids import RunId
+from runwright.domain.ids import RunId, WorkerId
 from runwright.domain.runs import Outcome, Run, RunRequest
 from runwright.domain.sinks import Sink, SinkKind
-from runwright.errors import Category, FailureCode
 
 _WORKERS = 3
 _MOST_RUNS = 4
 """Few, so that much happens to each."""
-_TERMINAL = ("completed", "failed", "canceled")
 _SINK = Sink(kind=SinkKind.WEBHOOK, url="https://example.com/hook")
 _ENDINGS = st.sampled_from(["completed", "failed", "failed for good"])
 _A_MINUTE_OLDER = (
@@ -40,10 +37,9 @@ _FED_UP = (
     "UPDATE runs SET expires_at = now() - interval '1 second' WHERE id = $1 AND status = 'pending'"
 )
 _RUNS = (
-    "SELECT id, status, result, failure, cancellation, ended_at, attempt, fence, maximum_attempts,"
+    "SELECT id, kind, status, result, failure, cancellation, ended_at, attempt, fence, maximum_attempts,"
     " worker_id, cancel_requested_at, sealed_sink FROM runs WHERE project_id = $1"
 )
-_ATTEMPTS = "SELECT attempts.* FROM attempts JOIN runs ON runs.id = run_id WHERE project_id = $1"
 _COUNTED = "SELECT label, sum(value)::int AS value FROM counters WHERE name = 'runs' GROUP BY 1"
 _THERE = (
     "SELECT kind || ':' || status AS label, count(*)::int AS value FROM runs"
@@ -61,20 +57,19 @@ class RunMachine(Machine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.workers: list[WorkerId] = []
         self.known: set[str] = set()
         self.unheard = 0
         """Starts whose answer was never heard: the Run may be there or not."""
         self.fences: set[tuple[str, int]] = set()
         self.held: dict[tuple[str, int], Claim] = {}
         """By Run and Worker: what that one took and has not ended, whether it is still its own or not."""
-        self.runs_before: dict[str, dict[str, Any]] = {}
-        self.attempts_before: dict[tuple[str, int], dict[str, Any]] = {}
+        self.history = RunHistory()
         self.keys = itertools.count()
 
     @initialize()
     def begin(self) -> None:
-        for _ in range(_WORKERS):
-            self.begin_worker()
+        self.workers = [self.begin_worker() for _ in range(_WORKERS)]
 
     # What callers do.
 
@@ -100,7 +95,7 @@ class RunMachine(Machine):
     def cancel(self, run_id: RunId, cut: Cut | None) -> None:
         self.persist(lambda: runs.cancel(self.platform, self.project.id, run_id), cut)
         row = self._row(run_id)
-        assert row["status"] in _TERMINAL or row["cancel_requested_at"] is not None
+        assert row["status"] in TERMINAL or row["cancel_requested_at"] is not None
 
     # What Workers do.
 
@@ -153,7 +148,7 @@ class RunMachine(Machine):
         if (claim := self._hold(run_id, worker)) is None:
             return
         before = self._row(run_id)
-        is_ours = before["fence"] == claim.fence and before["status"] not in _TERMINAL
+        is_ours = before["fence"] == claim.fence and before["status"] not in TERMINAL
         if is_counted:
             self.persist(lambda: claims.disown(self.platform, claim), cut)
         else:
@@ -170,7 +165,7 @@ class RunMachine(Machine):
             return
         found = self.do(claims.interrupted(self.platform, [claim]))
         row = self._row(run_id)
-        is_lost = row["fence"] != claim.fence or row["status"] in _TERMINAL
+        is_lost = row["fence"] != claim.fence or row["status"] in TERMINAL
         is_canceled = row["cancel_requested_at"] is not None
         assert found.get(run_id) == (is_lost if is_lost or is_canceled else None)
 
@@ -218,27 +213,18 @@ class RunMachine(Machine):
     @invariant()
     def everything_is_true(self) -> None:
         self.check_locks()
-        found = {row["id"]: row for row in self.rows(_RUNS, self.project.id)}
-        tries = {
-            (row["run_id"], row["number"]): row for row in self.rows(_ATTEMPTS, self.project.id)
-        }
-        assert self.known <= found.keys()
-        assert len(found.keys() - self.known) <= self.unheard
-        self._check_history(found, tries)
-        of_run: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row in sorted(tries.values(), key=lambda row: row["number"]):
-            of_run[row["run_id"]].append(row)
-        for row in found.values():
-            _check_attempts(row, of_run[row["id"]])
-        self.runs_before, self.attempts_before = found, tries
+        self.history.go_on(self.rows(_RUNS, self.project.id), self.rows(ATTEMPTS, self.project.id))
+        found = self.history.runs.keys()
+        assert self.known <= found
+        assert len(found - self.known) <= self.unheard
 
     def teardown(self) -> None:
         """All Workers die; a new one finds everything and ends it."""
         try:
             self._end_all()
             self.everything_is_true()
-            for row in self.runs_before.values():
-                assert row["status"] in _TERMINAL, row
+            for row in self.history.runs.values():
+                assert row["status"] in TERMINAL, row
                 told = self.rows("SELECT id FROM deliveries WHERE run_id = $1", row["id"])
                 assert len(told) == (row["sealed_sink"] is not None)
             assert _by_label(self.rows(_COUNTED)) == _by_label(self.rows(_THERE))
@@ -295,7 +281,6 @@ class RunMachine(Machine):
         self.silence(self.workers[worker])
         self.held = {key: claim for key, claim in self.held.items() if key[1] != worker}
         self.workers[worker] = self.begin_worker()
-        self.workers.pop()
 
     def _check_end(self, before: dict[str, Any], claim: Claim, outcome: Outcome) -> None:
         after = self._row(claim.run_id)
@@ -308,52 +293,19 @@ class RunMachine(Machine):
         else:
             assert after["status"] == "failed"
 
-    def _check_history(
-        self, found: dict[str, dict[str, Any]], tries: dict[tuple[str, int], dict[str, Any]]
-    ) -> None:
-        for run_id, before in self.runs_before.items():
-            after = found[run_id]
-            assert after["fence"] >= before["fence"]
-            assert before["status"] not in _TERMINAL or after == before
-            assert before["status"] != "started" or after["status"] != "pending"
-        for key, before in self.attempts_before.items():
-            # One that has ended stays as it is; one that was undone was open.
-            assert before["status"] == "started" or tries.get(key) == before
-
     def _row(self, run_id: str) -> dict[str, Any]:
         return next(row for row in self.rows(_RUNS, self.project.id) if row["id"] == run_id)
 
     def _without_entry(self) -> list[str]:
         found = self.rows(_RUNS, self.project.id)
-        unfinished = [row["id"] for row in found if row["status"] not in _TERMINAL]
+        unfinished = [row["id"] for row in found if row["status"] not in TERMINAL]
         return self.do(engine.without_entry(self.stage.watch, unfinished))
-
-
-def _check_attempts(run: dict[str, Any], found: list[dict[str, Any]]) -> None:
-    statuses = [row["status"] for row in found]
-    fences = [row["fence"] for row in found]
-    assert [row["number"] for row in found] == list(range(1, len(found) + 1))
-    assert run["attempt"] == len(found) <= run["maximum_attempts"]
-    assert fences == sorted({*fences})
-    assert statuses[:-1] == ["failed"] * len(statuses[:-1])
-    assert ("completed" in statuses) == (run["status"] == "completed")
-    if "started" in statuses:
-        assert (run["status"], run["fence"]) == ("started", fences[-1])
-    if run["status"] in _TERMINAL:
-        assert run["worker_id"] is None
 
 
 def _outcome(how: str) -> Outcome:
     if how == "completed":
         return Outcome(result='"done"')
-    return Outcome(
-        failure=Failure(
-            code=FailureCode.EXECUTION_EXCEPTION,
-            category=Category.EXECUTION,
-            message="no",
-            retryable=how == "failed",
-        )
-    )
+    return failure(is_retried=how == "failed")
 
 
 def _by_label(rows: list[dict[str, Any]]) -> dict[str, int]:

@@ -7,8 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
-from machines.flows import TERMINAL, FlowMachine, failure
+from machines.flows import FlowMachine
 from machines.lines import Cut
+from machines.run_history import TERMINAL, failure
 from machines.stage import Died, Stage, cuts, play
 
 from runwright.control import auth_sessions, runs, sealed_sessions
@@ -47,7 +48,7 @@ class SessionMachine(FlowMachine):
         """Sign in as the account that the parameters name, and keep to it."""
         claim = hold.claim
         if how != "well":
-            return failure(how)
+            return failure(is_retried=how == "badly")
         match claim.kind:
             case RunKind.CREATE:
                 return Outcome(result="null", auth_state=_state(claim.plan.parameters["account"]))
@@ -132,7 +133,7 @@ class SessionMachine(FlowMachine):
     def _check_operations(self) -> None:
         operations = [
             row
-            for row in self.runs_before.values()
+            for row in self.history.runs.values()
             if row["kind"] == RunKind.OPERATION and row["status"] not in TERMINAL
         ]
         busy = [row["auth_session_id"] for row in operations]
@@ -141,7 +142,7 @@ class SessionMachine(FlowMachine):
             if (row["type"], row["status"]) == (SessionType.CREDENTIALS, SessionStatus.PENDING):
                 assert row["id"] in busy
             if row["only_for"] is not None:
-                assert self.runs_before[row["only_for"]]["status"] not in TERMINAL
+                assert self.history.runs[row["only_for"]]["status"] not in TERMINAL
 
     def check_the_end(self) -> None:
         """See that no session waits for anything."""

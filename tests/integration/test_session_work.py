@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from held import with_sessions
 
 from runwright.control import auth_sessions, claims, runs, sealed_sessions, session_work
 from runwright.control.claims import Claim
@@ -32,13 +33,7 @@ _FAILURE = Failure(
 @pytest.fixture(name="project")
 async def _project(make_project: Callable[..., Any]) -> Project:
     """Return a project with sessions."""
-    found: Project = await make_project()
-    current = found.current
-    assert current is not None
-    assert current.manifest is not None
-    settings = replace(current.manifest.settings, has_auth_sessions=True, can_create_sessions=True)
-    manifest = replace(current.manifest, settings=settings)
-    return replace(found, current=replace(current, manifest=manifest))
+    return with_sessions(await make_project())
 
 
 async def _take(platform: Platform, run_id: str) -> Claim:

@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from held import with_sessions
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 from support import eventually_async
 
 from machines.lines import Cut
+from machines.run_history import ATTEMPTS, TERMINAL, RunHistory
 from machines.stage import Machine, cuts
 from runwright.control import attempts, job_runs, queues
-from runwright.domain.failures import Failure
 from runwright.domain.ids import DeploymentId, WorkerId
-from runwright.domain.runs import Outcome, RunKind
-from runwright.errors import Category, FailureCode
+from runwright.domain.runs import Outcome
 from runwright.execution.attempt import Hold
 from runwright.execution.carrier import Carrier
 from runwright.execution.run_flow import RunFlow
 
 WORKERS = 2
-TERMINAL = ("completed", "failed", "canceled")
 RUNS = (
     "SELECT id, kind, parent_id, auth_session_id, status, result, failure, cancellation, ended_at,"
     " attempt, fence, maximum_attempts, worker_id, waits_for, turn, sealed_session, job_run_id,"
     " position, cancel_requested_at FROM runs WHERE project_id = $1 ORDER BY created_at, id"
-)
-_ATTEMPTS = (
-    "SELECT attempts.* FROM attempts JOIN runs ON runs.id = run_id WHERE project_id = $1"
-    " ORDER BY run_id, number"
 )
 _OLDER = "UPDATE {} SET created_at = created_at - interval '1 minute' WHERE project_id = $1"
 _ENTRIES = (
@@ -98,8 +92,7 @@ class FlowMachine(Machine):
         super().__init__()
         self.asked: list[Asked] = []
         self.hands: dict[int, _Hand] = {}
-        self.runs_before: dict[str, dict[str, Any]] = {}
-        self.attempts_before: dict[tuple[str, int], dict[str, Any]] = {}
+        self.history = RunHistory()
 
     def begin(self) -> None:
         """Let the Workers begin."""
@@ -112,14 +105,7 @@ class FlowMachine(Machine):
 
     def give_sessions(self) -> None:
         """Let the project have AuthSessions, which its code can create."""
-        current = self.project.current
-        assert current is not None
-        assert current.manifest is not None
-        settings = replace(
-            current.manifest.settings, has_auth_sessions=True, can_create_sessions=True
-        )
-        manifest = replace(current.manifest, settings=settings)
-        self.project = replace(self.project, current=replace(current, manifest=manifest))
+        self.project = with_sessions(self.project)
 
     # What Workers do.
 
@@ -173,24 +159,12 @@ class FlowMachine(Machine):
         self.check()
 
     def _check_runs(self) -> None:
-        found = {row["id"]: row for row in self.rows(RUNS, self.project.id)}
-        tries = {
-            (row["run_id"], row["number"]): row for row in self.rows(_ATTEMPTS, self.project.id)
-        }
-        of_run: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for (run_id, _), row in tries.items():
-            of_run[run_id].append(row)
-        for run_id, before in self.runs_before.items():
-            _check_history(before, found[run_id])
-        for key, before in self.attempts_before.items():
-            assert before["status"] == "started" or tries.get(key) == before
-        for row in found.values():
-            check_attempts(row, of_run[row["id"]])
-            parent = found.get(row["parent_id"])
+        runs = self.rows(RUNS, self.project.id)
+        self.history.go_on(runs, self.rows(ATTEMPTS, self.project.id))
+        for row in runs:
+            parent = self.history.runs.get(row["parent_id"])
             assert parent is None or parent["status"] not in TERMINAL or row["status"] in TERMINAL
-            if row["status"] in TERMINAL:
-                assert row["sealed_session"] is None
-        self.runs_before, self.attempts_before = found, tries
+            assert row["status"] not in TERMINAL or row["sealed_session"] is None
 
     def teardown(self) -> None:
         """All Workers die; a new one finds everything and ends it."""
@@ -224,7 +198,7 @@ class FlowMachine(Machine):
         assert not unfinished, unfinished
 
     def check(self) -> None:
-        """See that what the machine is about is true; `runs_before` has the Runs as they are."""
+        """See that what the machine is about is true; `history.runs` has the Runs as they are."""
 
     def let_go_on(self) -> None:
         """Have what waits for a person go on."""
@@ -327,37 +301,3 @@ class FlowMachine(Machine):
         self.execute(_OLDER.format("job_runs"), self.project.id)
         self.persist(lambda: attempts.requeue_lost(self.platform, None), cut)
         self.persist(lambda: job_runs.requeue_lost(self.platform, None), cut)
-
-
-def check_attempts(run: dict[str, Any], found: list[dict[str, Any]]) -> None:
-    """See that the Attempts are those of their Run."""
-    statuses = [row["status"] for row in found]
-    fences = [row["fence"] for row in found]
-    if run["kind"] != RunKind.OPERATION:
-        assert [row["number"] for row in found] == list(range(1, len(found) + 1))
-        assert run["attempt"] == len(found) <= run["maximum_attempts"]
-        assert ("completed" in statuses) == (run["status"] == "completed")
-    assert fences == sorted({*fences})
-    assert statuses[:-1] == ["failed"] * len(statuses[:-1])
-    if "started" in statuses:
-        assert (run["status"], run["fence"]) == ("started", fences[-1])
-    if run["status"] in TERMINAL:
-        assert run["worker_id"] is None
-
-
-def failure(how: str) -> Outcome:
-    """Return the Outcome of an Attempt that failed, to be retried or `for good`."""
-    return Outcome(
-        failure=Failure(
-            code=FailureCode.EXECUTION_EXCEPTION,
-            category=Category.EXECUTION,
-            message="no",
-            retryable=how == "badly",
-        )
-    )
-
-
-def _check_history(before: dict[str, Any], after: dict[str, Any]) -> None:
-    assert after["fence"] >= before["fence"]
-    assert before["status"] not in TERMINAL or after == before, (before, after)
-    assert before["status"] != "started" or after["status"] != "pending"

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -55,11 +55,8 @@ class Stage:
     """How many lives a machine has."""
 
 
-@dataclass(eq=False)
 class Died(Exception):
     """Whoever did this step is gone: its connection broke in it, and it said nothing again."""
-
-    cause: Exception = field(default_factory=Exception)
 
 
 class Machine(RuleBasedStateMachine):
@@ -69,7 +66,6 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.workers: list[WorkerId] = []
         self.project: Project = self.do(self.stage.make_project(f"p{uuid4()}"))
 
     @property
@@ -105,7 +101,7 @@ class Machine(RuleBasedStateMachine):
         except Exception as error:
             if not self.stage.line.has_broken:
                 raise
-            raise Died(error) from error
+            raise Died from error
         finally:
             self.stage.line.break_at(None)
 
@@ -113,7 +109,6 @@ class Machine(RuleBasedStateMachine):
         """Let a Worker begin; it was heard of for an hour."""
         worker_id = WorkerId(uuid4())
         self.do(self._beat(worker_id))
-        self.workers.append(worker_id)
         return worker_id
 
     def hear(self, worker_id: WorkerId) -> None:
