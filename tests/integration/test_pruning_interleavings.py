@@ -1,4 +1,4 @@
-"""What is asked for just as it is pruned: either it is kept, or who asks is told that it is gone."""
+"""Requests for something that is being pruned: either it is kept, or the caller is told that it is gone."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ import asyncpg
 _CHUNK_BYTES = 65536
 _HEAD_BYTES = 5
 _GOES_ON, _IS_OVER = b"Z\x00\x00\x00\x05T", b"Z\x00\x00\x00\x05I"
-"""How an answer ends after which the transaction goes on, and one after which there is none."""
+"""The last bytes of an answer inside a transaction, and outside of any."""
 _BACKEND = re.compile(rb"K\x00\x00\x00\x0c(....)....", re.DOTALL)
 LOCK_ORDER = ("job_runs", "jobs", "auth_sessions", "runs", "deliveries")
 """Who locks rows of several tables locks them in this order; see `docs/explanation/architecture.md`.

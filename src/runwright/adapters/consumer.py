@@ -7,7 +7,7 @@ What pgqueuer 1.6 does not do by itself is done here, each with a test in
 - A handler's exception deletes the entry: here it puts the entry back, with a delay.
 - A crash re-pick counts no attempt, and a completed entry can be handed out again within 0.1 s:
   handlers must claim in their own table under a fence, and they do.
-- Who has lost an entry to another still ends it: `Picks` leaves it to who holds it by now.
+- A process that lost an entry to another still ends it: `Picks` makes that do nothing.
 - Entrypoints and limits are static: `Consumer` follows what `queues()` says now.
 - All queues share one number of slots: here some take none, so that they hold up no others.
 - What waits behind a limit is asked for without pause: here only shortly after something changed.

@@ -61,7 +61,7 @@ async def install(connection: Any) -> None:
         await queries.upgrade()
     else:
         await queries.install()
-    # Looked for first: even where it is there, to create it waits until nobody writes, and holds who wants to.
+    # Check first: even `IF NOT EXISTS` waits for all writers, and blocks new ones meanwhile.
     if await connection.fetchval("SELECT to_regclass($1) IS NULL", PAYLOAD_INDEX):
         await connection.execute(f"CREATE INDEX {PAYLOAD_INDEX} ON pgqueuer (payload)")
 

@@ -1,4 +1,4 @@
-"""What pgqueuer writes about entries it has handed out, each statement good only for who still holds the entry.
+"""pgqueuer's writes about entries it has handed out, restricted to entries that this process still holds.
 
 pgqueuer names an entry by its id alone. A process whose heartbeats did not come through for a while loses its
 entries to another; when it ends what it does, it would delete or put back the entry that the other one works on:

@@ -1,4 +1,4 @@
-"""How many Runs of a project wait, for who must know at every start: a look reads no more than some of them."""
+"""How many Runs of a project wait: asked at every start, so a look reads a bounded number of them."""
 
 from __future__ import annotations
 

@@ -85,9 +85,9 @@ async def end_try(
     status: DeliveryStatus,
     next_try_at: datetime | None,
 ) -> datetime | None:
-    """Keep how a try went and what follows; return when the next one is, None where there is none.
+    """Keep how a try went and what follows; return when the next try is due, or None if there is none.
 
-    Under an old fence nothing happens. The same may be said again by who did not hear the answer.
+    Does nothing under an old fence. Safe to repeat when the answer was lost.
     """
     return await connection.fetchval(
         _SQL["end_try"],
