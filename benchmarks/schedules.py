@@ -24,8 +24,9 @@ from uuid import uuid4
 from runwright import config
 from runwright.adapters import blobs, engine, signals, vault
 from runwright.adapters.providers import Providers
-from runwright.control import jobs, keys
-from runwright.control.platform import Platform
+from runwright.control.access import keys
+from runwright.control.base.platform import Platform
+from runwright.control.jobs import jobs
 from runwright.domain import job_text
 from runwright.domain.ids import DeploymentId, ProjectId
 from runwright.domain.projects import Api, Manifest, Project

@@ -9,7 +9,7 @@ from typing import Any
 
 from support import eventually_async
 
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
 from runwright.domain.projects import Project
 
 _BLOCKED = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"

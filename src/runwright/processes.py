@@ -24,8 +24,8 @@ from runwright import config, telemetry, tracing
 from runwright.adapters import blobs, disk, engine, providers, signals, vault
 from runwright.adapters.providers import ProviderAddress
 from runwright.config import Settings
-from runwright.control import keys, visits
-from runwright.control.platform import Platform
+from runwright.control.access import dashboard_sessions, keys
+from runwright.control.base.platform import Platform
 from runwright.domain.model_endpoints import Provider
 from runwright.errors import ConfigError
 from runwright.execution import process_trees, worker
@@ -355,7 +355,7 @@ async def _sign_in_link(platform: Platform, secret: str) -> str | None:
     if not sys.stdout.isatty():
         return None
     key = await keys.authenticate(platform, secret)
-    return f"{platform.settings.url}/sign-in#{await visits.new_link(platform, key)}"
+    return f"{platform.settings.url}/sign-in#{await dashboard_sessions.new_link(platform, key)}"
 
 
 def _read_connection(file: Path) -> dict[str, str]:
@@ -376,7 +376,7 @@ def _write_private(file: Path, text: str) -> None:
 
 def _say_ready(url: str, settings: Settings, link: str | None) -> None:
     print(f"runwright is ready at {url} (connection: {settings.connection_file})", flush=True)  # noqa: T201
-    minutes = int(visits.LINK_LIFE.total_seconds() // 60)
+    minutes = int(dashboard_sessions.LINK_LIFE.total_seconds() // 60)
     print(  # noqa: T201
         f"dashboard, for one sign-in within {minutes} minutes: {link}"
         if link

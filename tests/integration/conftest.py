@@ -18,8 +18,8 @@ from machines.stage import Stage, staged
 from runwright import config
 from runwright.adapters import blobs, engine, signals, vault
 from runwright.adapters.providers import Providers
-from runwright.control import keys
-from runwright.control.platform import Platform
+from runwright.control.access import keys
+from runwright.control.base.platform import Platform
 from runwright.domain.ids import DeploymentId, ProjectId
 from runwright.domain.projects import Api, Manifest, Project
 from runwright.storage import database, embedded, projects as project_rows

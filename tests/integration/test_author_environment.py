@@ -13,7 +13,7 @@ import asyncpg
 from support import eventually_async
 
 from runwright.adapters import engine
-from runwright.control import keys
+from runwright.control.access import keys
 from runwright.domain.ids import ProjectId
 from runwright.execution.author_environment import AuthorEnvironment
 from runwright.storage import database, embedded

@@ -12,8 +12,8 @@ import pytest
 from support import eventually_async
 
 from runwright.adapters import engine
-from runwright.control import attempts, claims, runs
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.runs import attempts, claims, runs
 from runwright.domain import sinks
 from runwright.domain.failures import Failure
 from runwright.domain.ids import WorkerId

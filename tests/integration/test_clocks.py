@@ -11,8 +11,10 @@ from uuid import uuid4
 import pytest
 import time_machine
 
-from runwright.control import attempts, claims, deliveries, jobs, questions, queue_limits, runs
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.deliveries import deliveries
+from runwright.control.jobs import jobs
+from runwright.control.runs import attempts, claims, questions, queue_limits, runs
 from runwright.domain import job_text
 from runwright.domain.deliveries import Try
 from runwright.domain.ids import WorkerId

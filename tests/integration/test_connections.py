@@ -18,8 +18,11 @@ from support import answering, eventually_async, pack
 
 from runwright.adapters import engine
 from runwright.adapters.blobs import Blobs
-from runwright.control import deployments, keys, queues, retention
-from runwright.control.platform import Platform
+from runwright.control.access import keys
+from runwright.control.base import queues
+from runwright.control.base.platform import Platform
+from runwright.control.projects import deployments
+from runwright.control.upkeep import retention
 from runwright.execution import worker
 
 _PATIENCE_SECONDS = 180

@@ -13,7 +13,7 @@ from machines.lines import Cut
 from machines.stage import Died, Machine, Stage, cuts, play
 
 from runwright.adapters import engine
-from runwright.control import deliveries
+from runwright.control.deliveries import deliveries
 from runwright.domain.deliveries import Try
 from runwright.domain.sinks import Sink, SinkKind
 from runwright.storage.deliveries import DeliveryRow

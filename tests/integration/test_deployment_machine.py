@@ -14,7 +14,8 @@ from machines.stage import Died, Machine, Stage, cuts, play
 from support import pack
 
 from runwright.adapters import engine
-from runwright.control import deployments, jobs
+from runwright.control.jobs import jobs
+from runwright.control.projects import deployments
 from runwright.domain import job_text
 from runwright.domain.ids import DeploymentId
 from runwright.domain.projects import (

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-from runwright.control import attempts, claims, drift, runs
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.insight import drift
+from runwright.control.runs import attempts, claims, runs
 from runwright.domain.ids import WorkerId
 from runwright.domain.projects import Project
 from runwright.domain.runs import Outcome, RunRequest

@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from runwright.control import claims, examinations, live, overview, runs
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.insight import diagnostics, overview
+from runwright.control.runs import claims, live, runs
 from runwright.domain.findings import Finding, State
 from runwright.domain.ids import WorkerId
 from runwright.domain.overview import WorkerSeen
@@ -40,29 +41,29 @@ async def test_the_first_examination_waits_until_a_worker_has_begun(platform: Pl
     fresh = await _worker(platform)
     older = await _worker(platform, started=timedelta(minutes=2))
 
-    assert not await examinations.is_due(platform, fresh)
-    assert await examinations.is_due(platform, older)
+    assert not await diagnostics.is_due(platform, fresh)
+    assert await diagnostics.is_due(platform, older)
 
 
 async def test_an_examination_is_good_for_an_hour(platform: Platform) -> None:
     worker_id = await _worker(platform, started=timedelta(hours=3))
-    await examinations.publish(platform, worker_id, [_WELL])
+    await diagnostics.publish(platform, worker_id, [_WELL])
 
-    assert not await examinations.is_due(platform, worker_id)
+    assert not await diagnostics.is_due(platform, worker_id)
     await platform.database.execute("UPDATE workers SET examined_at = now() - interval '61 min'")
-    assert await examinations.is_due(platform, worker_id)
+    assert await diagnostics.is_due(platform, worker_id)
 
 
 async def test_who_asks_is_told_until_it_is_done(platform: Platform) -> None:
     worker_id = await _worker(platform)
-    with platform.signals.subscribe(examinations.TOPIC) as signalled:
-        await examinations.ask(platform)
+    with platform.signals.subscribe(diagnostics.TOPIC) as signalled:
+        await diagnostics.ask(platform)
         await signalled.wait()
 
-    assert await examinations.is_due(platform, worker_id)
+    assert await diagnostics.is_due(platform, worker_id)
     assert (await _seen(platform)).is_examination_asked
-    await examinations.publish(platform, worker_id, [_WELL])
-    assert not await examinations.is_due(platform, worker_id)
+    await diagnostics.publish(platform, worker_id, [_WELL])
+    assert not await diagnostics.is_due(platform, worker_id)
     assert not (await _seen(platform)).is_examination_asked
 
 
@@ -70,7 +71,7 @@ async def test_what_was_found_outlives_heartbeats_and_the_worst_comes_first(
     platform: Platform,
 ) -> None:
     worker_id = await _worker(platform)
-    await examinations.publish(platform, worker_id, [_WELL, _TO_KNOW, _WRONG])
+    await diagnostics.publish(platform, worker_id, [_WELL, _TO_KNOW, _WRONG])
     await rows.beat(platform.database, worker_id, "here", 1, 2, silence=timedelta(seconds=5))
 
     seen = await _seen(platform)

@@ -18,18 +18,12 @@ from held import blocked, held
 from support import eventually_async
 
 from runwright.adapters import engine, signals
-from runwright.control import (
-    attempts,
-    claims,
-    deliveries,
-    job_runs,
-    job_starts,
-    jobs,
-    queues,
-    runs,
-)
-from runwright.control.job_starts import Trigger
-from runwright.control.platform import Platform
+from runwright.control.base import queues
+from runwright.control.base.platform import Platform
+from runwright.control.deliveries import deliveries
+from runwright.control.jobs import job_runs, job_starts, jobs
+from runwright.control.jobs.job_starts import Trigger
+from runwright.control.runs import attempts, claims, runs
 from runwright.domain import job_text
 from runwright.domain.auth_sessions import SessionPlan, SessionStatus, SessionType
 from runwright.domain.ids import RunId, WorkerId

@@ -15,7 +15,9 @@ from machines.lines import Cut
 from machines.run_history import TERMINAL, failure
 from machines.stage import Stage, cuts, play
 
-from runwright.control import auth_sessions, firing, job_runs, jobs, runs
+from runwright.control.auth_sessions import auth_sessions
+from runwright.control.jobs import firing, job_runs, jobs
+from runwright.control.runs import runs
 from runwright.domain import job_text
 from runwright.domain.auth_sessions import SessionOperation, SessionPlan
 from runwright.domain.jobs import JobRunStatus

@@ -15,8 +15,9 @@ from uuid import uuid4
 import pytest
 
 from runwright.adapters import consumer
-from runwright.control import attempts, claims, firing, job_runs, jobs
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.jobs import firing, job_runs, jobs
+from runwright.control.runs import attempts, claims
 from runwright.domain import job_text
 from runwright.domain.failures import Failure
 from runwright.domain.ids import WorkerId

@@ -9,7 +9,7 @@ import pytest
 from machines.lines import Cut
 from machines.stage import Stage
 
-from runwright.control import claims, runs
+from runwright.control.runs import claims, runs
 from runwright.domain.auth_sessions import SessionStatus, SessionType
 from runwright.domain.ids import WorkerId
 from runwright.domain.runs import Run, RunRequest

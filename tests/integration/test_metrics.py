@@ -11,9 +11,10 @@ from typing import Any
 
 from hypothesis import given, strategies as st
 
-from runwright.control import attempts, claims, metrics, runs
-from runwright.control.metrics import SCHEDULE_LATENESS, Standings
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.insight import metrics
+from runwright.control.insight.metrics import SCHEDULE_LATENESS, Standings
+from runwright.control.runs import attempts, claims, runs
 from runwright.domain import metrics as domain
 from runwright.domain.failures import Failure
 from runwright.domain.ids import WorkerId

@@ -16,18 +16,13 @@ from fastapi import FastAPI
 from held import blocked, held
 
 from runwright.adapters import bundles
-from runwright.control import (
-    auth_sessions,
-    author_calls,
-    ceiling,
-    deliveries,
-    deployments,
-    jobs,
-    live,
-    retention,
-    runs,
-)
-from runwright.control.platform import Platform
+from runwright.control.auth_sessions import auth_sessions
+from runwright.control.base.platform import Platform
+from runwright.control.deliveries import deliveries
+from runwright.control.jobs import jobs
+from runwright.control.projects import deployments
+from runwright.control.runs import author_calls, live, runs
+from runwright.control.upkeep import disk_quota, retention
 from runwright.domain import job_text
 from runwright.domain.auth_sessions import SessionOperation, SessionPlan, SessionStatus, SessionType
 from runwright.domain.deliveries import DeliveryStatus
@@ -110,7 +105,7 @@ async def test_the_ceiling_leaves_a_bundle_that_is_rolled_back_to(
         await project_rows.lock(connection, project.id)
         rolling = asyncio.create_task(deployments.roll_back(platform, project, old))
         await blocked(platform)
-        assert await ceiling.shed(platform, 1_000_000) == []
+        assert await disk_quota.shed(platform, 1_000_000) == []
     await rolling
 
     assert await _current(platform) == old

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from support import eventually_async
 
-from runwright.control import runs
-from runwright.control.platform import Platform
-from runwright.control.queue_lengths import EXACT, QueueLengths
+from runwright.control.base.platform import Platform
+from runwright.control.base.queue_lengths import EXACT, QueueLengths
+from runwright.control.runs import runs
 from runwright.domain.projects import Project
 from runwright.domain.runs import RunRequest
 from runwright.errors import RateLimited

@@ -11,8 +11,8 @@ import pytest
 from fastapi import WebSocket
 from support import eventually_async
 
-from runwright.control import live, runs
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.runs import live, runs
 from runwright.domain.live import Ticket
 from runwright.domain.runs import RunRequest
 from runwright.web.relay import Relay

@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from runwright.adapters import bundles
-from runwright.control import attempts, ceiling, claims, deployments, retention, runs
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.projects import deployments
+from runwright.control.runs import attempts, claims, runs
+from runwright.control.upkeep import disk_quota, retention
 from runwright.domain import retention as domain
 from runwright.domain.ids import WorkerId
 from runwright.domain.projects import Project
@@ -364,7 +366,7 @@ async def test_above_the_ceiling_the_oldest_files_go_first_and_no_more_than_is_n
     needed = await _add_file(platform, claim)
     ended = [await _ended(platform, project) for _ in range(4)]
 
-    removed = await ceiling.shed(platform, 1500)
+    removed = await disk_quota.shed(platform, 1500)
 
     assert [(each.kind, each.count, each.size_bytes) for each in removed] == [(Kind.FILES, 2, 2000)]
     files = [len((await runs.detail(platform, r.workspace_id, r.id)).files) for r in ended]
@@ -388,7 +390,7 @@ async def test_above_the_ceiling_bundles_go_that_nothing_needs(
         "UPDATE projects SET current_deployment_id = NULL WHERE id = $1", first.id
     )
 
-    removed = await ceiling.shed(platform, 10_000_000)
+    removed = await disk_quota.shed(platform, 10_000_000)
 
     assert [each.kind for each in removed] == [Kind.FILES, Kind.BUNDLES]
     exists = [await platform.blobs.exists(bundles.blob_key(digit * 64)) for digit in "12"]

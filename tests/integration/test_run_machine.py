@@ -15,8 +15,8 @@ from machines.run_history import ATTEMPTS, TERMINAL, RunHistory, failure
 from machines.stage import Died, Machine, Stage, cuts, play
 
 from runwright.adapters import engine
-from runwright.control import attempts, claims, queue_limits, runs
-from runwright.control.claims import Claim
+from runwright.control.runs import attempts, claims, queue_limits, runs
+from runwright.control.runs.claims import Claim
 from runwright.domain.ids import RunId, WorkerId
 from runwright.domain.runs import Outcome, Run, RunRequest
 from runwright.domain.sinks import Sink, SinkKind

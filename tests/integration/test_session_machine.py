@@ -12,7 +12,8 @@ from machines.lines import Cut
 from machines.run_history import TERMINAL, failure
 from machines.stage import Died, Stage, cuts, play
 
-from runwright.control import auth_sessions, runs, sealed_sessions
+from runwright.control.auth_sessions import auth_sessions, sealed_sessions
+from runwright.control.runs import runs
 from runwright.domain.auth_sessions import SessionOperation, SessionPlan, SessionStatus, SessionType
 from runwright.domain.runs import Outcome, RunKind, RunRequest
 from runwright.errors import Conflict, NotFound, ValidationError

@@ -10,10 +10,11 @@ from uuid import uuid4
 import pytest
 from held import with_sessions
 
-from runwright.control import auth_sessions, claims, runs, sealed_sessions, session_work
-from runwright.control.claims import Claim
-from runwright.control.platform import Platform
-from runwright.control.session_work import Mending
+from runwright.control.auth_sessions import auth_sessions, sealed_sessions
+from runwright.control.base.platform import Platform
+from runwright.control.runs import claims, runs, session_claims
+from runwright.control.runs.claims import Claim
+from runwright.control.runs.session_claims import Mending
 from runwright.domain.auth_sessions import SessionOperation, SessionPlan, SessionStatus
 from runwright.domain.failures import Failure
 from runwright.domain.ids import WorkerId
@@ -46,8 +47,8 @@ async def _end(platform: Platform, operation: Claim, outcome: Outcome) -> None:
     seen = await sealed_sessions.open_session(platform, operation.project_id, "s")
     made = None
     if seen is not None and outcome.failure is None:
-        made = session_work.made_of(platform, operation, seen, {**_STATE, "of": operation.run_id})
-    await session_work.end_operation(platform, operation, session_work.ended(outcome), made)
+        made = session_claims.made_of(platform, operation, seen, {**_STATE, "of": operation.run_id})
+    await session_claims.end_operation(platform, operation, session_claims.ended(outcome), made)
 
 
 async def _make_session(platform: Platform, project: Project) -> None:
@@ -82,7 +83,7 @@ async def test_runs_that_need_a_session_mended_are_parked_behind_one_operation(
     seen = await _seen(platform, project)
 
     found = [
-        await session_work.mend(platform, claim, seen, replace(_REPAIR, is_check_due=False))
+        await session_claims.mend(platform, claim, seen, replace(_REPAIR, is_check_due=False))
         for claim in (first, second)
     ]
 
@@ -99,7 +100,7 @@ async def test_a_session_whose_check_is_still_due_is_not_taken_for_expired(
     await _make_session(platform, project)
     claim = await _start(platform, project)
 
-    await session_work.mend(platform, claim, await _seen(platform, project), _REPAIR)
+    await session_claims.mend(platform, claim, await _seen(platform, project), _REPAIR)
 
     assert (await _seen(platform, project)).session.status is SessionStatus.READY
 
@@ -113,9 +114,9 @@ async def test_a_run_looks_again_where_its_session_was_mended_or_removed_meanwhi
     operation = await auth_sessions.update(platform, project, update)
     await _end(platform, await _take(platform, operation.id), Outcome(result="1"))
 
-    assert await session_work.mend(platform, claim, seen, _REPAIR) is Mending.CHANGED
+    assert await session_claims.mend(platform, claim, seen, _REPAIR) is Mending.CHANGED
     await auth_sessions.delete(platform, project.id, "s")
-    assert await session_work.mend(platform, claim, seen, _REPAIR) is Mending.CHANGED
+    assert await session_claims.mend(platform, claim, seen, _REPAIR) is Mending.CHANGED
     assert await _operation(platform, project) is None
 
 
@@ -126,12 +127,12 @@ async def test_a_run_that_may_not_sign_in_begins_no_operation_and_waits_for_one_
     claim, seen = await _start(platform, project), await _seen(platform, project)
     plan = replace(_REPAIR, auto_recreate=False)
 
-    assert await session_work.mend(platform, claim, seen, plan) is Mending.IMPOSSIBLE
+    assert await session_claims.mend(platform, claim, seen, plan) is Mending.IMPOSSIBLE
     assert await _operation(platform, project) is None
     await auth_sessions.validate(
         platform, project, replace(_USE, operation=SessionOperation.VALIDATE)
     )
-    assert await session_work.mend(platform, claim, seen, plan) is Mending.PARKED
+    assert await session_claims.mend(platform, claim, seen, plan) is Mending.PARKED
 
 
 async def test_a_worker_that_lost_a_run_parks_it_no_more(
@@ -143,7 +144,7 @@ async def test_a_worker_that_lost_a_run_parks_it_no_more(
     await claims.give_back(platform, old)
     new = await _take(platform, old.run_id)
 
-    await session_work.mend(platform, old, seen, _REPAIR)
+    await session_claims.mend(platform, old, seen, _REPAIR)
 
     row = await run_rows.get(platform.database, new.run_id)
     assert row is not None
@@ -182,10 +183,10 @@ async def test_how_an_operation_ended_is_the_run_s_end_only_where_it_cannot_hope
     )
     begun = await begin(platform, project, operation)
     run = await _start(platform, project)
-    await session_work.mend(platform, run, await _seen(platform, project), _REPAIR)
+    await session_claims.mend(platform, run, await _seen(platform, project), _REPAIR)
     await _end(platform, await _take(platform, begun.id), outcome)
 
-    waited = await session_work.waited(platform, await _take(platform, run.run_id))
+    waited = await session_claims.waited(platform, await _take(platform, run.run_id))
 
     assert waited is not None
     assert waited.is_completed == is_completed
@@ -197,7 +198,7 @@ async def test_who_waited_for_nothing_is_told_of_nothing(
 ) -> None:
     await _make_session(platform, project)
 
-    assert await session_work.waited(platform, await _start(platform, project)) is None
+    assert await session_claims.waited(platform, await _start(platform, project)) is None
 
 
 async def test_only_an_operation_that_is_still_its_worker_s_and_went_well_changes_the_session(
@@ -212,9 +213,9 @@ async def test_only_an_operation_that_is_still_its_worker_s_and_went_well_change
 
     await _end(platform, old, Outcome(result="1"))
     assert await _seen(platform, project) == before
-    made = session_work.made_of(platform, new, before, _STATE)
-    ending = session_work.ended(Outcome(failure=_FAILURE))
-    await session_work.end_operation(platform, new, ending, made)
+    made = session_claims.made_of(platform, new, before, _STATE)
+    ending = session_claims.ended(Outcome(failure=_FAILURE))
+    await session_claims.end_operation(platform, new, ending, made)
 
     assert await _seen(platform, project) == before
     assert await _operation(platform, project) is None
@@ -228,15 +229,15 @@ async def test_a_state_is_kept_for_the_generation_that_it_is_of(
     seen = await _seen(platform, project)
     mine, other = ({**_STATE, "by": name} for name in ("me", "somebody"))
 
-    await session_work.save(platform, replace(claim, generation=seen.generation + 1), other)
-    await session_work.note_passed(platform, claim, "s", seen.generation + 1, other)
-    await session_work.expire(platform, claim, "s", seen.generation + 1)
+    await session_claims.save(platform, replace(claim, generation=seen.generation + 1), other)
+    await session_claims.note_passed(platform, claim, "s", seen.generation + 1, other)
+    await session_claims.expire(platform, claim, "s", seen.generation + 1)
     assert await _seen(platform, project) == seen
 
-    await session_work.save(platform, replace(claim, generation=seen.generation), mine)
+    await session_claims.save(platform, replace(claim, generation=seen.generation), mine)
     assert (await _seen(platform, project)).state == mine
-    await session_work.expire(platform, claim, "s", seen.generation)
-    await session_work.note_passed(platform, claim, "s", seen.generation, None)
+    await session_claims.expire(platform, claim, "s", seen.generation)
+    await session_claims.note_passed(platform, claim, "s", seen.generation, None)
     passed = await _seen(platform, project)
     assert (passed.session.status, passed.state) == (SessionStatus.READY, mine)
     assert (await rows.get(platform.database, project.id, "s")) is not None

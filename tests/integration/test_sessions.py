@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-from runwright.control import attempts, claims, runs
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.runs import attempts, claims, runs
 from runwright.domain.auth_sessions import SessionPlan, SessionStatus, SessionType
 from runwright.domain.ids import ProjectId, WorkerId
 from runwright.domain.projects import Project

@@ -11,9 +11,9 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, event, given, settings, strategies as st
 
-from runwright.control import overview, spans
-from runwright.control.overview import Window
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.insight import overview, rollups
+from runwright.control.insight.overview import Window
 from runwright.domain.overview import Bucket
 from runwright.domain.projects import Project
 from runwright.domain.runs import RunStatus
@@ -132,7 +132,7 @@ async def test_a_run_that_ends_long_after_its_span_was_counted_is_counted_once(
     await _run(
         platform, project, age=timedelta(hours=9), took=timedelta(seconds=1), status="failed"
     )
-    await spans.fill(platform)
+    await rollups.fill(platform)
     assert await _total(platform, project, Window.MONTH) == {
         RunStatus.STARTED: 1,
         RunStatus.FAILED: 1,
@@ -146,8 +146,8 @@ async def test_a_run_that_ends_long_after_its_span_was_counted_is_counted_once(
         "UPDATE runs SET ended_at = ended_at - interval '30 s' WHERE id = $1", late
     )
     await platform.database.execute("UPDATE run_spans_filled SET until = until - interval '60 s'")
-    await spans.fill(platform)
-    await spans.fill(platform)
+    await rollups.fill(platform)
+    await rollups.fill(platform)
     assert await _total(platform, project, Window.MONTH) == expected
     assert await _total(platform, project, Window.DAY) == expected
 
@@ -166,7 +166,7 @@ async def test_an_end_that_is_not_committed_yet_is_waited_for(
             "UPDATE runs SET status = 'completed', result = '1', ended_at = clock_timestamp() WHERE id = $1",
             slow,
         )
-        await spans.fill(platform)
+        await rollups.fill(platform)
         until = await platform.database.fetchval("SELECT until FROM run_spans_filled")
         begun_at = await connection.fetchval("SELECT now()")
         await transaction.commit()
@@ -178,14 +178,14 @@ async def test_an_end_that_is_not_committed_yet_is_waited_for(
 async def test_two_workers_that_count_at_once_count_once(
     platform: Platform, make_project: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spans, "_AT_ONCE", 3)
+    monkeypatch.setattr(rollups, "_AT_ONCE", 3)
     project = await make_project()
     for number in range(10):
         age = timedelta(hours=number + 1)
         await _run(platform, project, age=age, took=timedelta(seconds=2), status="completed")
 
-    await asyncio.gather(*(spans.fill(platform) for _ in range(4)))
-    await spans.fill(platform)
+    await asyncio.gather(*(rollups.fill(platform) for _ in range(4)))
+    await rollups.fill(platform)
 
     # In the hours and in the quarters of days, of the workspace and of the project.
     assert await _counted(platform) == 10 * 4
@@ -198,14 +198,14 @@ async def test_charts_outlive_the_runs_they_were_drawn_from_for_a_month(
     project = await make_project()
     age = timedelta(days=20)
     await _run(platform, project, age=age, took=timedelta(seconds=1), status="completed")
-    await spans.fill(platform)
+    await rollups.fill(platform)
     await platform.database.execute("DELETE FROM runs")
 
-    await spans.forget(platform)
+    await rollups.forget(platform)
     assert await _total(platform, project, Window.MONTH) == {RunStatus.COMPLETED: 1}
 
     await platform.database.execute(
         "UPDATE run_spans SET begins_at = begins_at - interval '12 days'"
     )
-    await spans.forget(platform)
+    await rollups.forget(platform)
     assert await _counted(platform) == 0

@@ -17,9 +17,11 @@ import pytest
 from support import pack, serving
 
 from runwright.adapters import engine
-from runwright.control import attempts, claims, deliveries, deployments, projects, runs
-from runwright.control.claims import Claim
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.deliveries import deliveries
+from runwright.control.projects import deployments, projects
+from runwright.control.runs import attempts, claims, runs
+from runwright.control.runs.claims import Claim
 from runwright.domain.ids import ProjectId, WorkerId, WorkspaceId
 from runwright.domain.runs import Outcome, RunStatus
 from runwright.storage import database, entries

@@ -14,8 +14,9 @@ import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from runwright.control import keys, runs
-from runwright.control.platform import Platform
+from runwright.control.access import keys
+from runwright.control.base.platform import Platform
+from runwright.control.runs import runs
 from runwright.domain.runs import RunRequest
 from runwright.web import app
 from runwright.web.dashboard import live_view

@@ -15,7 +15,9 @@ from support import eventually_async
 from machines.lines import Cut
 from machines.run_history import ATTEMPTS, TERMINAL, RunHistory
 from machines.stage import Machine, cuts
-from runwright.control import attempts, job_runs, queues
+from runwright.control.base import queues
+from runwright.control.jobs import job_runs
+from runwright.control.runs import attempts
 from runwright.domain.ids import DeploymentId, WorkerId
 from runwright.domain.runs import Outcome
 from runwright.execution.attempt import Hold

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from support import eventually_async
 
 from machines.lines import Cut, Line, line
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
 from runwright.domain.ids import WorkerId
 from runwright.domain.projects import Project
 from runwright.execution.patience import patiently

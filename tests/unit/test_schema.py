@@ -42,7 +42,7 @@ from pydantic import (
 )
 from pydantic.v1 import BaseModel as OlderModel
 
-from runwright.control import parameters as door
+from runwright.control.base import parameters as door
 from runwright.runner import models, schema
 from runwright.runner.shapes import Misfit
 from runwright.sdk import deferred_browser

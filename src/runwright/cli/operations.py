@@ -45,7 +45,7 @@ def backup(
     data_dir: DataDir = None,
 ) -> None:
     """Write a backup of the data directory on this machine; serving goes on meanwhile."""
-    from runwright.control import backup as backups
+    from runwright.control.upkeep import backup as backups
 
     settings = config.read(data_dir=None if data_dir is None else data_dir.absolute())
     made = asyncio.run(backups.write(settings, target.absolute()))
@@ -71,7 +71,7 @@ def restore(
     data_dir: DataDir = None,
 ) -> None:
     """Make a new data directory from a backup; one with anything in it is left alone."""
-    from runwright.control import backup as backups
+    from runwright.control.upkeep import backup as backups
 
     settings = config.read(data_dir=None if data_dir is None else data_dir.absolute())
     manifest = asyncio.run(backups.restore(source.absolute(), settings.data_dir))

@@ -7,9 +7,9 @@ import contextlib
 from datetime import timedelta
 
 from runwright import protocol
-from runwright.control import questions
-from runwright.control.claims import Claim
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.runs import questions
+from runwright.control.runs.claims import Claim
 from runwright.domain.auth_sessions import RECORD_API
 from runwright.domain.questions import Question
 from runwright.execution.clock import Clock

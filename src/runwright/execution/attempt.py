@@ -19,8 +19,8 @@ from typing import Any
 
 from runwright import protocol, telemetry
 from runwright.config import Settings
-from runwright.control.claims import Claim
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.runs.claims import Claim
 from runwright.domain import strict_json
 from runwright.domain.auth_sessions import RECORD_API
 from runwright.domain.failures import Failure

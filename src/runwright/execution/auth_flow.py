@@ -12,11 +12,12 @@ import json
 from dataclasses import dataclass
 
 from runwright import telemetry
-from runwright.control import runs, sealed_sessions, session_work
-from runwright.control.claims import Claim
-from runwright.control.platform import Platform
-from runwright.control.sealed_sessions import Opened
-from runwright.control.session_work import Mending
+from runwright.control.auth_sessions import sealed_sessions
+from runwright.control.auth_sessions.sealed_sessions import Opened
+from runwright.control.base.platform import Platform
+from runwright.control.runs import runs, session_claims
+from runwright.control.runs.claims import Claim
+from runwright.control.runs.session_claims import Mending
 from runwright.domain import auth_sessions as domain
 from runwright.domain.auth_sessions import (
     AuthState,
@@ -77,14 +78,14 @@ class AuthFlow:
         claim = hold.claim
         plan = claim.plan.session
         assert plan is not None
-        waited = await session_work.waited(self._platform, claim)
+        waited = await session_claims.waited(self._platform, claim)
         if waited is not None and waited.failure is not None:
-            return Refused(cancellation=session_work.refused(waited.failure))
+            return Refused(cancellation=session_claims.refused(waited.failure))
         was_mended = waited is not None and waited.is_completed
         while True:
             opened = await sealed_sessions.open_session(self._platform, claim.project_id, plan.id)
             if opened is None:
-                return _refused(session_work.session_gone(plan.id))
+                return _refused(session_claims.session_gone(plan.id))
             match await self._next(claim, plan, opened, was_mended=was_mended):
                 case Step.USE:
                     return _signed(claim, opened, opened.state or {})
@@ -114,7 +115,7 @@ class AuthFlow:
             found = await self._operate(hold, opened, plan)
             made = None
             if isinstance(found, _Made):
-                made = session_work.made_of(self._platform, claim, opened, found.state)
+                made = session_claims.made_of(self._platform, claim, opened, found.state)
         except Interrupted:
             if hold.interruption is not Interruption.CANCELED:
                 raise
@@ -154,7 +155,7 @@ class AuthFlow:
     ) -> Signed | Refused | Parked | None:
         claim = hold.claim
         if opened.state is None:
-            failures: tuple[Failure, ...] = (session_work.session_unmade(plan.id),)
+            failures: tuple[Failure, ...] = (session_claims.session_unmade(plan.id),)
         else:
             checked = await self._steps.check(hold, opened, plan, opened.state)
             if isinstance(checked, Passed):
@@ -170,13 +171,13 @@ class AuthFlow:
         wanted = dataclasses.replace(
             plan, operation=SessionOperation.REPAIR, is_check_due=failed is None
         )
-        match await session_work.mend(self._platform, claim, opened, wanted):
+        match await session_claims.mend(self._platform, claim, opened, wanted):
             case Mending.PARKED:
                 return Parked()
             case Mending.CHANGED:
                 return None
             case Mending.IMPOSSIBLE:
-                return _refused(failed or session_work.session_unmade(plan.id))
+                return _refused(failed or session_claims.session_unmade(plan.id))
 
     async def _operate(
         self, hold: Hold, opened: Opened, plan: SessionPlan
@@ -197,13 +198,13 @@ class AuthFlow:
                 return None
             failed = domain.check_failed(checked.failures)
             if not domain.can_recreate(opened.session, plan):
-                await session_work.expire(self._platform, hold.claim, plan.id, opened.generation)
+                await session_claims.expire(self._platform, hold.claim, plan.id, opened.generation)
                 return failed
         elif not is_renewal and not domain.can_recreate(opened.session, plan):
-            return session_work.session_unmade(plan.id)
+            return session_claims.session_unmade(plan.id)
         made = await self._create(hold, opened, plan)
         if isinstance(made, Failure) and not is_renewal:
-            await session_work.expire(self._platform, hold.claim, plan.id, opened.generation)
+            await session_claims.expire(self._platform, hold.claim, plan.id, opened.generation)
         return made
 
     def _fits(self, hold: Hold, opened: Opened, plan: SessionPlan) -> bool:
@@ -241,7 +242,7 @@ class AuthFlow:
     async def _note_passed(self, claim: Claim, opened: Opened, passed: Passed) -> None:
         state = passed.state if passed.is_new else None
         try:
-            await session_work.note_passed(
+            await session_claims.note_passed(
                 self._platform, claim, opened.session.id, opened.generation, state
             )
         except TooLarge as error:
@@ -253,8 +254,8 @@ class AuthFlow:
             )
 
     async def _end(self, claim: Claim, outcome: Outcome, made: dict[str, object] | None) -> None:
-        ending = session_work.ended(outcome)
-        await patiently(lambda: session_work.end_operation(self._platform, claim, ending, made))
+        ending = session_claims.ended(outcome)
+        await patiently(lambda: session_claims.end_operation(self._platform, claim, ending, made))
         log.info(
             "operation ended",
             event_name="operation_ended",
@@ -282,7 +283,7 @@ def _signed(claim: Claim, opened: Opened, state: AuthState) -> Signed:
 
 
 def _refused(failure: Failure) -> Refused:
-    return Refused(cancellation=session_work.refused(failure))
+    return Refused(cancellation=session_claims.refused(failure))
 
 
 def _removed(session_id: str) -> Cancellation:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from runwright.control import author_calls, variables
-from runwright.control.claims import Claim
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.projects import variables
+from runwright.control.runs import author_calls
+from runwright.control.runs.claims import Claim
 from runwright.domain.ids import ProjectId, WorkspaceId
 from runwright.execution.patience import patiently
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from runwright import outages, telemetry
-from runwright.control import parameters
-from runwright.control.claims import Claim
-from runwright.control.platform import Platform
+from runwright.control.base import parameters
+from runwright.control.base.platform import Platform
+from runwright.control.runs.claims import Claim
 from runwright.domain.failures import Failure
 from runwright.domain.ids import DeploymentId
 from runwright.domain.runs import Outcome, RunKind

@@ -12,8 +12,8 @@ from standardwebhooks import Webhook
 from runwright import outages, telemetry
 from runwright.adapters.s3 import Buckets, NotWritten
 from runwright.adapters.webhook import Answer, NotSent, Sender
-from runwright.control import deliveries
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.deliveries import deliveries
 from runwright.domain import retry_after, sinks, urls
 from runwright.domain.deliveries import Try
 from runwright.domain.sinks import Sink, SinkKind

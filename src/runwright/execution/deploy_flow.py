@@ -7,8 +7,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from runwright import config, outages, telemetry
-from runwright.control import deliveries, deployments
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.deliveries import deliveries
+from runwright.control.projects import deployments
 from runwright.domain import proxies
 from runwright.domain.projects import Deployment, Manifest, ProjectSecrets
 from runwright.errors import AuthorError, BlobsAway, RunwrightError, ValidationError

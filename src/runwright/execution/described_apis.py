@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from runwright.control import parameters
+from runwright.control.base import parameters
 from runwright.domain.projects import PLAYGROUND_SAMPLE, Api, ProjectSettings
 
 _MAX_REMARKS = 50

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from runwright import telemetry
-from runwright.control import examinations
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.insight import diagnostics
 from runwright.domain.findings import State
 from runwright.domain.ids import WorkerId
 from runwright.execution import doctor
@@ -21,10 +21,10 @@ class Examiner:
 
     async def look(self) -> None:
         """Examine the machine if that is due."""
-        if not await examinations.is_due(self._platform, self._worker_id):
+        if not await diagnostics.is_due(self._platform, self._worker_id):
             return
         found = [each async for each in doctor.examine(self._platform.settings)]
-        await examinations.publish(self._platform, self._worker_id, found)
+        await diagnostics.publish(self._platform, self._worker_id, found)
         failures = [each.name for each in found if each.state is State.FAILURE]
         if failures:
             log.warning("machine is not well", event_name="machine_unwell", failures=failures)

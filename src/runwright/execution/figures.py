@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 import psutil
 
 from runwright.adapters import memory as memory_left
-from runwright.control.room import Shortage
+from runwright.control.base.admission import Shortage
 from runwright.execution import process_trees
 from runwright.execution.pool import Pool
 

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runwright import protocol, telemetry
-from runwright.control import attempts, room
-from runwright.control.claims import Claim
-from runwright.control.platform import Platform
+from runwright.control.base import admission
+from runwright.control.base.platform import Platform
+from runwright.control.runs import attempts
+from runwright.control.runs.claims import Claim
 from runwright.domain.runs import RunFile
 from runwright.errors import BlobsAway
 from runwright.execution import unsent
@@ -93,7 +94,7 @@ class FileKeeper:
         if await self._is_taken(file, path):
             await patiently(lambda: attempts.add_file(self._platform, claim, file))
             return
-        room.check_disk(self._settings)
+        admission.check_disk(self._settings)
         await unsent.keep(self._platform, claim.run_id, file, path)
         self._log.warn(f"the {file.kind} `{file.name}` is kept as soon as the blob store answers")
 

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from runwright import outages, telemetry
 from runwright.adapters import disk
-from runwright.control import ceiling, metrics, model_calls, questions, retention, spans
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.insight import metrics, rollups
+from runwright.control.runs import model_calls, questions
+from runwright.control.upkeep import disk_quota, retention
 from runwright.domain.retention import Removed
 from runwright.execution import tidy
 from runwright.execution.carrier import Carrier
@@ -58,7 +60,7 @@ class Housekeeping:
         removed: list[Removed] = []
         left = await asyncio.to_thread(used_bytes, data_dir)
         if left > target:
-            removed = await ceiling.shed(self._platform, left - target)
+            removed = await disk_quota.shed(self._platform, left - target)
             left = await asyncio.to_thread(used_bytes, data_dir)
         (log.info if left <= limit else log.warning)(
             "data directory was above its ceiling",
@@ -71,7 +73,7 @@ class Housekeeping:
         )
 
     async def _count(self) -> None:
-        await spans.fill(self._platform)
+        await rollups.fill(self._platform)
         await model_calls.count_lost(self._platform)
         await metrics.fold(self._platform)
 
@@ -83,7 +85,7 @@ class Housekeeping:
             return
         self._tidied_at = time.monotonic()
         await questions.forget_untaken(self._platform)
-        await spans.forget(self._platform)
+        await rollups.forget(self._platform)
         self._carrier.forget_idle()
         await self._sweep(self._platform.settings.unused_retention)
         data_dir = self._platform.settings.data_dir

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from runwright import protocol
-from runwright.control import jobs
+from runwright.control.jobs import jobs
 from runwright.domain.projects import Api, Manifest, ProjectSecrets
 from runwright.errors import AuthorError
 from runwright.execution import described_apis

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from runwright.adapters import bundles
-from runwright.control import deployments, parameters
-from runwright.control.platform import Platform
+from runwright.control.base import parameters
+from runwright.control.base.platform import Platform
+from runwright.control.projects import deployments
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
 from runwright.domain.projects import Deployment, Manifest, ProjectSettings, Requirements
 from runwright.errors import NotFound, PlatformError

@@ -11,8 +11,8 @@ from urllib.parse import quote
 from runwright import telemetry
 from runwright.adapters import sockets
 from runwright.adapters.sockets import Broken, Socket
-from runwright.control import live
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.runs import live
 from runwright.domain.live import LiveRequest
 from runwright.execution import live_input, screen
 from runwright.execution.attempt import Hold

@@ -13,7 +13,7 @@ from pathlib import Path
 from runwright import config, protocol
 from runwright.adapters import disk, project_files
 from runwright.config import Settings
-from runwright.control import parameters
+from runwright.control.base import parameters
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
 from runwright.domain.projects import Api, BrowserKind, Manifest, ProjectSettings
 from runwright.errors import AuthorError

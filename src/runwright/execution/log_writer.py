@@ -6,9 +6,9 @@ import asyncio
 from datetime import UTC, datetime
 
 from runwright import outages, telemetry
-from runwright.control import attempts
-from runwright.control.claims import Claim
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.runs import attempts
+from runwright.control.runs.claims import Claim
 from runwright.domain.runs import LogLine
 from runwright.execution.log_tail import LogTail
 from runwright.redaction import Redactor

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from runwright import outages, telemetry, tracing
-from runwright.control import attempts, claims, room, runs, session_work
-from runwright.control.claims import Claim
-from runwright.control.platform import Platform
+from runwright.control.base import admission
+from runwright.control.base.platform import Platform
+from runwright.control.runs import attempts, claims, runs, session_claims
+from runwright.control.runs.claims import Claim
 from runwright.domain.ids import WorkerId
 from runwright.domain.runs import Outcome, RunKind
 from runwright.errors import BlobsAway, TooLarge
@@ -41,7 +42,7 @@ class RunFlow:
         """By run id: what this Worker carries out now."""
         self._looking: set[str] = set()
         self.is_draining = False
-        self.shortages: list[room.Shortage] = []
+        self.shortages: list[admission.Shortage] = []
         """What kept this Worker from beginning something when it last wanted to."""
 
     async def look(self, run_id: str) -> timedelta | None:
@@ -62,7 +63,7 @@ class RunFlow:
     async def _find_room(self) -> bool:
         """Wait a while for disk and memory; False: it is better that another Worker looks at the Run."""
         for _ in range(_ROOM_LOOKS):
-            short = room.shortages(self._platform.settings)
+            short = admission.shortages(self._platform.settings)
             if short != self.shortages:
                 log.warning(
                     "nothing new is begun" if short else "there is room again",
@@ -184,7 +185,7 @@ class RunFlow:
         if state is None or outcome.result is None or not self._platform.settings.save_auth_state:
             return
         try:
-            await patiently(lambda: session_work.save(self._platform, claim, state))
+            await patiently(lambda: session_claims.save(self._platform, claim, state))
         except TooLarge as error:
             log.warning(
                 "auth state not saved",

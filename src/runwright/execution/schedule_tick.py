@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 from runwright import outages, telemetry
 from runwright.adapters import signals
-from runwright.control import firing, room
-from runwright.control.platform import Platform
+from runwright.control.base import admission
+from runwright.control.base.platform import Platform
+from runwright.control.jobs import firing
 from runwright.storage import database
 
 log = telemetry.logger(__name__)
@@ -37,7 +38,7 @@ class ScheduleTick:
 
     async def _fire(self) -> float:
         """Fire what is due and return in how many seconds to look again."""
-        if room.is_disk_short(self._platform.settings):
+        if admission.is_disk_short(self._platform.settings):
             # What a Job begins takes room too. Another Worker may have it; if none has, firings are missed.
             return _LOOK_SECONDS
         try:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from runwright import redaction
-from runwright.control import attempts
-from runwright.control.claims import Claim
-from runwright.control.platform import Platform
-from runwright.control.sealed_sessions import Opened
+from runwright.control.auth_sessions.sealed_sessions import Opened
+from runwright.control.base.platform import Platform
+from runwright.control.runs import attempts
+from runwright.control.runs.claims import Claim
 from runwright.domain import auth_sessions as domain
 from runwright.domain.auth_sessions import AuthState, SessionPlan
 from runwright.domain.failures import Failure

@@ -18,8 +18,8 @@ from typing import Any
 import asyncpg
 
 from runwright import telemetry
-from runwright.control import attempts
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.runs import attempts
 from runwright.domain.ids import RunId
 from runwright.domain.runs import RunFile
 from runwright.errors import BlobsAway

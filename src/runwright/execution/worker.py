@@ -18,19 +18,13 @@ from runwright import outages, telemetry
 from runwright.adapters import signals
 from runwright.adapters.consumer import Consumer, Queue
 from runwright.config import Settings
-from runwright.control import (
-    attempts,
-    deliveries,
-    deployments,
-    drift,
-    examinations,
-    job_runs,
-    live,
-    queue_limits,
-    queues,
-    room,
-)
-from runwright.control.platform import Platform
+from runwright.control.base import admission, queues
+from runwright.control.base.platform import Platform
+from runwright.control.deliveries import deliveries
+from runwright.control.insight import diagnostics, drift
+from runwright.control.jobs import job_runs
+from runwright.control.projects import deployments
+from runwright.control.runs import attempts, live, queue_limits
 from runwright.domain.ids import WorkerId
 from runwright.execution import doctor, figures, launcher, process_trees, unsent
 from runwright.execution.author_environment import AuthorEnvironment
@@ -134,7 +128,7 @@ class Worker:
             self._repeatedly(_SWEEP_SECONDS, self._sweep),
             self._repeatedly(_SWEEP_SECONDS, functools.partial(unsent.send, self._platform)),
             self._repeatedly(_RESULTS_SECONDS, self._examine_results),
-            self._on_signal(examinations.TOPIC, _EXAMINE_SECONDS, self._examiner.look),
+            self._on_signal(diagnostics.TOPIC, _EXAMINE_SECONDS, self._examiner.look),
             self._housekeeping.run(),
             self._tick.run(),
             self._repeatedly(_PUBLISH_SECONDS, self._publish),
@@ -213,7 +207,7 @@ class Worker:
         process_trees.reap_orphans()
 
     async def _publish(self) -> None:
-        short = room.shortages(self._platform.settings)
+        short = admission.shortages(self._platform.settings)
         found = await figures.take(self._pool, attempts=len(self._runs.held), short=short)
         await metric_rows.publish(self._platform.database, self.id, found)
 

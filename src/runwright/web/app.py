@@ -8,8 +8,8 @@ from fastapi import FastAPI, Request, Response
 from typing_extensions import TypedDict
 
 import runwright
-from runwright.control import health
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.insight import health
 from runwright.errors import NotImplementedYet
 from runwright.web import (
     auth_sessions,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 
-from runwright.control import auth_sessions
+from runwright.control.auth_sessions import auth_sessions
 from runwright.domain.auth_sessions import SessionOperation
 from runwright.domain.ids import new_auth_session_id
 from runwright.web import bodies

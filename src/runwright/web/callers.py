@@ -10,8 +10,9 @@ from uuid import UUID
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader
 
-from runwright.control import keys, projects
-from runwright.control.platform import Platform
+from runwright.control.access import keys
+from runwright.control.base.platform import Platform
+from runwright.control.projects import projects
 from runwright.domain.ids import WorkspaceId
 from runwright.domain.projects import ApiKey, Project, Scope
 from runwright.errors import Forbidden, NotFound, Unauthorized

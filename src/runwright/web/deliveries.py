@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from runwright.control import deliveries
+from runwright.control.deliveries import deliveries
 from runwright.web import bodies
 from runwright.web.callers import Deployer, Reader, Starter
 from runwright.web.runs import PROJECT

@@ -9,7 +9,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from runwright.control import deployments, keys, projects, secrets
+from runwright.control.access import keys
+from runwright.control.projects import deployments, projects
+from runwright.control.upkeep import secrets
 from runwright.errors import UnsupportedMediaType
 from runwright.web import bodies, project_document
 from runwright.web.callers import Admin, Deployer, Reader

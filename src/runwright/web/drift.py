@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from runwright.control import drift
+from runwright.control.insight import drift
 from runwright.web import bodies
 from runwright.web.callers import Caller, Reader, Starter
 from runwright.web.runs import PROJECT

@@ -14,7 +14,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from runwright.control.metrics import SCHEDULE_LATENESS
+from runwright.control.insight.metrics import SCHEDULE_LATENESS
 from runwright.domain import metrics as domain
 from runwright.domain.metrics import Standing, WorkerFigures
 

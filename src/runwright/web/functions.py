@@ -11,9 +11,9 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from typing_extensions import TypedDict
 
-from runwright.control import author_calls
-from runwright.control.author_calls import READ, WRITE, Author
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.runs import author_calls
+from runwright.control.runs.author_calls import READ, WRITE, Author
 from runwright.errors import NotFound, Problem, Unauthorized, ValidationError
 from runwright.web import bodies
 

@@ -8,9 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from runwright.control import author_calls, job_runs, jobs
-from runwright.control.author_calls import READ
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.jobs import job_runs, jobs
+from runwright.control.runs import author_calls
+from runwright.control.runs.author_calls import READ
 from runwright.web import bodies
 from runwright.web.callers import Reader, Starter
 from runwright.web.runs import PROJECT

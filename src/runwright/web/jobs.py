@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from runwright.control import jobs
+from runwright.control.jobs import jobs
 from runwright.domain import schedules
 from runwright.domain.jobs import JobRunStatus
 from runwright.web import bodies

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response, WebSocket
 
-from runwright.control import live, projects, questions, runs
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.projects import projects
+from runwright.control.runs import live, questions, runs
 from runwright.domain.projects import Scope
 from runwright.errors import RequestError
 from runwright.web import bodies, callers, relay

@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from runwright.adapters import disk
-from runwright.control import keys
-from runwright.control.metrics import Standings
-from runwright.control.platform import Platform
+from runwright.control.access import keys
+from runwright.control.base.platform import Platform
+from runwright.control.insight.metrics import Standings
 from runwright.domain.metrics import Standing
 from runwright.domain.projects import Scope
 from runwright.errors import Forbidden, Unauthorized

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-from runwright.control import run_plans
+from runwright.control.base import run_plans
 from runwright.domain.projects import Api, Project
 from runwright.web.bodies import JSON
 

@@ -17,8 +17,8 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from runwright import outages, telemetry
 from runwright.adapters import signals
-from runwright.control import live, runs
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.runs import live, runs
 from runwright.domain.ids import RunId
 from runwright.domain.live import Ticket
 from runwright.domain.runs import Run, RunStatus

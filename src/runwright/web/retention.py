@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from typing_extensions import TypedDict
 
-from runwright.control import retention
+from runwright.control.upkeep import retention
 from runwright.domain.retention import Pruning
 from runwright.web import bodies
 from runwright.web.callers import Admin

@@ -11,7 +11,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from runwright.control import author_calls, projects, runs
+from runwright.control.projects import projects
+from runwright.control.runs import author_calls, runs
 from runwright.domain.runs import Run, RunDetail
 from runwright.errors import Problem, ValidationError
 from runwright.web import bodies

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from typing_extensions import TypedDict
 
-from runwright.control import visits
+from runwright.control.access import dashboard_sessions
 from runwright.web import bodies
 from runwright.web.callers import Reader
 
@@ -24,9 +24,9 @@ class LinkAnswer(TypedDict):
 @routes.post("/{workspace_id}/sign-in-links", status_code=201, response_model=LinkAnswer)
 async def new_link(caller: Reader) -> Response:
     """Make a link that signs in to the dashboard once, with the calling key."""
-    secret = await visits.new_link(caller.platform, caller.key)
+    secret = await dashboard_sessions.new_link(caller.platform, caller.key)
     body: LinkAnswer = {
         "path": f"/sign-in#{secret}",
-        "expiresIn": int(visits.LINK_LIFE.total_seconds()),
+        "expiresIn": int(dashboard_sessions.LINK_LIFE.total_seconds()),
     }
     return bodies.answer(body, 201)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from runwright.control import variables
+from runwright.control.projects import variables
 from runwright.web import bodies
 from runwright.web.callers import Deployer
 from runwright.web.runs import PROJECT

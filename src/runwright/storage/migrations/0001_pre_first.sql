@@ -63,7 +63,7 @@ CREATE TABLE runs (
     attempt integer NOT NULL DEFAULT 0,
     -- Grows with every claim; a write names the fence it was claimed under.
     fence integer NOT NULL DEFAULT 0,
-    -- The place in the fair order over all projects; see control/runs.py.
+    -- The place in the fair order over all projects; see control/runs/runs.py.
     turn bigint NOT NULL,
     worker_id uuid,
     cancel_requested_at timestamptz,

@@ -7,7 +7,8 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from runwright.control import auth_sessions, overview
+from runwright.control.auth_sessions import auth_sessions
+from runwright.control.insight import overview
 from runwright.domain.ids import new_auth_session_id
 from runwright.errors import Problem, ValidationError
 from runwright.web.dashboard import pages, stream

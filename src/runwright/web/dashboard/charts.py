@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from runwright.control.overview import Course
+from runwright.control.insight.overview import Course
 from runwright.domain import overview
 from runwright.domain.overview import Bucket
 from runwright.domain.runs import RunStatus

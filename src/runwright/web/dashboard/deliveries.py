@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from runwright.control import deliveries
+from runwright.control.deliveries import deliveries
 from runwright.domain.deliveries import DeliveryStatus
 from runwright.web.dashboard import pages, stream
 from runwright.web.dashboard.forms import Sent

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from runwright.control import deployments
+from runwright.control.projects import deployments
 from runwright.domain.projects import DeploymentStatus, Project
 from runwright.errors import Conflict
 from runwright.web.dashboard import pages, stream

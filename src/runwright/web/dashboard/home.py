@@ -8,8 +8,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from runwright.control import overview, questions
-from runwright.control.overview import Window
+from runwright.control.insight import overview
+from runwright.control.insight.overview import Window
+from runwright.control.runs import questions
 from runwright.web.dashboard import charts, pages, stream
 from runwright.web.dashboard.route import Route
 from runwright.web.dashboard.visitors import Viewer, Visitor

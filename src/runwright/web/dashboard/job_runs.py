@@ -9,7 +9,8 @@ from typing import Any
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
-from runwright.control import job_runs, overview
+from runwright.control.insight import overview
+from runwright.control.jobs import job_runs
 from runwright.web.dashboard import pages, stream
 from runwright.web.dashboard.forms import Sent
 from runwright.web.dashboard.route import Route

@@ -8,7 +8,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from runwright.control import auth_sessions, job_runs, jobs, overview
+from runwright.control.auth_sessions import auth_sessions
+from runwright.control.insight import overview
+from runwright.control.jobs import job_runs, jobs
 from runwright.domain.jobs import Job, JobSource
 from runwright.domain.projects import Project
 from runwright.errors import Problem, RequestError, ValidationError

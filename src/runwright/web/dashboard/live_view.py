@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response, WebSocket
 
-from runwright.control import live, projects, questions, runs
-from runwright.control.platform import Platform
+from runwright.control.base.platform import Platform
+from runwright.control.projects import projects
+from runwright.control.runs import live, questions, runs
 from runwright.domain.auth_sessions import RECORD_API
 from runwright.domain.live import Ticket
 from runwright.domain.projects import ApiKey, Scope

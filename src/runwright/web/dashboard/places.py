@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from fastapi import APIRouter, Response
 
-from runwright.control import projects
+from runwright.control.projects import projects
 from runwright.web import bodies
 from runwright.web.dashboard import pages
 from runwright.web.dashboard.route import Route

@@ -8,7 +8,8 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from runwright.control import auth_sessions, repeats, runs
+from runwright.control.auth_sessions import auth_sessions
+from runwright.control.runs import rerun, runs
 from runwright.domain.projects import PLAYGROUND_SAMPLE, Api, Project
 from runwright.domain.runs import RunRequest
 from runwright.errors import Problem, RequestError, ValidationError
@@ -29,7 +30,7 @@ async def show(visitor: Viewer, name: str) -> Response:
     values = await _values(visitor, project, asked.get("api", ""))
     filled = _filled(values["api"], asked.get("sample", ""))
     if again := asked.get("again"):
-        earlier = await repeats.request_of(visitor.platform, project, again)
+        earlier = await rerun.request_of(visitor.platform, project, again)
         values = await _values(visitor, project, earlier.api)
         filled = _filled_again(earlier, again)
     return _page(visitor, values, filled)
@@ -71,7 +72,7 @@ async def _request(visitor: Visitor, project: Project, form: Form) -> RunRequest
         body["authSession"] = {"id": session}
     request = run_requests.parse_start(body)
     if again := form.text("again"):
-        earlier = await repeats.request_of(visitor.platform, project, again)
+        earlier = await rerun.request_of(visitor.platform, project, again)
         has_same = earlier.session is not None and earlier.session.id == session
         request = replace(
             request,

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from runwright.control import drift, overview
+from runwright.control.insight import drift, overview
 from runwright.domain.drift import FIRST_RUNS
 from runwright.domain.projects import Api, Project, ProjectSettings
 from runwright.web import project_document

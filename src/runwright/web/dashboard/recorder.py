@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from runwright.control import auth_sessions
+from runwright.control.auth_sessions import auth_sessions
 from runwright.domain.ids import new_auth_session_id
 from runwright.errors import ValidationError
 from runwright.web.dashboard import pages

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Response
 
 from runwright.adapters import signals
-from runwright.control import projects, repeats, runs
+from runwright.control.projects import projects
+from runwright.control.runs import rerun, runs
 from runwright.domain.projects import Project
 from runwright.errors import NotFound
 from runwright.web.dashboard import pages, stream, timeline
@@ -112,7 +113,7 @@ async def cancel(visitor: Operator, name: str, run_id: str) -> Response:
 async def again(visitor: Operator, name: str, run_id: str) -> Response:
     """Start a Run again with what it was started with."""
     project = await visitor.project(name)
-    found = await repeats.start(visitor.platform, project, run_id)
+    found = await rerun.start(visitor.platform, project, run_id)
     return pages.go(visitor.request, f"/projects/{name}/runs/{found.id}", said="again")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
-from runwright.control import author_calls, last_pictures, runs
+from runwright.control.runs import author_calls, last_pictures, runs
 from runwright.domain.runs import RunDetail, RunFile
 from runwright.errors import NotFound
 from runwright.web.dashboard import pages

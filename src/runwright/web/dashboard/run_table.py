@@ -9,7 +9,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from runwright.control import overview, repeats, runs
+from runwright.control.insight import overview
+from runwright.control.runs import rerun, runs
 from runwright.domain.projects import Project
 from runwright.domain.runs import RunFilter, RunStatus
 from runwright.errors import Problem, RequestError, ValidationError
@@ -105,7 +106,7 @@ async def act(visitor: Operator, name: str, form: Sent) -> Response:
                 if not found.status.is_terminal:
                     said = "canceling"
             else:
-                await repeats.start(visitor.platform, project, run_id)
+                await rerun.start(visitor.platform, project, run_id)
         except RequestError as error:
             refused.append(error.message)
     if len(refused) == len(chosen):

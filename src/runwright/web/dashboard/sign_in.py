@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from runwright.control import visits
-from runwright.control.platform import Platform
+from runwright.control.access import dashboard_sessions
+from runwright.control.base.platform import Platform
 from runwright.errors import Unauthorized
 from runwright.web.dashboard import pages, visitors
 from runwright.web.dashboard.forms import Form, Sent
@@ -51,7 +51,7 @@ async def sign_out(request: Request) -> Response:
     """End the visit."""
     name = visitors.cookie_name(request)
     if secret := request.cookies.get(name):
-        await visits.end(request.app.state.platform, secret)
+        await dashboard_sessions.end(request.app.state.platform, secret)
     answer = pages.go(request, "/sign-in")
     answer.delete_cookie(name, path=visitors.mount(request) or "/")
     return answer
@@ -75,8 +75,8 @@ async def choose_theme(request: Request, form: Sent) -> Response:
 
 async def _begin(platform: Platform, form: Form) -> str:
     if form.has("link"):
-        return await visits.redeem(platform, form.text("link"))
-    return await visits.begin(platform, form.text("key"))
+        return await dashboard_sessions.redeem(platform, form.text("link"))
+    return await dashboard_sessions.begin(platform, form.text("key"))
 
 
 def _page(

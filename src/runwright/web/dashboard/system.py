@@ -10,7 +10,9 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from runwright.config import Settings
-from runwright.control import examinations, health, keys, overview, retention, system
+from runwright.control.access import keys
+from runwright.control.insight import diagnostics, health, overview, system
+from runwright.control.upkeep import retention
 from runwright.domain.projects import Scope
 from runwright.domain.retention import Kind
 from runwright.web.dashboard import pages, shown, stream
@@ -58,7 +60,7 @@ async def events(visitor: Viewer) -> Response:
 @routes.post("/system/examine")
 async def examine(visitor: Administrator) -> Response:
     """Have every Worker examine its machine."""
-    await examinations.ask(visitor.platform)
+    await diagnostics.ask(visitor.platform)
     return pages.go(visitor.request, "/system", said="examining")
 
 

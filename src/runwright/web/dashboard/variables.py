@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from runwright.control import variables
+from runwright.control.projects import variables
 from runwright.web.dashboard import pages
 from runwright.web.dashboard.forms import Sent
 from runwright.web.dashboard.route import Route

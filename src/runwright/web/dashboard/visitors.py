@@ -9,8 +9,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.requests import HTTPConnection
 
-from runwright.control import projects, visits
-from runwright.control.platform import Platform
+from runwright.control.access import dashboard_sessions
+from runwright.control.base.platform import Platform
+from runwright.control.projects import projects
 from runwright.domain.ids import WorkspaceId
 from runwright.domain.projects import ApiKey, Project, Scope
 from runwright.errors import Forbidden, Unauthorized
@@ -60,7 +61,7 @@ class Visitor:
 
     async def is_still_welcome(self) -> bool:
         """Return whether the visit and its key are still good, for what goes on for long."""
-        return await visits.find(self.platform, self.secret) is not None
+        return await dashboard_sessions.find(self.platform, self.secret) is not None
 
 
 async def find(request: Request) -> Visitor | None:
@@ -76,7 +77,7 @@ async def find(request: Request) -> Visitor | None:
 async def find_key(connection: HTTPConnection) -> tuple[ApiKey, str] | None:
     """Return the key and the visit's secret of who is signed in, also of a WebSocket."""
     secret = connection.cookies.get(cookie_name(connection))
-    key = await visits.find(connection.app.state.platform, secret) if secret else None
+    key = await dashboard_sessions.find(connection.app.state.platform, secret) if secret else None
     return None if key is None or not secret else (key, secret)
 
 

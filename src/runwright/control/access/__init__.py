@@ -1,0 +1,3 @@
+"""Who may call: API keys, and sessions of the dashboard."""
+
+from __future__ import annotations

@@ -1,0 +1,66 @@
+"""Visits: a person's stay in the dashboard, begun with an API key or with a link that is good once."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from runwright.control.access import keys
+from runwright.control.base.platform import Platform
+from runwright.domain.projects import ApiKey
+from runwright.errors import Unauthorized
+from runwright.storage import visits as rows
+
+LINK_LIFE = timedelta(minutes=15)
+_SECRET_BYTES = 32
+
+
+async def begin(platform: Platform, api_key: str) -> str:
+    """Begin a visit with an API key; return its secret, which is kept as a hash alone.
+
+    Raises:
+        Unauthorized: there is no such key, or it was revoked.
+    """
+    return await _begin(platform, await keys.authenticate(platform, api_key))
+
+
+async def redeem(platform: Platform, link_secret: str) -> str:
+    """Begin a visit with a link's secret, which is worthless from now on; return the visit's.
+
+    Raises:
+        Unauthorized: the link was used already, or has expired, or its key was revoked.
+    """
+    key = await rows.redeem(platform.database, _hash(link_secret))
+    if key is None:
+        raise Unauthorized(
+            "This sign-in link was used already or has expired: `runwright dashboard` makes a new one."
+        )
+    return await _begin(platform, key)
+
+
+async def find(platform: Platform, secret: str) -> ApiKey | None:
+    """Return the key of a visit; None when it is over, or the key revoked."""
+    return await rows.find(platform.database, _hash(secret))
+
+
+async def end(platform: Platform, secret: str) -> None:
+    """End a visit: sign out."""
+    await rows.end(platform.database, _hash(secret))
+
+
+async def new_link(platform: Platform, key: ApiKey) -> str:
+    """Return the secret of a link that signs in once, with that key, within `LINK_LIFE`."""
+    secret = secrets.token_urlsafe(_SECRET_BYTES)
+    await rows.add_link(platform.database, _hash(secret), key.id, LINK_LIFE)
+    return secret
+
+
+async def _begin(platform: Platform, key: ApiKey) -> str:
+    secret = secrets.token_urlsafe(_SECRET_BYTES)
+    await rows.begin(platform.database, _hash(secret), key.id, platform.settings.visit_lifetime)
+    return secret
+
+
+def _hash(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).digest()

@@ -1,0 +1,377 @@
+"""Deliveries: accepting one for an ended Run, answering about them, sending again; webhooks' secrets."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import os
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from runwright.adapters import engine, s3, signals
+from runwright.control.base import cursors
+from runwright.control.base.platform import Platform
+from runwright.domain import sink_fields, sinks, urls
+from runwright.domain.deliveries import Delivery, DeliveryStatus, Try
+from runwright.domain.ids import DeliveryId, ProjectId, RunId, new_delivery_id
+from runwright.domain.runs import Run, RunStatus
+from runwright.domain.sinks import InvalidSink, Sink, SinkKind
+from runwright.errors import NotFound, Problem, ValidationError
+from runwright.storage import (
+    database,
+    deliveries as rows,
+    job_runs as job_run_rows,
+    projects as project_rows,
+    runs as run_rows,
+)
+from runwright.storage.deliveries import DeliveryRow, NewDelivery
+from runwright.storage.runs import RunRow
+
+_SECRET_BYTES = 24
+_SECRET_PREFIX = "whsec_"  # noqa: S105 - what every such secret begins with
+_ROTATION = timedelta(hours=24)
+_SWEEP_LIMIT = 10_000
+
+
+def queue_name(project_id: ProjectId) -> str:
+    """Return the name of the queue of a project's Deliveries."""
+    return f"delivery:{project_id}"
+
+
+def entry(project_id: ProjectId, delivery_id: str, fence: int = 0) -> engine.Entry:
+    """Return the queue entry of a Delivery; each time it is sent anew it has another key."""
+    return engine.Entry(queue=queue_name(project_id), id=delivery_id, key=f"{delivery_id}.{fence}")
+
+
+async def check_sink(sink: Sink | None, path: str) -> None:
+    """Refuse a sink that nothing can be delivered to, before anything is.
+
+    Raises:
+        ValidationError: it is a bucket that boto3 would make no request for; names the field below `path`.
+    """
+    if sink is None or sink.kind is not SinkKind.S3:
+        return
+    try:
+        await s3.check(sink)
+    except InvalidSink as error:
+        problem = Problem(path=f"{path}.{error.path}", message=str(error))
+        raise ValidationError([problem]) from error
+
+
+async def accept(
+    platform: Platform,
+    connection: Any,
+    run: Run,
+    sink: Sink,
+    *,
+    job_run_id: str | None = None,
+) -> None:
+    """Accept the Delivery of a Run that ends in this transaction, if the sink wants it."""
+    if sink.wants(run.api, is_completed=run.status is RunStatus.COMPLETED):
+        await _accept(platform, connection, run.project_id, sink, (run.id, job_run_id, None))
+
+
+async def accept_notification(
+    platform: Platform,
+    connection: Any,
+    project_id: ProjectId,
+    job_run_id: str | None,
+    sink: Sink,
+    body: str,
+) -> None:
+    """Accept the Delivery of a body of its own, about a JobRun if one is named."""
+    await _accept(platform, connection, project_id, sink, (None, job_run_id, body))
+
+
+async def accept_notifications(
+    platform: Platform,
+    connection: Any,
+    project_id: ProjectId,
+    job_run_id: str | None,
+    sinks: Iterable[Sink],
+    body: str,
+) -> None:
+    """Accept such a Delivery to each address that the sinks name, once."""
+    for sink in {each.url: each for each in sinks}.values():
+        await accept_notification(platform, connection, project_id, job_run_id, sink, body)
+
+
+async def get(
+    platform: Platform, project_id: ProjectId, delivery_id: str
+) -> tuple[Delivery, list[Try]]:
+    """Return a Delivery and its tries.
+
+    Raises:
+        NotFound: the project has no such Delivery.
+    """
+    row = await _row(platform, project_id, delivery_id)
+    return row.delivery, await rows.tries(platform.database, row.delivery.id)
+
+
+async def list_page(  # noqa: PLR0913 - the filters
+    platform: Platform,
+    project_id: ProjectId,
+    *,
+    run_id: str | None,
+    job_run_id: str | None,
+    status: DeliveryStatus | None,
+    cursor: str | None,
+    limit: int,
+) -> tuple[list[Delivery], str | None]:
+    """Return up to `limit` Deliveries, newest first, and the cursor of the next page if there is one."""
+    if "\0" in f"{run_id}{job_run_id}":
+        return [], None
+    found = await rows.page(
+        platform.database,
+        project_id,
+        run_id=run_id,
+        job_run_id=job_run_id,
+        status=status,
+        before=None if cursor is None else cursors.read(cursor),
+        limit=limit + 1,
+    )
+    shown = found[:limit]
+    is_more = len(found) > limit
+    return shown, cursors.write(shown[-1].created_at, shown[-1].id) if is_more else None
+
+
+async def send_again(
+    platform: Platform, project_id: ProjectId, delivery_id: str, url: str | None
+) -> Delivery:
+    """Send a Delivery again, under the same id; to another address if one is given.
+
+    Raises:
+        NotFound: the project has no such Delivery.
+        ValidationError: the address is none, or the Delivery goes to a bucket.
+    """
+    row = await _row(platform, project_id, delivery_id)
+    sealed, target = None, None
+    if url is not None:
+        sink = _elsewhere(open_sink(platform, row), url)
+        sealed, target = seal(platform, f"delivery:{row.delivery.id}", sink), sink.target
+    async with platform.database.acquire() as connection, database.transaction(connection):
+        renewed = await rows.renew(connection, row.delivery.id, sealed, target)
+        if renewed is None:
+            raise _not_found(delivery_id)
+        await engine.enqueue(connection, entry(project_id, row.delivery.id, renewed.fence))
+        await signals.send(connection, "deliveries")
+    return renewed.delivery
+
+
+async def begin_try(platform: Platform, delivery_id: str) -> DeliveryRow | None:
+    """Take up a pending Delivery for one try; None when it is over."""
+    return await rows.begin_try(platform.database, delivery_id)
+
+
+async def end_try(
+    platform: Platform,
+    row: DeliveryRow,
+    found: Try,
+    *,
+    asked: timedelta | None = None,
+    is_gone: bool = False,
+) -> timedelta | None:
+    """Keep how a try went; return when to try again, or None when the Delivery is over.
+
+    `asked` is how long the receiver wants to be left alone, `is_gone` that it wants no more.
+    """
+    if found.error is None:
+        await rows.end_try(platform.database, row, found, DeliveryStatus.DELIVERED, None)
+        return None
+    settings = platform.settings
+    is_webhook = row.delivery.kind is SinkKind.WEBHOOK
+    # By the clock that the first try was noted with.
+    now = await database.now(platform.database)
+    delay = sinks.next_delay(
+        first_try_at=row.first_try_at or now,
+        failures=row.failures + 1,
+        now=now,
+        window=settings.webhook_window if is_webhook else settings.s3_window,
+        asked=asked,
+    )
+    if is_gone:
+        delay = None
+    status = DeliveryStatus.EXHAUSTED if delay is None else DeliveryStatus.PENDING
+    next_try_at = None if delay is None else now + delay
+    kept = await rows.end_try(platform.database, row, found, status, next_try_at)
+    return None if kept is None else kept - now
+
+
+async def body(platform: Platform, row: DeliveryRow) -> str:
+    """Return what is delivered, as JSON text.
+
+    Raises:
+        NotFound: the Run is no longer kept.
+    """
+    if row.body is not None:
+        return row.body
+    run_id = row.delivery.run_id
+    run_row = None if run_id is None else await run_rows.get(platform.database, run_id)
+    if run_row is None:
+        raise NotFound("The run is no longer kept.")
+    run = run_row.run
+    name = await project_rows.name_of(platform.database, run.project_id)
+    outer: dict[str, Any] = {
+        "workspaceId": str(run.workspace_id),
+        "project": {"id": str(run.project_id), "name": name},
+    }
+    if run.auth_session_id is not None:
+        outer["authSession"] = {"id": run.auth_session_id}
+    if (job := await job_of(platform, row)) is not None:
+        outer |= {"projectJob": {"id": job[0]}, "projectJobRun": {"id": job[1]}}
+    return f'{json.dumps(outer)[:-1]}, "apiInfo": {api_info(run_row)}}}'
+
+
+def api_info(row: RunRow) -> str:
+    """Return what is told of a Run that has ended, as JSON text."""
+    run = row.run
+    info = {"name": run.api, "parameters": json.loads(row.parameters), "runId": run.id}
+    # The result goes in as it is stored: no number changes its form on the way.
+    return f'{json.dumps(info)[:-1]}, "result": {_outcome(run)}}}'
+
+
+async def job_of(platform: Platform, row: DeliveryRow) -> tuple[str, str] | None:
+    """Return the ids of the Job and JobRun that a Delivery belongs to, if it does."""
+    job_run_id = row.delivery.job_run_id
+    job_run = None if job_run_id is None else await job_run_rows.find(platform.database, job_run_id)
+    return None if job_run is None else (job_run.job_run.job_id, job_run.job_run.id)
+
+
+async def project_name(platform: Platform, project_id: ProjectId) -> str:
+    """Return the name of the project of a Delivery."""
+    return await project_rows.name_of(platform.database, project_id) or str(project_id)
+
+
+def open_sink(platform: Platform, row: DeliveryRow) -> Sink:
+    """Return where a Delivery goes, with what is secret of it."""
+    return unseal(platform, f"delivery:{row.delivery.id}", row.sealed_sink)
+
+
+async def signing_secrets(platform: Platform, project_id: ProjectId) -> list[str]:
+    """Return what webhooks of the project are signed with at present, the newest first; made if there is none."""
+    found = await rows.secrets(platform.database, project_id)
+    if not any(row.valid_until is None for row in found):
+        await _new_secret(platform, platform.database, project_id)
+        found = await rows.secrets(platform.database, project_id)
+    return [
+        platform.vault.open(row.sealed_secret, record=f"webhook-secret:{row.id}").decode()
+        for row in found
+    ]
+
+
+async def rotate_secret(platform: Platform, project_id: ProjectId) -> str:
+    """Return a new secret that webhooks are signed with; the one before signs along for a day."""
+    async with platform.database.acquire() as connection, database.transaction(connection):
+        await project_rows.lock(connection, project_id)
+        await rows.retire_secrets(connection, project_id, _ROTATION)
+        return await _new_secret(platform, connection, project_id)
+
+
+async def requeue_lost(
+    platform: Platform, after: tuple[datetime, str] | None
+) -> tuple[list[DeliveryId], tuple[datetime, str] | None]:
+    """Queue pending Deliveries whose entry is gone, of some that follow the given one.
+
+    Return which, and where to go on; None: there are no more.
+    """
+    async with platform.database.acquire() as connection, database.transaction(connection):
+        found = await rows.unfinished(connection, after, _SWEEP_LIMIT)
+        unfinished = {
+            delivery_id: (project_id, fence) for delivery_id, project_id, fence, _ in found
+        }
+        lost = await engine.without_entry(connection, list(unfinished))
+        await engine.enqueue(
+            connection,
+            *(entry(*_place(DeliveryId(each), unfinished)) for each in lost),
+        )
+        is_more = len(found) == _SWEEP_LIMIT
+        following = (found[-1][3], found[-1][0]) if is_more else None
+        return [DeliveryId(each) for each in lost], following
+
+
+def seal(platform: Platform, record: str, sink: Sink) -> bytes:
+    """Seal a sink as part of a record."""
+    text = json.dumps(sinks.as_json(sink, is_masked=False))
+    return platform.vault.seal(text.encode(), record=record)
+
+
+def unseal(platform: Platform, record: str, sealed: bytes) -> Sink:
+    """Return a sink that was sealed as part of a record."""
+    return sinks.stored(json.loads(platform.vault.open(sealed, record=record)))
+
+
+def _place(
+    delivery_id: DeliveryId, known: dict[DeliveryId, tuple[ProjectId, int]]
+) -> tuple[ProjectId, str, int]:
+    project_id, fence = known[delivery_id]
+    return project_id, delivery_id, fence
+
+
+async def _accept(
+    platform: Platform,
+    connection: Any,
+    project_id: ProjectId,
+    sink: Sink,
+    what: tuple[RunId | None, str | None, str | None],
+) -> None:
+    """Keep a Delivery of a Run, of a JobRun, or of a body, and queue it."""
+    run_id, job_run_id, body = what
+    delivery_id = new_delivery_id()
+    new = NewDelivery(
+        id=delivery_id,
+        project_id=project_id,
+        run_id=run_id,
+        job_run_id=job_run_id,
+        kind=sink.kind,
+        target=sink.target,
+        sealed_sink=seal(platform, f"delivery:{delivery_id}", sink),
+        body=body,
+    )
+    await rows.insert(connection, new)
+    await engine.enqueue(connection, entry(project_id, delivery_id))
+    await signals.send(connection, "deliveries")
+
+
+async def _new_secret(platform: Platform, connection: Any, project_id: ProjectId) -> str:
+    secret_id = new_delivery_id()
+    secret = _SECRET_PREFIX + base64.b64encode(os.urandom(_SECRET_BYTES)).decode()
+    sealed = platform.vault.seal(secret.encode(), record=f"webhook-secret:{secret_id}")
+    await rows.add_secret(connection, secret_id, project_id, sealed)
+    return secret
+
+
+def _outcome(run: Run) -> str:
+    if run.status is RunStatus.COMPLETED:
+        return f'{{"status": "completed", "result": {run.result}, "statusCode": 200}}'
+    error, message = "unexpected", ""
+    if run.failure is not None:
+        error, message = run.failure.code.value, run.failure.message
+    elif run.cancellation is not None:
+        error, message = run.cancellation.reason.value, run.cancellation.message
+    return json.dumps({"status": "failed", "error": error, "message": message, "statusCode": 500})
+
+
+def _elsewhere(sink: Sink, url: str) -> Sink:
+    """Return the sink with another address; what it sends along is not for another host."""
+    if sink.kind is not SinkKind.WEBHOOK:
+        message = "is given, and this delivery goes to a bucket"
+        raise ValidationError([Problem(path="url", message=message)])
+    try:
+        checked = sink_fields.url(str(urls.unmasked(url, sink.url)), "url")
+    except InvalidSink as error:
+        raise ValidationError([Problem(path=error.path, message=str(error))]) from error
+    headers = sink.headers if urls.is_same_origin(checked, sink.url) else ()
+    return dataclasses.replace(sink, url=checked, headers=headers)
+
+
+async def _row(platform: Platform, project_id: ProjectId, delivery_id: str) -> DeliveryRow:
+    row = None if "\0" in delivery_id else await rows.get(platform.database, delivery_id)
+    if row is None or row.delivery.project_id != project_id:
+        raise _not_found(delivery_id)
+    return row
+
+
+def _not_found(delivery_id: str) -> NotFound:
+    return NotFound(f"There is no delivery `{delivery_id[:64]}` here.")

@@ -1,0 +1,3 @@
+"""How things go: metrics, overviews, drift, health, diagnostics. It reads, and changes no Run."""
+
+from __future__ import annotations

@@ -1,0 +1,148 @@
+"""Drift: examining results after the fact, marking Runs whose results are not as usual, and telling of it.
+
+It happens beside the Runs, never in their way: a completed Run is examined within seconds, once, in the
+transaction that keeps what was learnt from it and accepts what is told of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from runwright.adapters import signals
+from runwright.control.base.platform import Platform
+from runwright.control.deliveries import deliveries
+from runwright.control.runs import job_items
+from runwright.domain import drift as domain
+from runwright.domain.drift import Drift
+from runwright.domain.ids import ProjectId, RunId
+from runwright.domain.projects import Project
+from runwright.domain.sinks import Sink, SinkKind
+from runwright.errors import NotFound
+from runwright.storage import (
+    database,
+    drift as rows,
+    projects as project_rows,
+)
+from runwright.storage.drift import ProfileRow, Unexamined
+
+EXAMINED_AT_ONCE = 20
+_LONG = 10_000
+"""Characters of a result that are looked at beside the event loop."""
+
+
+async def examine(platform: Platform) -> int:
+    """Examine some completed Runs of the Api that has waited longest; return how many."""
+    following = await rows.next_api(platform.database)
+    if following is None:
+        return 0
+    project_id, api = following
+    async with platform.database.acquire() as connection, database.transaction(connection):
+        known = await rows.lock(connection, project_id, api)
+        if known is None:
+            return 0
+        profile = known.profile
+        found = await rows.unexamined(connection, project_id, api, EXAMINED_AT_ONCE)
+        drifts: dict[RunId, Drift | None] = {}
+        for each in found:
+            drift = None
+            if known.is_watched:
+                shape = await _shape(each.result)
+                was_drifting = bool(profile.drifted)
+                drift, profile = domain.judge(profile, shape)
+                if drift is not None and not was_drifting:
+                    await _notify(platform, connection, project_id, api, each, drift)
+            drifts[each.run_id] = drift
+        await rows.examined(connection, drifts)
+        for run_id, drift in drifts.items():
+            if drift is not None:
+                await signals.send(connection, f"run:{run_id}")
+        await rows.keep(connection, project_id, api, profile)
+    return len(found)
+
+
+async def list_all(platform: Platform, project_id: ProjectId) -> list[ProfileRow]:
+    """Return what is known of the results of a project's Apis."""
+    return await rows.list_all(platform.database, project_id)
+
+
+async def watch(platform: Platform, project: Project, api: str, *, is_watched: bool) -> None:
+    """Switch the watch over an Api's results on or off; on again, it learns anew.
+
+    Raises:
+        NotFound: the project has no such Api.
+    """
+    _check(project, api)
+    async with platform.database.acquire() as connection, database.transaction(connection):
+        known = await rows.lock(connection, project.id, api, is_patient=True)
+        await rows.watch(connection, project.id, api, is_watched=is_watched)
+        if known is not None and known.is_watched != is_watched:
+            await rows.keep(connection, project.id, api, domain.Profile())
+
+
+async def accept(platform: Platform, project: Project, api: str) -> None:
+    """Take what results of an Api look like lately for what is usual.
+
+    Raises:
+        NotFound: the project has no such Api.
+    """
+    _check(project, api)
+    async with platform.database.acquire() as connection, database.transaction(connection):
+        known = await rows.lock(connection, project.id, api, is_patient=True)
+        if known is not None:
+            await rows.keep(connection, project.id, api, domain.accept(known.profile))
+
+
+async def _shape(result: str) -> domain.Shape:
+    if len(result) < _LONG:
+        return domain.shape_of(result)
+    return await asyncio.to_thread(domain.shape_of, result)
+
+
+def _check(project: Project, api: str) -> None:
+    manifest = None if project.current is None else project.current.manifest
+    if manifest is None or manifest.api(api) is None:
+        raise NotFound(f"There is no API `{api[:200]}` in this project.")
+
+
+async def _notify(
+    platform: Platform,
+    connection: Any,
+    project_id: ProjectId,
+    api: str,
+    run: Unexamined,
+    drift: Drift,
+) -> None:
+    """Tell where the Run's outcome goes, if that is a webhook, and who is told of its JobRun."""
+    name = await project_rows.name_of(connection, project_id)
+    body = json.dumps(
+        {
+            "type": "run.drifted",
+            "timestamp": (await database.now(connection)).isoformat(),
+            "data": {
+                "workspaceId": str(run.workspace_id),
+                "project": {"id": str(project_id), "name": name},
+                "run": {"id": run.run_id, "api": api},
+                "drift": {
+                    "kinds": [kind.value for kind in drift.kinds],
+                    "message": drift.message,
+                    "fields": list(drift.fields),
+                },
+            },
+        }
+    )
+    wanted = await _webhooks(platform, connection, api, run)
+    await deliveries.accept_notifications(
+        platform, connection, project_id, run.job_run_id, wanted, body
+    )
+
+
+async def _webhooks(platform: Platform, connection: Any, api: str, run: Unexamined) -> list[Sink]:
+    if run.job_run_id is not None:
+        return await job_items.told_of(platform, connection, run.job_run_id)
+    if run.sealed_sink is None:
+        return []
+    sink = deliveries.unseal(platform, f"run-sink:{run.run_id}", run.sealed_sink)
+    is_wanted = sink.kind is SinkKind.WEBHOOK and sink.wants(api, is_completed=True)
+    return [sink] if is_wanted else []

@@ -1,0 +1,3 @@
+"""Jobs, their firings and JobRuns. The items of a JobRun end with their Runs, in `control.runs.runs`."""
+
+from __future__ import annotations

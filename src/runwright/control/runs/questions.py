@@ -1,0 +1,165 @@
+"""Questions that Attempts ask people: keeping them, telling of them, taking the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from runwright.adapters import signals
+from runwright.control.base.platform import Platform
+from runwright.control.deliveries import deliveries
+from runwright.control.runs import job_items
+from runwright.control.runs.claims import Claim
+from runwright.domain.ids import ProjectId, WorkspaceId
+from runwright.domain.questions import MAX_ANSWER_LENGTH, AskedRun, Question
+from runwright.domain.runs import RunKind
+from runwright.domain.sinks import Sink, SinkKind
+from runwright.errors import Conflict, Problem, ValidationError
+from runwright.storage import (
+    database,
+    projects as project_rows,
+    questions as rows,
+)
+
+_ID_BYTES = 12
+_LOOK_SECONDS = 2.0
+
+
+async def ask(
+    platform: Platform, claim: Claim, text: str, *, is_secret: bool, within: timedelta
+) -> Question | None:
+    """Keep what a claimed Attempt asks, and tell who was to be told; None when the claim is lost."""
+    question_id = secrets.token_hex(_ID_BYTES)
+    async with platform.database.acquire() as connection, database.transaction(connection):
+        asked = await rows.ask(
+            connection,
+            question_id,
+            (claim.run_id, claim.fence),
+            text.replace("\0", "�"),
+            is_secret=is_secret,
+            within=within,
+        )
+        if asked is not None:
+            await _notify(platform, connection, claim, asked)
+        return asked
+
+
+async def wait(platform: Platform, question: Question, *, until: float) -> str | None:
+    """Return the answer as soon as there is one, None when the time is up; it is kept no longer.
+
+    `until` is a time of the running loop, whose clock no machine's wrong one moves.
+    """
+    loop = asyncio.get_running_loop()
+    with platform.signals.subscribe(f"question:{question.id}") as signalled:
+        while True:
+            sealed = await rows.take(platform.database, question.id)
+            if sealed is not None:
+                return platform.vault.open(sealed, record=_record(question.id)).decode()
+            left = until - loop.time()
+            if left <= 0:
+                await rows.end(platform.database, question.id)
+                return None
+            await signals.wait(signalled, min(left, _LOOK_SECONDS))
+
+
+async def end(platform: Platform, question: Question) -> None:
+    """End a question that nobody waits for any more."""
+    await rows.end(platform.database, question.id)
+
+
+async def open_of_run(platform: Platform, run_id: str) -> Question | None:
+    """Return the question that a Run asks just now, itself or in a check or create it depends on."""
+    return await rows.open_of_run(platform.database, run_id)
+
+
+async def open_of_workspace(platform: Platform, workspace_id: WorkspaceId) -> list[AskedRun]:
+    """Return the questions that are open in a workspace, the oldest first."""
+    return await rows.open_of_workspace(platform.database, workspace_id)
+
+
+async def answer(platform: Platform, run_id: str, text: str, question_id: str | None) -> Question:
+    """Answer what a Run asks, and return that; the caller has made sure that the Run is theirs.
+
+    Raises:
+        Conflict: it asks nothing, or something else by now.
+        ValidationError: the answer is too long.
+    """
+    if len(text) > MAX_ANSWER_LENGTH or "\0" in text:
+        message = f"must have at most {MAX_ANSWER_LENGTH} characters, and no NUL"
+        raise ValidationError([Problem(path="answer", message=message)])
+    asked = await open_of_run(platform, run_id)
+    if asked is None or question_id not in (None, asked.id):
+        raise _not_open(run_id)
+    sealed = platform.vault.seal(text.encode(), record=_record(asked.id))
+    if not await rows.answer(platform.database, asked.id, sealed):
+        raise _not_open(run_id)
+    return asked
+
+
+async def forget_untaken(platform: Platform) -> None:
+    """Forget the answers whose Attempt was gone before it had them."""
+    await rows.forget_untaken(platform.database)
+
+
+async def _notify(platform: Platform, connection: Any, claim: Claim, question: Question) -> None:
+    """Tell where the Run's outcome goes, if that is a webhook, and who is told of its JobRun."""
+    body = json.dumps(await _notification(platform, connection, claim, question))
+    of_run = await _webhook(platform, connection, claim)
+    wanted = await job_items.told_of(platform, connection, claim.job_run_id)
+    if of_run is not None:
+        wanted.append(of_run)
+    await deliveries.accept_notifications(
+        platform, connection, claim.project_id, claim.job_run_id, wanted, body
+    )
+
+
+async def _webhook(platform: Platform, connection: Any, claim: Claim) -> Sink | None:
+    asking = claim.parent_id or claim.run_id
+    of_run, of_deployment = await rows.sinks(connection, asking)
+    if of_run is not None:
+        sink = deliveries.unseal(platform, f"run-sink:{asking}", of_run)
+    elif of_deployment is not None:
+        record = f"deployment-sink:{claim.deployment_id}"
+        sink = deliveries.unseal(platform, record, of_deployment)
+    else:
+        return None
+    is_wanted = claim.kind is not RunKind.API or sink.wants(claim.plan.api, is_completed=True)
+    return sink if sink.kind is SinkKind.WEBHOOK and is_wanted else None
+
+
+async def _notification(
+    platform: Platform, connection: Any, claim: Claim, question: Question
+) -> dict[str, Any]:
+    name = await _project_name(connection, claim.project_id)
+    run_id = claim.parent_id or claim.run_id
+    return {
+        "type": "run.question",
+        "timestamp": question.asked_at.isoformat(),
+        "data": {
+            "workspaceId": str(claim.workspace_id),
+            "project": {"id": str(claim.project_id), "name": name},
+            "run": {"id": run_id, "api": claim.plan.api},
+            "question": {
+                "id": question.id,
+                "text": question.text,
+                "isSecret": question.is_secret,
+                "expiresAt": question.expires_at.isoformat(),
+            },
+            "url": f"{platform.settings.url or ''}/projects/{name}/runs/{run_id}/live",
+        },
+    }
+
+
+async def _project_name(connection: Any, project_id: ProjectId) -> str:
+    return await project_rows.name_of(connection, project_id) or str(project_id)
+
+
+def _record(question_id: str) -> str:
+    return f"answer:{question_id}"
+
+
+def _not_open(run_id: str) -> Conflict:
+    return Conflict(f"Run `{run_id[:64]}` asks nothing just now, or something else by now.")

@@ -1,0 +1,77 @@
+"""How many Runs of a project may wait, and for how long: what the settings and the project's own say."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from runwright import outages, telemetry
+from runwright.control.base.platform import Platform
+from runwright.control.runs import endings
+from runwright.domain.ids import ProjectId, RunId
+from runwright.domain.projects import ProjectSettings
+from runwright.domain.runs import Cancellation
+from runwright.errors import CancelReason, RateLimited
+from runwright.storage import auth_sessions as session_rows, database, runs as rows
+
+log = telemetry.logger(__name__)
+
+_EXPIRED_AT_ONCE = 200
+_RETRY_AFTER_SECONDS = 10
+
+
+async def check(
+    platform: Platform, connection: Any, project_id: ProjectId, settings: ProjectSettings
+) -> None:
+    """Refuse a Run that more than allowed would wait before.
+
+    Requests at the same moment do not see one another, so a few more may come through; of a queue that is
+    longer than `queue_lengths.EXACT`, a moment is a second.
+
+    Raises:
+        RateLimited: the project's queue is full.
+    """
+    most = settings.max_queued_runs or platform.settings.max_queued_runs
+    if not await platform.queue_lengths.has_room(connection, project_id, most):
+        error = RateLimited(f"{most} runs of this project wait already: try again later.")
+        error.retry_after = _RETRY_AFTER_SECONDS
+        raise error
+
+
+def patience(platform: Platform, settings: ProjectSettings) -> timedelta | None:
+    """Return how long a Run may wait to be begun; None: for ever."""
+    return settings.queue_time_to_live or platform.settings.queue_time_to_live or None
+
+
+async def expire_due(platform: Platform) -> int:
+    """Cancel the Runs that have waited too long; return how many."""
+    due = await rows.expired(platform.database, _EXPIRED_AT_ONCE)
+    for run_id in due:
+        try:
+            async with platform.database.acquire() as connection, database.transaction(connection):
+                await _expire(platform, connection, run_id)
+        except Exception as error:
+            if outages.is_to_wait_for(error):
+                raise
+            # One that cannot end keeps no other from it.
+            log.exception("run not expired", event_name="run_not_expired", run_id=run_id)
+    if due:
+        log.warning("runs waited too long", event_name="runs_expired", count=len(due))
+    return len(due)
+
+
+async def _expire(platform: Platform, connection: Any, run_id: RunId) -> None:
+    seen = await rows.get(connection, run_id)
+    if seen is not None and seen.run.auth_session_id is not None:
+        await session_rows.lock(connection, seen.run.project_id, seen.run.auth_session_id)
+    held = await rows.lock(connection, run_id)
+    if held is not None and held.has_expired(await database.now(connection)):
+        await endings.cancel(platform, connection, held, expired())
+
+
+def expired() -> Cancellation:
+    """Return why a Run was canceled that waited too long."""
+    return Cancellation(
+        reason=CancelReason.TERMINATED,
+        message="The run waited longer in the queue than its time to live, and was not begun.",
+    )
