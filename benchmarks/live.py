@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from runwright import config
-from runwright.execution import browsers
+from runwright.execution.runners import browsers
 
 console = Console()
 

@@ -33,7 +33,7 @@ from rich.table import Table
 from uv import find_uv_bin
 
 from runwright import config
-from runwright.execution import browsers, process_trees
+from runwright.execution.runners import browsers, reaper
 from runwright.storage import embedded
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -410,13 +410,13 @@ async def _try_get(client: httpx2.AsyncClient, path: str) -> str:
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Kill a program and all below it."""
-    for each in reversed(process_trees.processes(process.pid)):
+    for each in reversed(reaper.processes(process.pid)):
         each.kill()
     await process.wait()
 
 
 def _below(peer: Peer) -> list[psutil.Process]:
-    found = {each.pid: each for pid in peer.processes for each in process_trees.processes(pid)}
+    found = {each.pid: each for pid in peer.processes for each in reaper.processes(pid)}
     return list(found.values())
 
 

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from runwright import config
-from runwright.execution import browsers
+from runwright.execution.runners import browsers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import pages

@@ -30,7 +30,7 @@ from runwright.control.jobs import jobs
 from runwright.domain import job_text
 from runwright.domain.ids import DeploymentId, ProjectId
 from runwright.domain.projects import Api, Manifest, Project
-from runwright.execution.schedule_tick import ScheduleTick
+from runwright.execution.flows.schedule_tick import ScheduleTick
 from runwright.storage import database, embedded, projects
 
 _PROCESSES = 2

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect, sync_playwr
 from support import RunwrightServer
 
 from runwright import config
-from runwright.execution import browsers
+from runwright.execution.runners import browsers
 
 _PATIENCE_MS = 30_000
 """A Runner may have to be started first, on a machine that does other things too."""

@@ -7,7 +7,7 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext
 
 from runwright import config, protocol
-from runwright.execution import browsers
+from runwright.execution.runners import browsers
 from runwright.runner.browser import Chromium
 
 

@@ -28,10 +28,12 @@ from runwright.control.access import dashboard_sessions, keys
 from runwright.control.base.platform import Platform
 from runwright.domain.model_endpoints import Provider
 from runwright.errors import ConfigError
-from runwright.execution import process_trees, worker
-from runwright.execution.patience import patiently
+from runwright.execution.db_retry import patiently
+from runwright.execution.flows import worker
+from runwright.execution.runners import reaper
 from runwright.storage import database, embedded
-from runwright.web import app, connections
+from runwright.web import app
+from runwright.web.server import connections
 
 log = telemetry.logger(__name__)
 
@@ -312,7 +314,7 @@ def _shield() -> None:
     """
     os.umask(0o077)
     if sys.platform == "linux":
-        if not process_trees.has_proc():
+        if not reaper.has_proc():
             raise ConfigError(
                 "/proc is not mounted, without which no browser starts and no process can be looked after: "
                 "`mount -t proc proc /proc`."

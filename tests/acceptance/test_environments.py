@@ -16,8 +16,8 @@ from support import RunwrightServer, serving
 
 from runwright import config
 from runwright.errors import AuthorError
-from runwright.execution import environments, requirement_files, tidy, uv
-from runwright.execution.requirement_files import RequirementFiles
+from runwright.execution.deployments import cache_gc, environments, requirement_files, uv
+from runwright.execution.deployments.requirement_files import RequirementFiles
 
 _TELLS = (
     "import sys\nfrom importlib.metadata import version\n"
@@ -164,9 +164,9 @@ def test_what_nobody_uses_is_removed_and_what_is_kept_stays(tmp_path: Path) -> N
     kept = [tmp_path / "environments/held/bin/python"]
     shutil.copystat(tmp_path, tmp_path / "environments/new")
     now = time.time() + 1000
-    tidy.os.utime(tmp_path / "environments/new", (now, now))
+    cache_gc.os.utime(tmp_path / "environments/new", (now, now))
 
-    removed = tidy.sweep(tmp_path, kept=kept, unused_for=timedelta(seconds=500), now=now)
+    removed = cache_gc.sweep(tmp_path, kept=kept, unused_for=timedelta(seconds=500), now=now)
 
     assert {str(each.relative_to(tmp_path)) for each in removed} == {
         "environments/old",

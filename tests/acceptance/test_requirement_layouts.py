@@ -17,8 +17,8 @@ from packaging.specifiers import SpecifierSet
 from runwright import config
 from runwright.domain.projects import Requirements
 from runwright.errors import AuthorError
-from runwright.execution import environments, interpreters, requirement_files
-from runwright.execution.requirement_files import RequirementFiles
+from runwright.execution.deployments import environments, interpreters, requirement_files
+from runwright.execution.deployments.requirement_files import RequirementFiles
 
 _UV = str(Path(sys.executable).with_name("uv"))
 _BUILDS = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'

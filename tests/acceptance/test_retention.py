@@ -9,7 +9,7 @@ from pathlib import Path
 import command_line
 from support import RunwrightServer, eventually, serving
 
-from runwright.execution import housekeeping
+from runwright.execution.flows import housekeeping
 
 _SAVES = (
     "import os\nfrom runwright.sdk import save_file\n\n"

@@ -18,7 +18,7 @@ from chaos.faults import Fault
 from chaos.load import Accepted, Load
 from chaos.members import Installation
 
-from runwright.execution import tidy
+from runwright.execution.deployments import cache_gc
 
 _HEARTBEAT_MARGIN_SECONDS = 15
 _LONG_AGO_SECONDS = 2 * 86400
@@ -205,7 +205,7 @@ async def of_disk(installation: Installation) -> list[str]:
     in_some_days = time.time() + _LONG_AGO_SECONDS
     for member in installation.members:
         # What a process that was killed in the middle of it had half fetched goes in time, by design.
-        tidy.sweep_leftovers(installation.directory / member.name, now=in_some_days)
+        cache_gc.sweep_leftovers(installation.directory / member.name, now=in_some_days)
         runners = installation.directory / member.name / "runners"
         if runners.is_dir():
             wrong += [f"left over: {each}" for each in runners.iterdir()]

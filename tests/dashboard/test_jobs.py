@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from support import RunwrightServer
 
 from runwright.domain import schedule_text
-from runwright.web.dashboard import firings
+from runwright.web.dashboard.drawing import firings
 
 
 def _make(server: RunwrightServer, shop: str, job_id: str, items: list[Any], **more: Any) -> None:

@@ -15,7 +15,7 @@ from support import eventually_async
 from runwright.adapters import engine
 from runwright.control.access import keys
 from runwright.domain.ids import ProjectId
-from runwright.execution.author_environment import AuthorEnvironment
+from runwright.execution.attempts.author_environment import AuthorEnvironment
 from runwright.storage import database, embedded
 
 

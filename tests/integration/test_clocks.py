@@ -21,7 +21,7 @@ from runwright.domain.ids import WorkerId
 from runwright.domain.projects import Project
 from runwright.domain.runs import Outcome, Run, RunRequest, RunStatus
 from runwright.domain.sinks import Sink, SinkKind
-from runwright.execution.schedule_tick import ScheduleTick
+from runwright.execution.flows.schedule_tick import ScheduleTick
 from runwright.storage import platform as workers
 
 MakeProject = Callable[..., Any]

@@ -23,7 +23,7 @@ from runwright.control.base import queues
 from runwright.control.base.platform import Platform
 from runwright.control.projects import deployments
 from runwright.control.upkeep import retention
-from runwright.execution import worker
+from runwright.execution.flows import worker
 
 _PATIENCE_SECONDS = 180
 _BEATS = (

@@ -28,7 +28,7 @@ from runwright.adapters import engine, queue_driver
 from runwright.adapters.consumer import Consumer, Queue
 from runwright.adapters.engine import Entry
 from runwright.adapters.picks import Picks
-from runwright.execution.patience import patiently
+from runwright.execution.db_retry import patiently
 from runwright.storage import database
 
 

@@ -15,7 +15,7 @@ from runwright.domain.findings import Finding, State
 from runwright.domain.ids import WorkerId
 from runwright.domain.overview import WorkerSeen
 from runwright.domain.runs import RunRequest
-from runwright.execution.examiner import Examiner
+from runwright.execution.diagnostics.periodic import Examiner
 from runwright.storage import platform as rows
 
 _WELL = Finding(name="fonts", state=State.OK, message="12")

@@ -31,7 +31,7 @@ from runwright.domain.jobs import JobRunStatus
 from runwright.domain.projects import Project
 from runwright.domain.runs import Outcome, Run, RunRequest, RunStatus
 from runwright.domain.sinks import Sink, SinkKind
-from runwright.execution.patience import patiently
+from runwright.execution.db_retry import patiently
 from runwright.storage import (
     auth_sessions as session_rows,
     database,

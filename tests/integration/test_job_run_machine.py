@@ -23,7 +23,7 @@ from runwright.domain.auth_sessions import SessionOperation, SessionPlan
 from runwright.domain.jobs import JobRunStatus
 from runwright.domain.runs import ExtendedPayload, Outcome, RunKind
 from runwright.errors import Conflict, NotFound, ValidationError
-from runwright.execution.attempt import Hold
+from runwright.execution.attempts.attempt import Hold
 
 _JOB = "j"
 _ITEMS = 3

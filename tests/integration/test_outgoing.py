@@ -19,7 +19,7 @@ from playwright.async_api import Error, Page
 from support import answering
 
 from runwright import protocol
-from runwright.execution.outgoing import Outgoing
+from runwright.execution.attempts.outgoing import Outgoing
 from runwright.runner.browser import Chromium
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

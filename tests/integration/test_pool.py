@@ -15,11 +15,11 @@ from support import eventually_async
 
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
 from runwright.domain.projects import ProjectSettings
-from runwright.execution import author_side, process_trees, runner_process
-from runwright.execution.installed import Installed
-from runwright.execution.pool import Pool
-from runwright.execution.runner_groups import RunnerFailure
-from runwright.execution.runner_process import RunnerProcess
+from runwright.execution.deployments.deployment_cache import Installed
+from runwright.execution.runners import reaper, runner_package, runner_process
+from runwright.execution.runners.pool import Pool
+from runwright.execution.runners.runner_groups import RunnerFailure
+from runwright.execution.runners.runner_process import RunnerProcess
 
 
 @asynccontextmanager
@@ -27,7 +27,7 @@ async def pooling(
     directory: Path, *, idle_seconds: float
 ) -> AsyncGenerator[tuple[Pool, Installed]]:
     """Keep Runners that wait for their first message, which is enough to be counted and killed."""
-    staged = author_side.stage(directory / "author-side")
+    staged = runner_package.stage(directory / "author-side")
 
     async def launch(deployment: Installed) -> RunnerProcess:
         if (directory / "away").exists():
@@ -57,7 +57,7 @@ async def pooling(
         yield pool, installed
     finally:
         await pool.close()
-        await process_trees.reap_the_rest()
+        await reaper.reap_the_rest()
 
 
 async def _fit(_runner: RunnerProcess) -> bool:

@@ -39,7 +39,7 @@ from runwright.storage import (
     retention as rows,
 )
 from runwright.storage.auth_sessions import NewSession
-from runwright.web import errors
+from runwright.web.server import errors
 
 MakeProject = Callable[..., Any]
 _LONG = timedelta(minutes=1)

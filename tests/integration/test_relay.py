@@ -15,7 +15,7 @@ from runwright.control.base.platform import Platform
 from runwright.control.runs import live, runs
 from runwright.domain.live import Ticket
 from runwright.domain.runs import RunRequest
-from runwright.web.relay import Relay
+from runwright.web.server.relay import Relay
 
 
 class _Socket:

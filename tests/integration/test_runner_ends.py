@@ -18,10 +18,10 @@ from support import eventually, line_of
 from runwright import config, protocol
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
 from runwright.domain.projects import ProjectSettings
-from runwright.execution import author_side, launcher, process_trees, runner_process
-from runwright.execution.installed import Installed
-from runwright.execution.launcher import Launcher
-from runwright.execution.runner_process import RunnerProcess
+from runwright.execution.deployments.deployment_cache import Installed
+from runwright.execution.runners import launcher, reaper, runner_package, runner_process
+from runwright.execution.runners.launcher import Launcher
+from runwright.execution.runners.runner_process import RunnerProcess
 
 _BLOCKS = "async def automation(page, params):\n    while True: pass\n"
 
@@ -45,7 +45,7 @@ async def test_a_runner_whose_socket_closes_ends_though_its_worker_lives(
             eventually(lambda: not any(_is_alive(each) for each in below))
         finally:
             await runner.kill()
-            await process_trees.reap_the_rest()
+            await reaper.reap_the_rest()
     assert bool(below) is (state != "new")
 
 
@@ -55,7 +55,7 @@ async def _runner(launching: Launcher, directory: Path, state: str) -> RunnerPro
         return await runner_process.launch(
             python=Path(sys.executable),
             directory=directory / "runner",
-            author_side=author_side.stage(directory / "author-side"),
+            author_side=runner_package.stage(directory / "author-side"),
             environment={},
         )
     installed = Installed(

@@ -17,7 +17,7 @@ from runwright.control.runs import runs
 from runwright.domain.auth_sessions import SessionOperation, SessionPlan, SessionStatus, SessionType
 from runwright.domain.runs import Outcome, RunKind, RunRequest
 from runwright.errors import Conflict, NotFound, ValidationError
-from runwright.execution.attempt import Hold
+from runwright.execution.attempts.attempt import Hold
 
 _SESSION = "s"
 _MOST_RUNS = 4

@@ -12,7 +12,7 @@ from support import eventually_async
 
 from runwright import processes
 from runwright.adapters import consumer
-from runwright.execution.patience import patiently
+from runwright.execution.db_retry import patiently
 
 _CUTS = [
     Cut(after=after, is_answer_lost=is_answer_lost)

@@ -19,7 +19,7 @@ from runwright.control.base.platform import Platform
 from runwright.control.runs import runs
 from runwright.domain.runs import RunRequest
 from runwright.web import app
-from runwright.web.dashboard import live_view
+from runwright.web.dashboard.run import live_view
 
 _EXPIRED, _NOT_SIGNED_IN = 4408, 4401
 

@@ -20,9 +20,9 @@ from runwright.control.jobs import job_runs
 from runwright.control.runs import attempts
 from runwright.domain.ids import DeploymentId, WorkerId
 from runwright.domain.runs import Outcome
-from runwright.execution.attempt import Hold
-from runwright.execution.carrier import Carrier
-from runwright.execution.run_flow import RunFlow
+from runwright.execution.attempts.attempt import Hold
+from runwright.execution.attempts.attempt_executor import Carrier
+from runwright.execution.flows.run_flow import RunFlow
 
 WORKERS = 2
 RUNS = (

@@ -21,7 +21,7 @@ from machines.lines import Cut, Line, line
 from runwright.control.base.platform import Platform
 from runwright.domain.ids import WorkerId
 from runwright.domain.projects import Project
-from runwright.execution.patience import patiently
+from runwright.execution.db_retry import patiently
 from runwright.storage import platform as worker_rows
 
 _Value = TypeVar("_Value")

@@ -7,21 +7,21 @@ import sys
 from importlib.util import cache_from_source
 from pathlib import Path
 
-from runwright.execution import author_side
+from runwright.execution.runners import runner_package
 
 
 def test_what_runners_import_of_us_is_compiled(tmp_path: Path) -> None:
-    staged = author_side.stage(tmp_path)
+    staged = runner_package.stage(tmp_path)
 
     files = list(staged.rglob("*.py"))
     assert staged / "runwright" / "runner" / "main.py" in files
     assert [each for each in files if not Path(cache_from_source(each)).is_file()] == []
-    assert author_side.stage(tmp_path) == staged
+    assert runner_package.stage(tmp_path) == staged
     assert list(tmp_path.iterdir()) == [staged]
 
 
 def test_an_error_in_compiled_code_names_the_staged_file(tmp_path: Path) -> None:
-    staged = author_side.stage(tmp_path)
+    staged = runner_package.stage(tmp_path)
     asked = "from runwright import protocol; print(protocol.decode.__code__.co_filename)"
 
     told = subprocess.run(

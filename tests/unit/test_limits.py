@@ -12,8 +12,8 @@ import pytest
 from fastapi import FastAPI
 
 from runwright import config
-from runwright.web.limits import Limited
-from runwright.web.waits import Waits
+from runwright.web.server.limits import Limited
+from runwright.web.server.waits import Waits
 
 _Message = MutableMapping[str, Any]
 

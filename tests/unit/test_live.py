@@ -8,8 +8,8 @@ import json
 import pytest
 from hypothesis import given, strategies as st
 
-from runwright.execution import live_input
-from runwright.execution.clock import Clock
+from runwright.execution.attempts.clock import Clock
+from runwright.execution.live import live_input
 from runwright.runner import inputs, recording
 
 _ANYTHING = st.recursive(

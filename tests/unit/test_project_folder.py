@@ -11,7 +11,7 @@ import pytest
 from runwright.domain import proxies
 from runwright.domain.projects import BrowserKind, Isolation
 from runwright.errors import AuthorError
-from runwright.execution import jsonc, project_folder
+from runwright.execution.deployments import jsonc, project_folder
 
 _JSONC = """\
 // what it is

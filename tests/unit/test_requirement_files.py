@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from runwright.errors import AuthorError
-from runwright.execution import requirement_files, requirement_lines
-from runwright.execution.requirement_files import RequirementFiles
+from runwright.execution.deployments import requirement_files, requirement_lines
+from runwright.execution.deployments.requirement_files import RequirementFiles
 
 
 def _read(root: Path, **files: str | bytes) -> RequirementFiles:

@@ -105,7 +105,7 @@ def replay(
 
 
 async def _check(root: Path) -> list[str]:
-    from runwright.execution import local
+    from runwright.execution.local import local
 
     async with local.opened(_settings(root), root, _report, is_headed=False) as project:
         return [api.name for api in await project.inspect(_report)]
@@ -116,7 +116,7 @@ async def _run(root: Path, asked: dict[str, Any], *, is_headed: bool) -> bool:
     import json
 
     from runwright import protocol
-    from runwright.execution import local
+    from runwright.execution.local import local
 
     async with local.opened(_settings(root), root, _report, is_headed=is_headed) as project:
         start = protocol.Start(

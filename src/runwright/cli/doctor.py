@@ -50,7 +50,7 @@ def doctor(
 
 async def _examine(settings: config.Settings, *, as_json: bool) -> list[dict[str, str]]:
     # Imported here: the database driver would slow every other command.
-    from runwright.execution import doctor as doctors
+    from runwright.execution.diagnostics import checks as doctors
 
     found: list[dict[str, str]] = []
     async for finding in doctors.examine(settings):

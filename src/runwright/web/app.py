@@ -11,31 +11,28 @@ import runwright
 from runwright.control.base.platform import Platform
 from runwright.control.insight import health
 from runwright.errors import NotImplementedYet
-from runwright.web import (
+from runwright.web.api import (
     auth_sessions,
-    bodies,
     deliveries,
     deployments,
     drift,
-    errors,
-    functions,
     gateway,
     job_runs,
     jobs,
     live,
-    metrics,
-    mounts,
     retention,
     runs,
+    runtime_api,
     schedules,
     sign_in_links,
     variables,
 )
-from runwright.web.callers import Starter
 from runwright.web.dashboard import routes as dashboard
-from runwright.web.limits import Limited
-from runwright.web.relay import Relay
-from runwright.web.waits import Waits
+from runwright.web.server import bodies, errors, metrics, mounts
+from runwright.web.server.callers import Starter
+from runwright.web.server.limits import Limited
+from runwright.web.server.relay import Relay
+from runwright.web.server.waits import Waits
 from runwright.web.wire import common
 
 _MOUNTS = (("/api/v1/workspace", 200), ("/sdk/v1/workspace", 201))
@@ -88,7 +85,7 @@ def create(platform: Platform) -> Any:
         path = f"{prefix}/{{workspace_id}}/web-tasks/{{task_id}}/result"
         app.add_api_route(path, web_task, methods=["GET"])
     app.include_router(job_runs.links)
-    app.include_router(functions.routes)
+    app.include_router(runtime_api.routes)
     app.include_router(gateway.routes)
     app.include_router(live.open_routes)
     app.include_router(metrics.routes)

@@ -11,9 +11,10 @@ from fastapi import APIRouter, Request, Response
 from runwright.control.insight import overview
 from runwright.control.insight.overview import Window
 from runwright.control.runs import questions
-from runwright.web.dashboard import charts, pages, stream
-from runwright.web.dashboard.route import Route
-from runwright.web.dashboard.visitors import Viewer, Visitor
+from runwright.web.dashboard.drawing import charts
+from runwright.web.dashboard.kit import pages, stream
+from runwright.web.dashboard.kit.identity import Viewer, Visitor
+from runwright.web.dashboard.kit.route import Route
 
 routes = APIRouter(route_class=Route)
 

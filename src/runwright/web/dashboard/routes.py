@@ -6,35 +6,32 @@ from fastapi import APIRouter, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from runwright.errors import NotFound
-from runwright.web.dashboard import (
-    assets,
+from runwright.web.dashboard import home, palette, sign_in, system
+from runwright.web.dashboard.jobs import job_runs, jobs
+from runwright.web.dashboard.kit import assets, pages
+from runwright.web.dashboard.kit.route import HEADERS, is_navigation
+from runwright.web.dashboard.project import (
     auth_sessions,
     deliveries,
     deployments,
-    home,
-    job_runs,
-    jobs,
-    live_view,
-    pages,
-    places,
-    playground,
     projects,
     recorder,
+    variables,
+)
+from runwright.web.dashboard.run import (
+    live_view,
+    playground,
     run,
     run_files,
     run_table,
-    sign_in,
-    system,
     trace_viewer,
-    variables,
 )
-from runwright.web.dashboard.route import HEADERS, is_navigation
 
 _PARTS = (
     assets,
     sign_in,
     home,
-    places,
+    palette,
     projects,
     recorder,
     run_table,

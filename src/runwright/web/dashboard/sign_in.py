@@ -7,10 +7,10 @@ from fastapi import APIRouter, Request, Response
 from runwright.control.access import dashboard_sessions
 from runwright.control.base.platform import Platform
 from runwright.errors import Unauthorized
-from runwright.web.dashboard import pages, visitors
-from runwright.web.dashboard.forms import Form, Sent
-from runwright.web.dashboard.route import Route
-from runwright.web.dashboard.visitors import Visitor
+from runwright.web.dashboard.kit import identity, pages
+from runwright.web.dashboard.kit.forms import Form, Sent
+from runwright.web.dashboard.kit.identity import Visitor
+from runwright.web.dashboard.kit.route import Route
 
 _THEME_SECONDS = 365 * 86_400
 
@@ -20,7 +20,7 @@ routes = APIRouter(route_class=Route)
 @routes.get("/sign-in")
 async def ask(request: Request) -> Response:
     """Ask for a key; the secret of a link stands behind `#`, where no log sees it."""
-    return _page(request, 200, visitor=await visitors.find(request))
+    return _page(request, 200, visitor=await identity.find(request))
 
 
 @routes.post("/sign-in")
@@ -35,10 +35,10 @@ async def sign_in(request: Request, form: Sent) -> Response:
         return _page(request, 401, message)
     answer = pages.go(request, _inside(form.text("next")))
     answer.set_cookie(
-        visitors.cookie_name(request),
+        identity.cookie_name(request),
         secret,
         max_age=int(platform.settings.visit_lifetime.total_seconds()),
-        path=visitors.mount(request) or "/",
+        path=identity.mount(request) or "/",
         httponly=True,
         samesite="lax",
         secure=_is_secure(request),
@@ -49,11 +49,11 @@ async def sign_in(request: Request, form: Sent) -> Response:
 @routes.post("/sign-out")
 async def sign_out(request: Request) -> Response:
     """End the visit."""
-    name = visitors.cookie_name(request)
+    name = identity.cookie_name(request)
     if secret := request.cookies.get(name):
         await dashboard_sessions.end(request.app.state.platform, secret)
     answer = pages.go(request, "/sign-in")
-    answer.delete_cookie(name, path=visitors.mount(request) or "/")
+    answer.delete_cookie(name, path=identity.mount(request) or "/")
     return answer
 
 
@@ -64,9 +64,9 @@ async def choose_theme(request: Request, form: Sent) -> Response:
     answer = pages.go(request, _inside(form.text("next")))
     answer.set_cookie(
         "runwright_theme",
-        wanted if wanted in visitors.THEMES else "auto",
+        wanted if wanted in identity.THEMES else "auto",
         max_age=_THEME_SECONDS,
-        path=visitors.mount(request) or "/",
+        path=identity.mount(request) or "/",
         samesite="lax",
         secure=_is_secure(request),
     )

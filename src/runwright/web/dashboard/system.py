@@ -15,10 +15,10 @@ from runwright.control.insight import diagnostics, health, overview, system
 from runwright.control.upkeep import retention
 from runwright.domain.projects import Scope
 from runwright.domain.retention import Kind
-from runwright.web.dashboard import pages, shown, stream
-from runwright.web.dashboard.forms import Sent
-from runwright.web.dashboard.route import Route
-from runwright.web.dashboard.visitors import Administrator, Viewer, Visitor
+from runwright.web.dashboard.kit import formatting, pages, stream
+from runwright.web.dashboard.kit.forms import Sent
+from runwright.web.dashboard.kit.identity import Administrator, Viewer, Visitor
+from runwright.web.dashboard.kit.route import Route
 
 routes = APIRouter(route_class=Route)
 
@@ -112,7 +112,7 @@ def _kept(settings: Settings) -> list[tuple[str, str]]:
         ("Traces, files", settings.file_retention, "for ever"),
         ("Unused deployments", settings.unused_retention, "until the next pruning"),
     )
-    return [(what, shown.duration(life) if life else zero) for what, life, zero in lives]
+    return [(what, formatting.duration(life) if life else zero) for what, life, zero in lives]
 
 
 def _settings(settings: Settings) -> list[tuple[str, str, bool]]:
@@ -133,9 +133,9 @@ def _is_secret(name: str) -> bool:
 
 def _text(name: str, value: object) -> str:
     if isinstance(value, timedelta):
-        return shown.duration(value)
+        return formatting.duration(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int) and name.endswith("_bytes"):
-        return shown.size(value)
+        return formatting.size(value)
     return "not set" if value in (None, ()) else str(value)

@@ -1,0 +1,422 @@
+"""One Attempt on one Runner: send it, follow its events, keep its clock, return how it went.
+
+The clock is the Worker's. At the deadline the author's task is asked to stop; after the grace period
+the whole tree of processes is killed, whatever it is doing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import math
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from runwright import protocol, telemetry
+from runwright.config import Settings
+from runwright.control.base.platform import Platform
+from runwright.control.runs.claims import Claim
+from runwright.domain import strict_json
+from runwright.domain.auth_sessions import RECORD_API
+from runwright.domain.failures import Failure
+from runwright.domain.runs import (
+    ExtendedPayload,
+    Outcome,
+)
+from runwright.execution.attempts import attempt_failures
+from runwright.execution.attempts.author_environment import AuthorEnvironment
+from runwright.execution.attempts.clock import Clock
+from runwright.execution.attempts.file_keeper import FileKeeper
+from runwright.execution.attempts.log_writer import LogWriter
+from runwright.execution.attempts.outgoing import Outgoing
+from runwright.execution.attempts.questions import Asking
+from runwright.execution.attempts.screen import Screen
+from runwright.execution.runners.runner_process import Exited, RunnerProcess
+from runwright.redaction import Redactor
+
+log = telemetry.logger(__name__)
+
+_LOOK_SECONDS = 2.0
+_LATE_SECONDS = 0.05
+"""How long what was said before the deadline may take to come in after it, as when the Worker was stopped."""
+_KILL_MEMORY_FACTOR = 1.5
+_LONG = 100_000
+_STATE_SECONDS = 6.0
+"""Longer than the Runner's own limit."""
+
+
+class Interruption(StrEnum):
+    """Why the Worker stops an Attempt that is not over."""
+
+    CANCELED = "canceled"
+    LOST = "lost"
+    DRAINING = "draining"
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Hold:
+    """A claimed Attempt as this Worker holds it; `interrupt` may come at any time."""
+
+    claim: Claim
+    interruption: Interruption | None = None
+    interrupted: asyncio.Event = field(default_factory=asyncio.Event)
+    screen: Screen = field(default_factory=Screen)
+    """What of it can be watched; its parts have the same one."""
+    parts: list[Hold] = field(default_factory=list["Hold"])
+    """The check or create that is carried out for it just now."""
+
+    def interrupt(self, interruption: Interruption) -> None:
+        """Stop the Attempt; the first reason stays."""
+        if self.interruption is None:
+            self.interruption = interruption
+            self.interrupted.set()
+            for part in self.parts:
+                part.interrupt(interruption)
+
+    async def pause(self, delay: timedelta) -> None:
+        """Wait, but no longer than to an interruption."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.interrupted.wait(), delay.total_seconds())
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Course:
+    """What is known of an Attempt while it runs."""
+
+    author_started_at: datetime | None = None
+    clock: Clock = field(default_factory=Clock)
+    stop_reason: str | None = None
+    """`timeout`, or the interruption, once the author's task was asked to stop."""
+    is_killed_for_memory: bool = False
+    attributes: dict[str, Any] = field(default_factory=dict[str, Any])
+    is_over: bool = False
+    look_at: float = field(default_factory=lambda: time.monotonic() + _LOOK_SECONDS)
+    """By the monotonic clock: when to look at the memory again."""
+    unheard: int | None = None
+    """How much of what was said by the deadline is still to be heard; None before it."""
+
+
+class Attempt:
+    """Carries out one claimed Attempt."""
+
+    def __init__(self, platform: Platform, hold: Hold, environment: AuthorEnvironment) -> None:
+        self._platform = platform
+        self._settings: Settings = platform.settings
+        self._hold = hold
+        self._claim = hold.claim
+        self._environment = environment
+        self._course = Course()
+        self._redactor = Redactor(hold.claim.secrets)
+        self._log = LogWriter(platform, hold.claim, self._redactor)
+        self._files = FileKeeper(platform, hold.claim, self._log)
+        clock = self._course.clock
+        self._asking = Asking(platform, hold.claim, hold.screen, clock, self._log)
+        self._outgoing = Outgoing(None, self._log.warn)
+
+    async def carry_out(self, runner: RunnerProcess, project_proxy: str | None) -> Outcome:
+        """Run the author's code and return how it went; an interrupted one too."""
+        self._outgoing = Outgoing(self._claim.plan.proxy or project_proxy, self._log.warn)
+        course = self._course
+        course.clock.restart(self._settings.runner_start_timeout.total_seconds())
+        try:
+            await runner.send(await self._start(await self._outgoing.open()))
+            self._hold.screen.attach(runner, self._log.say)
+            outcome = await self._follow(runner)
+        except ConnectionError:
+            # It died just before it was told something.
+            await runner.kill()
+            outcome = self._failed(attempt_failures.crashed("its connection was lost", None))
+        except (OSError, protocol.ProtocolError) as error:
+            await runner.kill()
+            outcome = Outcome(failure=attempt_failures.broken_runner(error))
+        finally:
+            self._hold.screen.detach()
+            await self._asking.close()
+        course.is_over = True
+        await self._log.flush()
+        return outcome
+
+    async def _start(self, proxy: protocol.Proxy | None) -> protocol.Start:
+        claim = self._claim
+        return protocol.Start(
+            run_id=claim.run_id,
+            attempt=claim.attempt,
+            kind="record" if claim.plan.api == RECORD_API else claim.kind.value,
+            start_url=None if claim.plan.session is None else claim.plan.session.start_url,
+            finish_url=None if claim.plan.session is None else claim.plan.session.finish_url,
+            api=claim.plan.api,
+            parameters=claim.plan.parameters,
+            save_trace=claim.plan.save_trace,
+            save_har=claim.plan.save_har,
+            environment=await self._environment.of_attempt(claim),
+            token=self._environment.token(claim),
+            proxy=proxy,
+            job_id=claim.job_id,
+            job_run_id=claim.job_run_id,
+            auth_session_id=None if claim.plan.session is None else claim.plan.session.id,
+            auth_state=claim.auth_state,
+            parent_run_id=claim.parent_id,
+            secrets=claim.secrets,
+        )
+
+    async def recover(self, runner: RunnerProcess) -> bool:
+        """Take what the Runner hands over after the outcome; return whether it is fit for another."""
+        is_over = self._course.is_over and self._course.stop_reason is None
+        try:
+            return await self._take_leftovers(runner) and is_over
+        finally:
+            await self._outgoing.close()
+
+    async def _follow(self, runner: RunnerProcess) -> Outcome:
+        while True:
+            event = await self._next_event(runner)
+            match event:
+                case protocol.Started():
+                    if self._course.author_started_at is None:
+                        self._course.author_started_at = _moment(event.at)
+                        self._restart_clock()
+                case protocol.ExtendTimeout():
+                    self._restart_clock()
+                case protocol.Ended():
+                    outcome = await self._end(event)
+                    await self._files.settle()
+                    return await self._with_state(runner, event, outcome)
+                case Exited():
+                    return self._crashed(event)
+                case _:
+                    await self._take_in_passing(runner, event)
+
+    async def _take_in_passing(self, runner: RunnerProcess, event: object) -> None:
+        match event:
+            case protocol.Ask():
+                self._asking.begin(runner, event)
+            case protocol.Withdraw():
+                await self._asking.withdraw(event.id)
+            case protocol.File():
+                self._files.keep_soon(runner.files_directory, event)
+            case _:
+                self._take_line(event)
+
+    async def _with_state(
+        self, runner: RunnerProcess, ended: protocol.Ended, outcome: Outcome
+    ) -> Outcome:
+        """Return the outcome with the state that follows it, unless that takes too long."""
+        if not ended.is_state_to_come or outcome.result is None:
+            return outcome
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STATE_SECONDS):
+                while not isinstance(event := await runner.receive(), Exited):
+                    if isinstance(event, protocol.AuthState):
+                        return dataclasses.replace(outcome, auth_state=event.auth_state)
+                    await self._take_in_passing(runner, event)
+        return outcome
+
+    async def _is_to_look(self, runner: RunnerProcess) -> bool:
+        """Return whether the clock, the interruption or the memory wants something.
+
+        What the Runner had said by the deadline is heard before that counts: the end may be among it.
+        """
+        course = self._course
+        if course.clock.left <= 0:
+            if course.unheard is None:
+                await asyncio.sleep(_LATE_SECONDS)
+                course.unheard = runner.waiting
+            course.unheard -= 1
+            return course.unheard < 0
+        course.unheard = None
+        if self._hold.interruption is not None and course.stop_reason is None:
+            return True
+        if time.monotonic() < course.look_at:
+            return False
+        course.look_at = time.monotonic() + _LOOK_SECONDS
+        return True
+
+    async def _next_event(self, runner: RunnerProcess) -> object:
+        """Return the next event; what else there is to look at is looked at, however much the Runner says."""
+        while True:
+            if await self._is_to_look(runner):
+                await self._look(runner)
+            event = await self._received(runner)
+            if event is not None:
+                return event
+
+    async def _received(self, runner: RunnerProcess) -> object | None:
+        """Return the next event, or None when there is something else to look at."""
+        if runner.waiting:
+            return await runner.receive()
+        left = min(self._course.clock.left, _LOOK_SECONDS)
+        if left <= 0:
+            return None
+        receiving = asyncio.ensure_future(runner.receive())
+        waited: set[asyncio.Future[Any]] = {receiving}
+        interrupted: asyncio.Future[Any] | None = None
+        if self._course.stop_reason is None:
+            interrupted = asyncio.ensure_future(self._hold.interrupted.wait())
+            waited.add(interrupted)
+        try:
+            await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            return receiving.result() if receiving.done() else None
+        finally:
+            if not receiving.done():
+                receiving.cancel()
+            if interrupted is not None:
+                interrupted.cancel()
+
+    async def _look(self, runner: RunnerProcess) -> None:
+        course = self._course
+        interruption = self._hold.interruption
+        if course.stop_reason is not None:
+            if course.clock.left <= 0:
+                await self._kill(runner)
+        elif interruption is not None:
+            await self._ask_to_stop(runner, interruption.value)
+        elif course.clock.left <= 0:
+            await self._ask_to_stop(runner, "timeout")
+        elif runner.memory_bytes() > self._settings.runner_memory_bytes * _KILL_MEMORY_FACTOR:
+            course.is_killed_for_memory = True
+            await self._kill(runner)
+
+    async def _ask_to_stop(self, runner: RunnerProcess, reason: str) -> None:
+        self._course.stop_reason = reason
+        grace = (
+            self._settings.drain_grace
+            if reason == Interruption.DRAINING
+            else self._settings.cancel_grace
+        )
+        if reason == Interruption.DRAINING:
+            # The author's code may still end by itself; it is not disturbed until the grace is over.
+            self._course.clock.end_in(min(self._course.clock.left, grace.total_seconds()))
+            return
+        self._course.clock.end_in(grace.total_seconds())
+        if reason == Interruption.LOST:
+            await self._kill(runner)
+            return
+        await runner.send(protocol.Cancel(reason=reason))
+
+    async def _kill(self, runner: RunnerProcess) -> None:
+        """Kill the Runner; all that can follow is its `Exited`, so the clock has run its course."""
+        await runner.kill()
+        self._course.clock.end_in(math.inf)
+
+    def _restart_clock(self) -> None:
+        if self._course.stop_reason is None:
+            self._course.clock.restart(self._claim.plan.request_timeout.total_seconds())
+
+    async def _end(self, ended: protocol.Ended) -> Outcome:
+        """Return how the Attempt ended; a Runner that the author's code took over may say anything.
+
+        Raises:
+            ProtocolError: what it says is no end of an Attempt.
+        """
+        try:
+            json.dumps([ended.attributes, ended.extended_payloads], allow_nan=False)
+            self._course.attributes = ended.attributes
+            return await self._outcome(ended)
+        except (KeyError, TypeError, ValueError) as error:
+            raise protocol.ProtocolError(
+                f"it said how it ended in a way that is none: {error}"
+            ) from error
+
+    async def _outcome(self, ended: protocol.Ended) -> Outcome:
+        is_in_time = ended.result is not None and not ended.was_cancelled
+        if self._course.stop_reason == "timeout" and not is_in_time:
+            return self._failed(attempt_failures.timed_out(self._claim.plan.request_timeout))
+        if ended.failure is not None:
+            return self._failed(attempt_failures.reported(ended.failure, self._redactor))
+        if ended.result is None:
+            asked = self._course.stop_reason is not None
+            return self._failed(
+                attempt_failures.interrupted() if asked else attempt_failures.ended_itself()
+            )
+        if len(ended.result) > self._settings.max_result_bytes:
+            return self._failed(
+                attempt_failures.too_big(len(ended.result), self._settings.max_result_bytes)
+            )
+        await _check_json(ended.result)
+        payloads = tuple(
+            ExtendedPayload(api=str(item["api"]), parameters=dict(item["parameters"]))
+            for item in ended.extended_payloads
+        )
+        return Outcome(
+            result=ended.result,
+            extended_payloads=payloads,
+            author_started_at=self._course.author_started_at,
+            attributes=self._course.attributes,
+            auth_state=ended.auth_state,
+        )
+
+    def _crashed(self, exited: Exited) -> Outcome:
+        if self._course.stop_reason == "timeout":
+            return self._failed(attempt_failures.timed_out(self._claim.plan.request_timeout))
+        if self._hold.interruption is not None:
+            return self._failed(attempt_failures.interrupted())
+        limit = self._settings.runner_memory_bytes if self._course.is_killed_for_memory else None
+        most_bytes = None if limit is None else int(limit * _KILL_MEMORY_FACTOR)
+        return self._failed(attempt_failures.crashed(exited.description, most_bytes))
+
+    def _failed(self, failure: Failure) -> Outcome:
+        return Outcome(
+            failure=failure,
+            author_started_at=self._course.author_started_at,
+            attributes=self._course.attributes,
+        )
+
+    def _take_line(self, event: object) -> None:
+        if isinstance(event, protocol.Log):
+            self._log.add(_moment(event.at), event.stream, event.level, event.text)
+
+    async def _take_leftovers(self, runner: RunnerProcess) -> bool:
+        """Take files and lines until the Runner is ready, retires, dies, or takes too long."""
+        try:
+            limit = self._settings.trace_timeout + self._settings.download_timeout
+            async with asyncio.timeout(limit.total_seconds()):
+                while True:
+                    event = await runner.receive()
+                    match event:
+                        case protocol.Ready():
+                            return True
+                        case protocol.Retiring() | Exited():
+                            return False
+                        case protocol.File():
+                            self._files.keep_soon(runner.files_directory, event)
+                        case _:
+                            self._take_line(event)
+        except TimeoutError:
+            log.warning(
+                "runner did not come back after an attempt",
+                event_name="runner_stuck",
+                run_id=self._claim.run_id,
+            )
+            return False
+        finally:
+            await self._files.finish()
+            await self._log.flush()
+
+
+def _moment(at: float) -> datetime:
+    """Return a moment that a Runner names; now, when there is none such."""
+    try:
+        return datetime.fromtimestamp(at, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.now(UTC)
+
+
+async def _check_json(text: str) -> None:
+    """Raise ValueError unless the text is JSON; a long one does not hold up other Attempts."""
+    is_json = _is_json(text) if len(text) < _LONG else await asyncio.to_thread(_is_json, text)
+    if not is_json:
+        raise ValueError("it is no JSON")
+
+
+def _is_json(text: str) -> bool:
+    """Return whether a result is what callers are given as it is."""
+    try:
+        strict_json.check(text)
+    except ValueError:
+        return False
+    return text.isascii()

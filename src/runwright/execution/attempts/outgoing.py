@@ -1,0 +1,63 @@
+"""The way out of an Attempt's browser: its proxy, and what stands before it here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from runwright import protocol
+from runwright.execution.attempts import socks
+from runwright.execution.attempts.forwarder import Forwarder
+
+
+class Outgoing:
+    """What an Attempt's browser goes through, from when it begins until nothing more of it loads."""
+
+    def __init__(self, url: str | None, warn: Callable[[str], None]) -> None:
+        """Take the address of a proxy, if there is one, and whom to tell why it refuses."""
+        self._url = url
+        self._warn = warn
+        self._forwarder: Forwarder | None = None
+
+    async def open(self) -> protocol.Proxy | None:
+        """Return what the browser is to be sent through."""
+        if self._url is None:
+            return None
+        parts = urlsplit(self._url)
+        scheme = parts.scheme.removesuffix("h") if parts.scheme == "socks5h" else parts.scheme
+        port = f":{parts.port}" if parts.port else ""
+        server = f"{scheme}://{_host(parts)}{port}"
+        username, password = (
+            None if each is None else unquote(each) for each in (parts.username, parts.password)
+        )
+        if scheme != "socks5" or not (username or password):
+            return protocol.Proxy(server=server, username=username, password=password)
+        behind = socks.Proxy(
+            host=parts.hostname or "",
+            port=parts.port or socks.DEFAULT_PORT,
+            username=username or "",
+            password=password or "",
+        )
+        self._forwarder = forwarder = Forwarder(behind, self._warn)
+        return protocol.Proxy(
+            server=await forwarder.open(),
+            username=forwarder.username,
+            password=forwarder.password,
+            stands_for=server,
+        )
+
+    async def close(self) -> None:
+        """End what stands before the proxy."""
+        if self._forwarder is not None:
+            await self._forwarder.close()
+
+
+def _host(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    if ":" in host:
+        return f"[{host}]"
+    with contextlib.suppress(UnicodeError):
+        # Of an address that is not HTTP's a browser makes no such name by itself.
+        return host.encode("idna").decode()
+    return host

@@ -1,0 +1,30 @@
+"""A Worker's look at its own machine: now and then, and when somebody asks; what it finds stands in its row."""
+
+from __future__ import annotations
+
+from runwright import telemetry
+from runwright.control.base.platform import Platform
+from runwright.control.insight import diagnostics
+from runwright.domain.findings import State
+from runwright.domain.ids import WorkerId
+from runwright.execution.diagnostics import checks
+
+log = telemetry.logger(__name__)
+
+
+class Examiner:
+    """Examines the machine of one Worker."""
+
+    def __init__(self, platform: Platform, worker_id: WorkerId) -> None:
+        self._platform = platform
+        self._worker_id = worker_id
+
+    async def look(self) -> None:
+        """Examine the machine if that is due."""
+        if not await diagnostics.is_due(self._platform, self._worker_id):
+            return
+        found = [each async for each in checks.examine(self._platform.settings)]
+        await diagnostics.publish(self._platform, self._worker_id, found)
+        failures = [each.name for each in found if each.state is State.FAILURE]
+        if failures:
+            log.warning("machine is not well", event_name="machine_unwell", failures=failures)

@@ -1,0 +1,223 @@
+"""Carries out a Run that the queue says to look at: claim, session, one Attempt, what follows."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from runwright import outages, telemetry, tracing
+from runwright.control.base import admission
+from runwright.control.base.platform import Platform
+from runwright.control.runs import attempts, claims, runs, session_claims
+from runwright.control.runs.claims import Claim
+from runwright.domain.ids import WorkerId
+from runwright.domain.runs import Outcome, RunKind
+from runwright.errors import BlobsAway, TooLarge
+from runwright.execution.attempts import attempt_failures
+from runwright.execution.attempts.attempt import Hold, Interruption
+from runwright.execution.attempts.attempt_executor import Carrier
+from runwright.execution.db_retry import patiently
+from runwright.execution.flows.auth_flow import AuthFlow, Parked, Refused
+from runwright.execution.flows.session_steps import Interrupted, SessionSteps
+
+log = telemetry.logger(__name__)
+
+_LOOK_AGAIN = timedelta(seconds=1)
+_ROOM_LOOKS = 20
+_ROOM_LOOK_SECONDS = 0.25
+
+
+class RunFlow:
+    """The flow of every Run on one Worker, and the Attempts it holds now."""
+
+    def __init__(self, platform: Platform, worker_id: WorkerId, carrier: Carrier) -> None:
+        self._platform = platform
+        self._worker_id = worker_id
+        self._carrier = carrier
+        self._sessions = AuthFlow(platform, SessionSteps(platform, worker_id, carrier))
+        self.held: dict[str, Hold] = {}
+        """By run id: what this Worker carries out now."""
+        self._looking: set[str] = set()
+        self.is_draining = False
+        self.shortages: list[admission.Shortage] = []
+        """What kept this Worker from beginning something when it last wanted to."""
+
+    async def look(self, run_id: str) -> timedelta | None:
+        """Carry out the next Attempt of the Run, or its operation; return when to look again."""
+        if self.is_draining:
+            return timedelta(0)
+        if run_id in self._looking:
+            # Its entry was handed out twice: another Worker had it in between and left it to us.
+            return _LOOK_AGAIN
+        self._looking.add(run_id)
+        try:
+            if not await self._find_room():
+                return timedelta(0)
+            return await self._look(run_id)
+        finally:
+            self._looking.discard(run_id)
+
+    async def _find_room(self) -> bool:
+        """Wait a while for disk and memory; False: it is better that another Worker looks at the Run."""
+        for _ in range(_ROOM_LOOKS):
+            short = admission.shortages(self._platform.settings)
+            if short != self.shortages:
+                log.warning(
+                    "nothing new is begun" if short else "there is room again",
+                    event_name="room_short" if short else "room_found",
+                    short=[each.value for each in short],
+                )
+                self.shortages = short
+            if not short:
+                return True
+            await asyncio.sleep(_ROOM_LOOK_SECONDS)
+            if self.is_draining:
+                return False
+        return False
+
+    async def _look(self, run_id: str) -> timedelta | None:
+        claim = await patiently(lambda: claims.take(self._platform, run_id, self._worker_id))
+        if not isinstance(claim, Claim):
+            return claim
+        hold = Hold(claim=claim)
+        self.held[run_id] = hold
+        context = {"run_id": run_id, "correlation_id": claim.correlation_id}
+        try:
+            with telemetry.bound(**context), _traced(claim):
+                return await self._carry_out(hold)
+        finally:
+            hold.screen.close()
+            if self.held.get(run_id) is hold:
+                del self.held[run_id]
+
+    async def interrupt_asked(self) -> None:
+        """Interrupt what was asked to cancel, or belongs to another Worker by now."""
+        held = list(self.held.values())
+        if not held:
+            return
+        found = await claims.interrupted(self._platform, [hold.claim for hold in held])
+        for run_id, is_lost in found.items():
+            if (hold := self.held.get(run_id)) is not None:
+                hold.interrupt(Interruption.LOST if is_lost else Interruption.CANCELED)
+
+    def drain(self) -> None:
+        """Begin nothing more; what runs gets its grace period, then goes back to the queue."""
+        self.is_draining = True
+        for hold in self.held.values():
+            hold.interrupt(Interruption.DRAINING)
+
+    async def _carry_out(self, hold: Hold) -> timedelta | None:
+        try:
+            await self._carrier.fetch(hold.claim.deployment_id)
+            if hold.claim.kind is RunKind.OPERATION:
+                await self._sessions.operate(hold)
+                return None
+            if hold.claim.plan.session is None:
+                outcome = await self._carrier.carry_out(hold)
+            else:
+                outcome = await self._signed_in(hold)
+        except Interrupted:
+            outcome = Outcome()
+        except BlobsAway as error:
+            log.warning(
+                "run waits", event_name="run_waits", run_id=hold.claim.run_id, error=str(error)
+            )
+            return await self._give_back(hold.claim, timedelta(seconds=error.retry_after))
+        except Exception as error:
+            if outages.is_to_wait_for(error):
+                return await self._give_back(hold.claim)
+            await self._disown(hold.claim)
+            raise
+        return None if outcome is None else await self._conclude(hold, outcome)
+
+    async def _give_back(self, claim: Claim, again: timedelta = timedelta(0)) -> timedelta | None:
+        """Undo the claim, and have the Run looked at again if it still was ours."""
+        is_ours = await patiently(lambda: claims.give_back(self._platform, claim))
+        return again if is_ours else None
+
+    async def _disown(self, claim: Claim) -> None:
+        try:
+            await claims.disown(self._platform, claim)
+        except Exception:
+            log.exception("run not disowned", event_name="run_not_disowned", run_id=claim.run_id)
+
+    async def _signed_in(self, hold: Hold) -> Outcome | None:
+        """Carry out a Run once its session is good; None when it is no longer this Worker's."""
+        prepared = await self._sessions.prepare(hold)
+        if isinstance(prepared, Parked):
+            return None
+        if isinstance(prepared, Refused):
+            return Outcome(cancellation=prepared.cancellation)
+        begun = await attempts.begin(self._platform, prepared.claim)
+        if begun is None:
+            return None
+        hold.claim = begun
+        return await self._carrier.carry_out(hold)
+
+    async def _conclude(self, hold: Hold, outcome: Outcome) -> timedelta | None:
+        claim = hold.claim
+        is_unfinished = outcome.result is None and outcome.cancellation is None
+        if hold.interruption is Interruption.LOST:
+            return None
+        if hold.interruption is Interruption.DRAINING and is_unfinished:
+            return await self._give_back(claim)
+        if hold.interruption is Interruption.CANCELED and is_unfinished:
+            outcome = dataclasses.replace(
+                outcome, failure=None, cancellation=runs.cancelled_by_user()
+            )
+        await self._save_state(claim, outcome)
+        try:
+            again = await patiently(lambda: attempts.end(self._platform, claim, outcome))
+        except Exception as error:
+            # It must end all the same: a claim that is left open is taken again, and the author's code run again.
+            log.exception("end not kept", event_name="end_not_kept", run_id=claim.run_id)
+            outcome = Outcome(failure=attempt_failures.not_kept(error))
+            again = await patiently(lambda: attempts.end(self._platform, claim, outcome))
+        _log_end(claim, outcome, again)
+        return again
+
+    async def _save_state(self, claim: Claim, outcome: Outcome) -> None:
+        """Keep what the browser ended with, before anyone hears that the Run has ended."""
+        state = outcome.auth_state
+        if state is None or outcome.result is None or not self._platform.settings.save_auth_state:
+            return
+        try:
+            await patiently(lambda: session_claims.save(self._platform, claim, state))
+        except TooLarge as error:
+            log.warning(
+                "auth state not saved",
+                event_name="auth_state_too_large",
+                run_id=claim.run_id,
+                error=error.message,
+            )
+        except Exception:
+            # The session keeps the state it had; what the Run returned is its caller's.
+            log.exception(
+                "auth state not saved", event_name="auth_state_failed", run_id=claim.run_id
+            )
+
+
+@contextmanager
+def _traced(claim: Claim) -> Generator[None]:
+    """Trace an Attempt, and before its first one how long the Run has waited."""
+    if claim.attempt <= 1 and claim.accepted_at is not None:
+        parent, since = claim.trace_parent, claim.accepted_at
+        tracing.past("queue", parent=parent, since=since, until=datetime.now(UTC))
+    facts = {"run_id": claim.run_id, "api": claim.plan.api, "attempt": claim.attempt}
+    with tracing.span("attempt", parent=claim.trace_parent, **facts):
+        yield
+
+
+def _log_end(claim: Claim, outcome: Outcome, again: timedelta | None) -> None:
+    log.info(
+        "attempt ended",
+        event_name="attempt_ended",
+        run_id=claim.run_id,
+        api=claim.plan.api,
+        attempt=claim.attempt,
+        failure=None if outcome.failure is None else outcome.failure.code.value,
+        is_retried=again is not None,
+    )

@@ -1,0 +1,182 @@
+"""The author's `check` and `create`, each as a part of the Run or operation that needs it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import timedelta
+
+from runwright import redaction
+from runwright.control.auth_sessions.sealed_sessions import Opened
+from runwright.control.base.platform import Platform
+from runwright.control.runs import attempts
+from runwright.control.runs.claims import Claim
+from runwright.domain import auth_sessions as domain
+from runwright.domain.auth_sessions import AuthState, SessionPlan
+from runwright.domain.failures import Failure
+from runwright.domain.ids import WorkerId
+from runwright.domain.runs import Cancellation, Outcome, RunKind, RunPlan
+from runwright.errors import CancelReason
+from runwright.execution.attempts.attempt import Hold, Interruption
+from runwright.execution.attempts.attempt_executor import Carrier
+from runwright.execution.db_retry import patiently
+
+_RECORDING_SPARE = timedelta(minutes=2)
+"""What a recording may take besides waiting for the person."""
+
+
+class Interrupted(Exception):
+    """The Run or operation was interrupted while its session was seen to."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Passed:
+    """A check or create went through."""
+
+    state: AuthState
+    """What the browser ended with."""
+    is_new: bool
+    """Whether that is another than it began with."""
+    attempts: int
+    """How many it took."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotPassed:
+    """No Attempt went through: why each did not, in order."""
+
+    failures: tuple[Failure, ...]
+
+
+class SessionSteps:
+    """Carries out checks and creates for claims of one Worker."""
+
+    def __init__(self, platform: Platform, worker_id: WorkerId, carrier: Carrier) -> None:
+        self._platform = platform
+        self._worker_id = worker_id
+        self._carrier = carrier
+
+    async def check(
+        self, hold: Hold, opened: Opened, plan: SessionPlan, state: AuthState
+    ) -> Passed | NotPassed:
+        """Ask the author's `check` whether a browser with that state is signed in.
+
+        Raises:
+            Interrupted: the hold was.
+        """
+        run_plan = _plan("check", plan, opened, plan.check_attempts)
+        return await self._carry_out(hold, RunKind.CHECK, run_plan, opened, state)
+
+    async def create(
+        self, hold: Hold, opened: Opened, plan: SessionPlan, maximum_attempts: int
+    ) -> Passed | NotPassed:
+        """Let the author's `create` sign in, in a browser without any state.
+
+        Raises:
+            Interrupted: the hold was.
+        """
+        parameters = opened.parameters if plan.parameters is None else plan.parameters
+        run_plan = dataclasses.replace(
+            _plan("create", plan, opened, maximum_attempts), parameters=parameters or {}
+        )
+        return await self._carry_out(hold, RunKind.CREATE, run_plan, opened, None)
+
+    async def record(self, hold: Hold, opened: Opened, plan: SessionPlan) -> Passed | NotPassed:
+        """Let a person sign in, in a browser without any state.
+
+        Raises:
+            Interrupted: the hold was.
+        """
+        run_plan = dataclasses.replace(
+            _plan("record", plan, opened, 1),
+            parameters={"timeoutInSeconds": plan.request_timeout.total_seconds()},
+            request_timeout=_RECORDING_SPARE,
+            save_trace=False,
+        )
+        return await self._carry_out(hold, RunKind.CREATE, run_plan, opened, None)
+
+    async def _carry_out(
+        self,
+        hold: Hold,
+        kind: RunKind,
+        plan: RunPlan,
+        opened: Opened,
+        state: AuthState | None,
+    ) -> Passed | NotPassed:
+        claim = await attempts.begin_part(self._platform, hold.claim, kind, plan)
+        failures: list[Failure] = []
+        while claim is not None:
+            claim = dataclasses.replace(
+                claim, auth_state=state, secrets=secrets(plan, opened, state)
+            )
+            outcome = await self._one(hold, claim)
+            again = await self._end(claim, outcome)
+            if outcome.cancellation is not None:
+                raise Interrupted
+            if outcome.failure is None:
+                return _passed(outcome, state, len(failures) + 1)
+            failures.append(outcome.failure)
+            if again is None:
+                return NotPassed(failures=tuple(failures))
+            await hold.pause(again)
+            if hold.interruption is not None:
+                await self._end(claim, Outcome(cancellation=_terminated()))
+                raise Interrupted
+            claim = await attempts.again(self._platform, claim, self._worker_id, outcome.failure)
+        hold.interrupt(Interruption.LOST)
+        raise Interrupted
+
+    async def _one(self, hold: Hold, claim: Claim) -> Outcome:
+        part = Hold(claim=claim, screen=hold.screen)
+        hold.parts.append(part)
+        if hold.interruption is not None:
+            part.interrupt(hold.interruption)
+        try:
+            outcome = await self._carrier.carry_out(part)
+        finally:
+            hold.parts.remove(part)
+        if hold.interruption is not None and outcome.result is None:
+            return dataclasses.replace(outcome, failure=None, cancellation=_terminated())
+        if claim.kind is RunKind.CHECK and outcome.result not in (None, "true"):
+            failure = domain.not_signed_in(str(outcome.result))
+            return dataclasses.replace(outcome, result=None, failure=failure)
+        return outcome
+
+    async def _end(self, claim: Claim, outcome: Outcome) -> timedelta | None:
+        return await patiently(lambda: attempts.end(self._platform, claim, outcome))
+
+
+def _terminated() -> Cancellation:
+    return Cancellation(
+        reason=CancelReason.TERMINATED, message="What this is a part of was interrupted."
+    )
+
+
+def secrets(plan: RunPlan, opened: Opened, state: AuthState | None) -> tuple[str, ...]:
+    """Return what no log line and no failure of a session's Run or part may show."""
+    is_part = plan.api.startswith("auth-sessions/")
+    return (
+        *redaction.secrets_of_parameters(plan.parameters if is_part else None),
+        *redaction.secrets_of_parameters(opened.parameters),
+        *redaction.secrets_of_state(state),
+    )
+
+
+def _plan(what: str, plan: SessionPlan, opened: Opened, maximum_attempts: int) -> RunPlan:
+    return RunPlan(
+        api=f"auth-sessions/{what}",
+        parameters={},
+        proxy=plan.proxy or opened.proxy,
+        save_trace=plan.save_trace is True,
+        save_har=False,
+        request_timeout=plan.request_timeout,
+        maximum_attempts=maximum_attempts,
+        session=plan,
+    )
+
+
+def _passed(outcome: Outcome, state: AuthState | None, count: int) -> Passed:
+    found = outcome.auth_state
+    if found is None:
+        return Passed(state=state or {}, is_new=False, attempts=count)
+    return Passed(state=found, is_new=True, attempts=count)

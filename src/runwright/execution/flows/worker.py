@@ -1,0 +1,313 @@
+"""One Worker: takes entries from the queue, keeps Runners warm, notices what must stop, drains."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import socket
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import psutil
+
+from runwright import outages, telemetry
+from runwright.adapters import signals
+from runwright.adapters.consumer import Consumer, Queue
+from runwright.config import Settings
+from runwright.control.base import admission, queues
+from runwright.control.base.platform import Platform
+from runwright.control.deliveries import deliveries
+from runwright.control.insight import diagnostics, drift
+from runwright.control.jobs import job_runs
+from runwright.control.projects import deployments
+from runwright.control.runs import attempts, live, queue_limits
+from runwright.domain.ids import WorkerId
+from runwright.execution.attempts import upload_spool
+from runwright.execution.attempts.attempt_executor import Carrier
+from runwright.execution.attempts.author_environment import AuthorEnvironment
+from runwright.execution.deployments.deployment_cache import Installed
+from runwright.execution.diagnostics import checks
+from runwright.execution.diagnostics.periodic import Examiner
+from runwright.execution.flows import worker_metrics
+from runwright.execution.flows.delivery_flow import DeliveryFlow
+from runwright.execution.flows.deploy_flow import DeployFlow
+from runwright.execution.flows.housekeeping import Housekeeping
+from runwright.execution.flows.run_flow import RunFlow
+from runwright.execution.flows.schedule_tick import ScheduleTick
+from runwright.execution.live.live_flow import LiveFlow
+from runwright.execution.runners import launcher, reaper
+from runwright.execution.runners.launcher import Launcher
+from runwright.execution.runners.pool import Pool
+from runwright.storage import (
+    metrics as metric_rows,
+    platform as platform_rows,
+    projects as project_rows,
+)
+
+log = telemetry.logger(__name__)
+
+_Found = TypeVar("_Found")
+_RUNNER_BYTES = 400 * 1024 * 1024
+"""What one warm Runner with its Chromium is reckoned at."""
+_RUNNERS_PER_CORE = 2
+_SPARE_RUNNERS = 1
+_LOOK_SECONDS = 1.0
+_BEAT_SECONDS = 2.0
+_LEAVING = timedelta(seconds=5)
+"""What is left for a drain's last writes."""
+_PUBLISH_SECONDS = 5.0
+_SWEEP_SECONDS = 5.0
+_RESULTS_SECONDS = 2.0
+_EXAMINE_SECONDS = 30.0
+_LIVE_SECONDS = 3600.0
+"""Who waits asks again."""
+_STEPS_AT_ONCE = 8
+"""Deployments and steps of JobRuns, which take no slot from Attempts."""
+_DELIVERIES_AT_ONCE = 32
+_DELIVERIES_OF_A_PROJECT = 8
+"""A receiver that hangs holds up its own project's Deliveries at the most."""
+
+
+class Worker:
+    """A Worker that has begun; `serve` returns when it was told to stop and everything is over."""
+
+    def __init__(
+        self, platform: Platform, starter: Launcher, environment: AuthorEnvironment
+    ) -> None:
+        self.id = WorkerId(uuid.uuid4())
+        self._platform = platform
+        self.slots = slots(platform.settings)
+        self._pool = Pool(capacity=self.slots + _SPARE_RUNNERS, launch=starter.launch)
+        self._carrier = Carrier(platform, self._pool, environment)
+        self._runs = RunFlow(platform, self.id, self._carrier)
+        self._live = LiveFlow(platform, self._runs.held)
+        self._deploys = DeployFlow(platform, self._pool, starter)
+        self._consumer = Consumer(
+            platform.pulse,
+            queues=self._queues,
+            slots=self.slots,
+            beside=_STEPS_AT_ONCE,
+            heartbeat_timeout=platform.settings.heartbeat_timeout,
+        )
+        self._tick = ScheduleTick(platform)
+        self._deliveries = DeliveryFlow(platform)
+        # One of their own: a receiver that hangs takes no slot from Runs.
+        self._sending = Consumer(
+            platform.pulse,
+            queues=self._delivery_queues,
+            slots=_DELIVERIES_AT_ONCE,
+            heartbeat_timeout=platform.settings.webhook_timeout * 2,
+            is_woken_by_hand=True,
+        )
+        self._housekeeping = Housekeeping(platform, self._carrier)
+        self._examiner = Examiner(platform, self.id)
+        self._stopping = asyncio.Event()
+        self._swept: dict[str, Any] = {}
+        """How far the sweep has come among the unfinished of a kind; None: it begins anew."""
+        # Several within what counts as a silence.
+        silence = platform.settings.heartbeat_timeout.total_seconds()
+        self._beat_seconds = min(_BEAT_SECONDS, silence / 4)
+
+    def stop(self) -> None:
+        """Drain: begin nothing more, give what runs its grace, then hand it back."""
+        self._stopping.set()
+        self._runs.drain()
+        self._tick.stop()
+        self._consumer.stop()
+        self._sending.stop()
+
+    async def serve(self) -> None:
+        """Work until `stop`."""
+        watches = [
+            self._repeatedly(self._beat_seconds, self._beat),
+            self._on_signal("interrupted", _LOOK_SECONDS, self._runs.interrupt_asked),
+            self._on_signal("projects", _SWEEP_SECONDS, self._follow_projects),
+            self._on_signal("deliveries", _SWEEP_SECONDS, self._wake_sending),
+            self._on_signal(live.TOPIC, _LIVE_SECONDS, self._live.look),
+            self._repeatedly(_SWEEP_SECONDS, self._sweep),
+            self._repeatedly(_SWEEP_SECONDS, functools.partial(upload_spool.send, self._platform)),
+            self._repeatedly(_RESULTS_SECONDS, self._examine_results),
+            self._on_signal(diagnostics.TOPIC, _EXAMINE_SECONDS, self._examiner.look),
+            self._housekeeping.run(),
+            self._tick.run(),
+            self._repeatedly(_PUBLISH_SECONDS, self._publish),
+        ]
+        tasks = [asyncio.create_task(watch) for watch in watches]
+        try:
+            await self._until_drained(asyncio.gather(self._consumer.run(), self._sending.run()))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._live.close()
+            await self._pool.close()
+            await reaper.reap_the_rest()
+            await self._forget()
+
+    async def _until_drained(self, working: asyncio.Future[Any]) -> None:
+        """Return when all is over; where it does not end in time, the database being away, without it.
+
+        What is left under way then is another Worker's, as if this one had died.
+        """
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        settings = self._platform.settings
+        grace = max(settings.drain_grace, settings.webhook_timeout) + _LEAVING
+        await asyncio.wait({working}, timeout=grace.total_seconds())
+        if working.done():
+            await working
+            return
+        log.warning("worker leaves what is under way", event_name="worker_left_work")
+        for consumer in (self._consumer, self._sending):
+            consumer.give_up()
+        working.cancel()
+        await asyncio.wait({working}, timeout=_LEAVING.total_seconds())
+
+    async def _queues(self) -> list[Queue]:
+        limits = await attempts.limits(self._platform)
+        found = [
+            Queue(name=queues.queue_name(project_id), limit=limit, handler=self._runs.look)
+            for project_id, limit in limits.items()
+        ]
+        deploy = Queue(
+            name=deployments.QUEUE, limit=0, handler=self._deploys.look, takes_slot=False
+        )
+        look = functools.partial(job_runs.look, self._platform)
+        steps = Queue(name=queues.JOB_RUNS, limit=0, handler=look, takes_slot=False)
+        return [*found, deploy, steps]
+
+    async def _delivery_queues(self) -> list[Queue]:
+        return [
+            Queue(
+                name=deliveries.queue_name(project_id),
+                limit=_DELIVERIES_OF_A_PROJECT,
+                handler=self._deliveries.look,
+            )
+            for project_id in await attempts.limits(self._platform)
+        ]
+
+    async def _wake_sending(self) -> None:
+        self._sending.wake()
+
+    async def _beat(self) -> None:
+        silence = self._platform.settings.heartbeat_timeout
+        # One that is not heard leaves time for the next within what counts as a silence.
+        async with asyncio.timeout(silence.total_seconds() / 2):
+            await platform_rows.beat(
+                self._platform.pulse,
+                self.id,
+                socket.gethostname(),
+                os.getpid(),
+                self.slots,
+                self._pool.seen(),
+                silence=silence,
+            )
+        reaper.reap_orphans()
+
+    async def _publish(self) -> None:
+        short = admission.shortages(self._platform.settings)
+        found = await worker_metrics.take(self._pool, attempts=len(self._runs.held), short=short)
+        await metric_rows.publish(self._platform.database, self.id, found)
+
+    async def _follow_projects(self) -> None:
+        """Follow new projects and limits; keep the Runners of current Deployments warm, others not."""
+        await self._consumer.refresh()
+        await self._sending.refresh()
+        current = await project_rows.current_deployments(self._platform.database, self.slots)
+        wanted = {deployment.id for deployment in current}
+        for gone in self._pool.warm_deployments - wanted:
+            self._pool.cool(gone)
+        for deployment in current:
+            if deployment.id not in self._pool.warm_deployments:
+                await self._carrier.warm(deployment.id)
+
+    async def _examine_results(self) -> None:
+        """Look at results that have come since, whether they are as usual."""
+        while await drift.examine(self._platform) == drift.EXAMINED_AT_ONCE:
+            pass
+
+    async def _sweep(self) -> None:
+        # Each by itself: what one cannot do keeps nobody from the others.
+        await self._try(lambda: queue_limits.expire_due(self._platform))
+        await self._try(self._requeue_lost)
+
+    async def _requeue_lost(self) -> None:
+        few = await self._try(functools.partial(deployments.requeue_lost, self._platform))
+        lost = {"deployments": len(few or ())}
+        for kind, requeue in (
+            ("runs", attempts.requeue_lost),
+            ("deliveries", deliveries.requeue_lost),
+            ("job_runs", job_runs.requeue_lost),
+        ):
+            lost[kind] = await self._try(functools.partial(self._go_on, kind, requeue)) or 0
+        if any(lost.values()):
+            log.warning(
+                "queue entries were lost and made again", event_name="entries_requeued", **lost
+            )
+
+    async def _go_on(
+        self, kind: str, requeue: Callable[[Platform, Any], Awaitable[tuple[Sequence[str], Any]]]
+    ) -> int:
+        lost, self._swept[kind] = await requeue(self._platform, self._swept.get(kind))
+        return len(lost)
+
+    async def _on_signal(
+        self, topic: str, seconds: float, act: Callable[[], Awaitable[None]]
+    ) -> None:
+        with self._platform.signals.subscribe(topic) as signalled:
+            while True:
+                await self._try(act)
+                await signals.wait(signalled, seconds)
+
+    async def _repeatedly(self, seconds: float, act: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await self._try(act)
+            await asyncio.sleep(seconds)
+
+    async def _try(self, act: Callable[[], Awaitable[_Found]]) -> _Found | None:
+        try:
+            return await act()
+        except Exception as error:
+            # Every watch comes round again; what is wrong with the database is told elsewhere too.
+            if outages.is_passing(error):
+                log.warning("worker cannot reach the database", event_name="worker_database_lost")
+            else:
+                log.exception("worker watch failed", event_name="worker_watch_failed")
+            return None
+
+    async def _forget(self) -> None:
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                await platform_rows.forget_worker(self._platform.database, self.id)
+        except Exception as error:
+            if not (outages.is_passing(error) or isinstance(error, TimeoutError)):
+                raise
+
+
+def slots(settings: Settings) -> int:
+    """Return how many Attempts to carry out at once: as set, or what cores and memory allow."""
+    if settings.slots is not None:
+        return settings.slots
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    by_memory = psutil.virtual_memory().available // _RUNNER_BYTES - _SPARE_RUNNERS
+    return max(1, min(cores * _RUNNERS_PER_CORE, by_memory))
+
+
+@asynccontextmanager
+async def begin(platform: Platform) -> AsyncGenerator[Worker]:
+    """Open a Worker; what an earlier one left on this machine is cleaned up first."""
+    environment = AuthorEnvironment(platform)
+
+    async def variables(deployment: Installed) -> dict[str, str]:
+        return await environment.of_project(deployment.workspace_id, deployment.project_id)
+
+    await asyncio.to_thread(checks.sweep_leftovers)
+    async with launcher.opened(platform.settings, variables) as opened:
+        yield Worker(platform, opened, environment)

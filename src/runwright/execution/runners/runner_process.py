@@ -1,0 +1,314 @@
+"""A Runner's process as its Worker sees it: started with an environment made from nothing, heard, killed whole."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from runwright import protocol, socket_folders, telemetry
+from runwright.execution.runners import reaper
+from runwright.execution.runners.author_output import AuthorOutput
+
+log = telemetry.logger(__name__)
+
+_EVENTS_KEPT = 10_000
+_BYTES_KEPT = 128 * 1024 * 1024
+"""Of events that nobody has received yet, give or take one of them."""
+_TEMPORARY = "tmp"
+_PROFILE_SOCKET_BYTES = len("playwright_chromiumdev_profile-XXXXXX/SingletonSocket")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Exited:
+    """The process is gone; nothing follows."""
+
+    code: int
+    """The exit code, negative for a signal."""
+    description: str
+
+
+Event = protocol.Message | Exited
+
+
+class RunnerProcess:
+    """One Runner: `send` it messages, `receive` its events, `kill` it and all it started."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        channel: socket.socket,
+        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        outputs: Mapping[str, int],
+        directory: Path,
+    ) -> None:
+        """Take over what it is spoken to by.
+
+        `streams` read and write the `channel`; `outputs` are the pipes of its stdout and stderr.
+        """
+        self._process = process
+        self._socket = channel
+        self._reader, self._writer = streams
+        self._outputs = [
+            AuthorOutput(descriptor, stream, self._keep) for stream, descriptor in outputs.items()
+        ]
+        self._directory = directory
+        self._events: asyncio.Queue[tuple[Event, int]] = asyncio.Queue()
+        self._kept_bytes = 0
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+        self._exited: Exited | None = None
+        self._killing: asyncio.Task[None] | None = None
+        self._why_killed: str | None = None
+        self._last_memory_bytes = 0
+        self._hear_live: Callable[[protocol.Message], None] | None = None
+        self._tasks = [asyncio.create_task(self._hear(), name=f"runner {process.pid}")]
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        return self._process.pid
+
+    @property
+    def files_directory(self) -> Path:
+        """Return where the Runner puts files for us."""
+        return self._directory / "files"
+
+    async def send(self, message: protocol.Message) -> None:
+        """Send one message.
+
+        Raises:
+            OSError: the Runner is gone.
+        """
+        self._writer.write(protocol.encode(message))
+        await self._writer.drain()
+
+    def hear_live(self, hear: Callable[[protocol.Message], None] | None) -> None:
+        """Give what is seen of the Attempt to `hear`, at once and past the events; or to nobody."""
+        self._hear_live = hear
+
+    async def receive(self) -> Event:
+        """Return the next event; after `Exited`, `Exited` again."""
+        if self._exited is not None and self._events.empty():
+            return self._exited
+        event, size = await self._events.get()
+        self._kept_bytes -= size
+        if not self._has_room.is_set() and not self._is_full:
+            self._go_on()
+        if isinstance(event, Exited):
+            self._exited = event
+        return event
+
+    @property
+    def waiting(self) -> int:
+        """Return how many events have come in that nobody received yet."""
+        return self._events.qsize()
+
+    def memory_bytes(self) -> int:
+        """Return the memory of the process and all below it, shared pages left out."""
+        self._last_memory_bytes = max(
+            sum(reaper.own_bytes(pid) for pid in reaper.tree(self.pid)),
+            self._last_memory_bytes,
+        )
+        return self._last_memory_bytes
+
+    async def kill(self) -> None:
+        """Kill the process and all it started, reap them, and remove its directory."""
+        if self._killing is None:
+            if self._process.returncode is None:
+                self._why_killed = self._why_killed or "it was not to go on"
+            self._killing = asyncio.create_task(self._kill())
+        await asyncio.shield(self._killing)
+
+    async def _kill(self) -> None:
+        mark = str(self.files_directory)
+        killed = await reaper.kill_tree(self.pid, mark)
+        await self._process.wait()
+        # What it started are our children now, and nobody else waits for them.
+        reaper.reap(killed - {self.pid})
+        self._writer.close()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.shield(task), 2)
+            task.cancel()
+        await asyncio.to_thread(_remove, self._directory)
+
+    async def _hear(self) -> None:
+        """Put everything that comes in on one queue, then the end."""
+        for output in self._outputs:
+            output.listen()
+        hearing = asyncio.create_task(self._hear_messages())
+        try:
+            code = await self._process.wait()
+            with contextlib.suppress(OSError):
+                # What it said last is there to be read. A child may hold the other end for ever.
+                self._socket.shutdown(socket.SHUT_RD)
+            await hearing
+        finally:
+            hearing.cancel()
+            for output in self._outputs:
+                output.close()
+        self._keep(Exited(code=code, description=self._describe(code)), 0)
+
+    def _keep(self, event: Event, size: int) -> None:
+        """Keep an event until it is received; one that says too much meanwhile is not read from."""
+        self._events.put_nowait((event, size))
+        self._kept_bytes += size
+        if self._is_full and self._has_room.is_set():
+            self._has_room.clear()
+            for output in self._outputs:
+                output.pause()
+
+    @property
+    def _is_full(self) -> bool:
+        return self._kept_bytes >= _BYTES_KEPT or self._events.qsize() >= _EVENTS_KEPT
+
+    def _go_on(self) -> None:
+        self._has_room.set()
+        for output in self._outputs:
+            output.listen()
+
+    async def _hear_messages(self) -> None:
+        try:
+            while line := await self._reader.readline():
+                message = protocol.decode(line)
+                if isinstance(
+                    message, protocol.Frame | protocol.Pages | protocol.Copied | protocol.Choices
+                ):
+                    if self._hear_live is not None:
+                        self._hear_live(message)
+                    continue
+                await self._has_room.wait()
+                # What was printed before this was said comes before it.
+                for output in self._outputs:
+                    output.read()
+                    if isinstance(message, protocol.Ended):
+                        output.end_line()
+                self._keep(message, len(line))
+        except (OSError, ValueError, protocol.ProtocolError) as error:
+            # One that is killed before it has read all that it was sent resets the connection.
+            if isinstance(error, ConnectionResetError):
+                return
+            log.warning(
+                "runner said what is no message", event_name="runner_garbled", error=str(error)
+            )
+            self._why_killed = "it said what no runner says"
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def _describe(self, code: int) -> str:
+        if code >= 0:
+            return f"it ended itself with exit code {code}"
+        if self._why_killed is not None:
+            return f"Runwright killed it: {self._why_killed}"
+        name = signal.Signals(-code).name
+        if code != -signal.SIGKILL:
+            return f"it was ended by the signal {name}"
+        held = self._last_memory_bytes // 2**20
+        seen = f"; at the last look it held {held} MiB" if held else ""
+        return f"it was killed ({name}), probably for memory{seen}"
+
+
+async def launch(
+    *, python: Path, directory: Path, author_side: Path, environment: dict[str, str]
+) -> RunnerProcess:
+    """Start a Runner in a directory of its own, which is removed when it is killed.
+
+    `environment` is all that it inherits besides what makes it a Runner.
+    """
+    for name in ("files", "home"):
+        (directory / name).mkdir(parents=True, mode=0o700)
+    # Chromium keeps a socket in its profile there.
+    temporary = _make_temporary_folder()
+    (directory / _TEMPORARY).symlink_to(temporary)
+    ours, theirs = socket.socketpair()
+    outputs, inputs = _pipes("stdout", "stderr")
+    # Another description of the same pipe: what Node does to its own is not done to the author's.
+    inputs["driver"] = os.open(f"/proc/self/fd/{inputs['stderr']}", os.O_WRONLY)
+    variables = {
+        **environment,
+        "HOME": str(directory / "home"),
+        "TMPDIR": str(temporary),
+        "PYTHONPATH": str(author_side),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONFAULTHANDLER": "1",
+        "NODE_COMPILE_CACHE": str(author_side.parent / "node-compile-cache"),
+        protocol.SOCKET_FD_VARIABLE: str(theirs.fileno()),
+        protocol.DRIVER_STDERR_VARIABLE: str(inputs["driver"]),
+        protocol.RUNNER_ID_VARIABLE: str(directory / "files"),
+    }
+    try:
+        process = await asyncio.create_subprocess_exec(
+            str(python),
+            "-P",
+            "-s",
+            "-m",
+            "runwright.runner.main",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=inputs["stdout"],
+            stderr=inputs["stderr"],
+            env=variables,
+            cwd=directory,
+            pass_fds=(theirs.fileno(), inputs["driver"]),
+            start_new_session=True,
+            preexec_fn=reaper.die_with_parent,
+        )
+        streams = await asyncio.open_connection(sock=ours, limit=protocol.MAX_LINE_BYTES)
+    except BaseException:
+        # A Runner whose socket is closed ends by itself.
+        ours.close()
+        for descriptor in outputs.values():
+            os.close(descriptor)
+        await asyncio.to_thread(_remove, directory)
+        raise
+    finally:
+        theirs.close()
+        for descriptor in inputs.values():
+            os.close(descriptor)
+    return RunnerProcess(process, ours, streams, outputs, directory)
+
+
+def _pipes(*names: str) -> tuple[dict[str, int], dict[str, int]]:
+    """Return pipes' ends to read from and to write to, by name."""
+    pipes = {name: os.pipe() for name in names}
+    return (
+        {name: pipe[0] for name, pipe in pipes.items()},
+        {name: pipe[1] for name, pipe in pipes.items()},
+    )
+
+
+def try_temporary_folder() -> None:
+    """See that this machine has a temporary folder for a Runner.
+
+    Raises:
+        ConfigError: it has none; says what to do.
+    """
+    _make_temporary_folder().rmdir()
+
+
+def _make_temporary_folder() -> Path:
+    return socket_folders.make("rw-", inside_bytes=_PROFILE_SOCKET_BYTES)
+
+
+def sweep_leftovers(directory: Path) -> None:
+    """Kill what the Runners of a dead Worker left alive, and remove the folder that each has."""
+    for home in directory.iterdir():
+        for process in reaper.marked(str(home / "files")):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        _remove(home)
+
+
+def _remove(directory: Path) -> None:
+    """Remove a Runner's folder, and its temporary one, which lies elsewhere."""
+    with contextlib.suppress(OSError):
+        shutil.rmtree((directory / _TEMPORARY).readlink(), ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,50 @@
+"""Routes about results that are not as usual; all ours."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from runwright.control.insight import drift
+from runwright.web.api.runs import PROJECT
+from runwright.web.server import bodies
+from runwright.web.server.callers import Caller, Reader, Starter
+from runwright.web.wire import drift as wire
+
+routes = APIRouter()
+
+
+@routes.get(f"{PROJECT}/drift", response_model=wire.ProfilesAnswer)
+async def list_profiles(caller: Reader, project_name: str) -> Response:
+    """Tell what is known of the results of each Api, and which Run was marked last."""
+    return await _profiles(caller, project_name)
+
+
+@routes.put(
+    f"{PROJECT}/drift",
+    response_model=wire.ProfilesAnswer,
+    openapi_extra=bodies.documented(bodies.JSON, wire.WatchBody.model_json_schema(by_alias=True)),
+)
+async def watch(request: Request, caller: Starter, project_name: str) -> Response:
+    """Switch the watch over an Api's results on or off."""
+    api, is_watched = wire.parse_watch(await bodies.read_json(request))
+    project = await caller.project(project_name)
+    await drift.watch(caller.platform, project, api, is_watched=is_watched)
+    return await _profiles(caller, project_name)
+
+
+@routes.post(
+    f"{PROJECT}/drift/accept",
+    response_model=wire.ProfilesAnswer,
+    openapi_extra=bodies.documented(bodies.JSON, wire.AcceptBody.model_json_schema(by_alias=True)),
+)
+async def accept(request: Request, caller: Starter, project_name: str) -> Response:
+    """Take what an Api's results look like lately for what is usual."""
+    api = wire.parse_accept(await bodies.read_json(request))
+    await drift.accept(caller.platform, await caller.project(project_name), api)
+    return await _profiles(caller, project_name)
+
+
+async def _profiles(caller: Caller, project_name: str) -> Response:
+    project = await caller.project(project_name)
+    found = await drift.list_all(caller.platform, project.id)
+    return bodies.answer(wire.profiles(found))

@@ -1,0 +1,3 @@
+"""Pictures drawn as SVG: charts, timelines, calendars of firings. Pure."""
+
+from __future__ import annotations

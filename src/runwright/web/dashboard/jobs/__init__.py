@@ -1,0 +1,3 @@
+"""Pages of Jobs and JobRuns."""
+
+from __future__ import annotations

@@ -1,0 +1,95 @@
+"""One JobRun: its counts as they grow, its rate and expected end, items by state, results, Deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import StreamingResponse
+
+from runwright.control.insight import overview
+from runwright.control.jobs import job_runs
+from runwright.web.dashboard.kit import pages, stream
+from runwright.web.dashboard.kit.forms import Sent
+from runwright.web.dashboard.kit.identity import Operator, Viewer, Visitor
+from runwright.web.dashboard.kit.route import Route
+
+routes = APIRouter(route_class=Route)
+
+_ITEMS = 30
+
+
+@routes.get("/projects/{name}/jobs/{job_id}/runs/{job_run_id}")
+async def show(visitor: Viewer, name: str, job_id: str, job_run_id: str) -> Response:
+    """Show a JobRun."""
+    values = await _values(visitor, name, job_id, job_run_id)
+    return pages.visited(visitor, "job_run.html", active="projects", tab="jobs", **values)
+
+
+@routes.get("/projects/{name}/jobs/{job_id}/runs/{job_run_id}/events")
+async def follow(visitor: Viewer, name: str, job_id: str, job_run_id: str) -> Response:
+    """Follow a JobRun."""
+    await _values(visitor, name, job_id, job_run_id)
+
+    async def render() -> Mapping[str, str]:
+        values = await _values(visitor, name, job_id, job_run_id)
+        text = pages.text(visitor.request, "parts/job_run.html", visitor=visitor, **values)
+        return {"job-run": text}
+
+    return stream.parts(visitor, render, topics=["run:*"])
+
+
+@routes.get("/projects/{name}/jobs/{job_id}/runs/{job_run_id}/results")
+async def results(visitor: Viewer, name: str, job_id: str, job_run_id: str) -> Response:
+    """Download the outcomes of its items, one JSON object a line."""
+    project = await visitor.project(name)
+    found = await job_runs.get(visitor.platform, project.id, job_id, job_run_id)
+    return StreamingResponse(
+        job_runs.results(visitor.platform, found.id),
+        media_type="application/x-ndjson",
+        headers={"content-disposition": f'attachment; filename="{found.id}.jsonl"'},
+    )
+
+
+@routes.post("/projects/{name}/jobs/{job_id}/runs/{job_run_id}/terminate")
+async def terminate(visitor: Operator, name: str, job_id: str, job_run_id: str) -> Response:
+    """End a JobRun now."""
+    project = await visitor.project(name)
+    await job_runs.terminate(visitor.platform, project.id, job_id, job_run_id)
+    place = f"/projects/{project.name}/jobs/{job_id}/runs/{job_run_id}"
+    return pages.go(visitor.request, place, said="terminated")
+
+
+@routes.post("/projects/{name}/jobs/{job_id}/runs/{job_run_id}/redeliver")
+async def redeliver(
+    visitor: Operator, name: str, job_id: str, job_run_id: str, form: Sent
+) -> Response:
+    """Send its Deliveries again that no try got through."""
+    project = await visitor.project(name)
+    await job_runs.redeliver(
+        visitor.platform, project.id, job_id, job_run_id, form.text("url") or None
+    )
+    place = f"/projects/{project.name}/jobs/{job_id}/runs/{job_run_id}"
+    return pages.go(visitor.request, place, said="sent")
+
+
+async def _values(visitor: Visitor, name: str, job_id: str, job_run_id: str) -> dict[str, Any]:
+    project = await visitor.project(name)
+    found = await job_runs.get(visitor.platform, project.id, job_id, job_run_id)
+    progress = await overview.progress(visitor.platform, found.id)
+    now = datetime.now(UTC)
+    left = progress.waiting + progress.started
+    rate = progress.rate(now)
+    return {
+        "project": project,
+        "job_run": found,
+        "progress": progress,
+        "rate": rate,
+        "expected_at": now + timedelta(minutes=left / rate)
+        if rate and left and found.status.is_active
+        else None,
+        "items": await overview.items(visitor.platform, found.id, limit=_ITEMS),
+        "deliveries": await overview.delivery_counts(visitor.platform, found.id),
+    }

@@ -1,0 +1,238 @@
+"""Jobs: the list, a form or raw JSON with a picture of the next firings, and what is done with one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from runwright.control.auth_sessions import auth_sessions
+from runwright.control.insight import overview
+from runwright.control.jobs import job_runs, jobs
+from runwright.domain.jobs import Job, JobSource
+from runwright.domain.projects import Project
+from runwright.errors import Problem, RequestError, ValidationError
+from runwright.web.dashboard.drawing import firings
+from runwright.web.dashboard.jobs import job_schema
+from runwright.web.dashboard.kit import pages, stream
+from runwright.web.dashboard.kit.forms import Sent
+from runwright.web.dashboard.kit.identity import Operator, Viewer, Visitor
+from runwright.web.dashboard.kit.route import Route
+from runwright.web.server import bodies
+from runwright.web.wire import common, jobs as wire, schedules as schedule_wire
+
+routes = APIRouter(route_class=Route)
+
+_BODY_FIELDS = (
+    "configuration",
+    "payload",
+    "schedule",
+    "sink",
+    "auth_session",
+    "notifications",
+    "proxy",
+)
+_JOB_RUNS = 20
+_NEW: dict[str, Any] = {"id": "", "payload": [], "configuration": {}}
+
+
+@routes.get("/projects/{name}/jobs")
+async def show_all(visitor: Viewer, name: str) -> Response:
+    """Show the Jobs of a project."""
+    values = await _list(visitor, name)
+    return pages.visited(visitor, "jobs.html", active="projects", tab="jobs", **values)
+
+
+@routes.get("/projects/{name}/jobs/events")
+async def follow_all(visitor: Viewer, name: str) -> Response:
+    """Follow that list."""
+    await visitor.project(name)
+
+    async def render() -> Mapping[str, str]:
+        values = await _list(visitor, name)
+        text = pages.text(visitor.request, "parts/job_rows.html", visitor=visitor, **values)
+        return {"job-rows": text}
+
+    return stream.parts(visitor, render, topics=["schedules"])
+
+
+@routes.get("/projects/{name}/new-job")
+async def ask_new(visitor: Operator, name: str) -> Response:
+    """Show the form of a new Job."""
+    project = await visitor.project(name)
+    manifest = None if project.current is None else project.current.manifest
+    first: list[dict[str, Any]] = []
+    if manifest is not None:
+        first.append({"apiName": manifest.apis[0].name, "parameters": dict[str, Any]()})
+    body = {**_NEW, "payload": first}
+    return await _form(visitor, project, json.dumps(body, indent=2), None)
+
+
+@routes.post("/projects/{name}/new-job")
+async def create(visitor: Operator, name: str, form: Sent) -> Response:
+    """Keep a new Job, or show again what is wrong."""
+    project = await visitor.project(name)
+    try:
+        job_id, plan = wire.parse_create(_json(form.raw("body")))
+        await jobs.create(visitor.platform, project, job_id, plan)
+    except RequestError as error:
+        return await _form(visitor, project, form.raw("body"), None, error)
+    return pages.go(visitor.request, f"/projects/{project.name}/jobs/{job_id}", said="saved")
+
+
+@routes.post("/projects/{name}/firings")
+async def preview(request: Request, visitor: Viewer, name: str) -> Response:
+    """Draw the next firings of a Schedule that is being edited."""
+    project = await visitor.project(name)
+    schedule = schedule_wire.parse_schedule(await bodies.read_json(request), "schedule")
+    text = pages.text(
+        request,
+        "parts/firings.html",
+        visitor=visitor,
+        project=project,
+        picture=firings.draw(schedule),
+    )
+    return bodies.answer({"html": text})
+
+
+@routes.get("/projects/{name}/jobs/{job_id}")
+async def show(visitor: Viewer, name: str, job_id: str) -> Response:
+    """Show one Job and its JobRuns."""
+    values = await _one(visitor, name, job_id)
+    return pages.visited(visitor, "job.html", active="projects", tab="jobs", **values)
+
+
+@routes.get("/projects/{name}/jobs/{job_id}/events")
+async def follow(visitor: Viewer, name: str, job_id: str) -> Response:
+    """Follow its JobRuns."""
+    await _one(visitor, name, job_id)
+
+    async def render() -> Mapping[str, str]:
+        values = await _one(visitor, name, job_id)
+        return {
+            f"job-{part}": pages.text(
+                visitor.request, f"parts/job_{part}.html", visitor=visitor, **values
+            )
+            for part in ("head", "runs")
+        }
+
+    return stream.parts(visitor, render, topics=["schedules", "run:*"])
+
+
+@routes.get("/projects/{name}/jobs/{job_id}/edit")
+async def ask_edit(visitor: Operator, name: str, job_id: str) -> Response:
+    """Show the form of a Job, its secrets masked."""
+    project = await visitor.project(name)
+    job = await jobs.get(visitor.platform, project.id, job_id)
+    return await _form(visitor, project, json.dumps(_body(job), indent=2, ensure_ascii=False), job)
+
+
+@routes.post("/projects/{name}/jobs/{job_id}/edit")
+async def update(visitor: Operator, name: str, job_id: str, form: Sent) -> Response:
+    """Give a Job another plan, or show again what is wrong."""
+    project = await visitor.project(name)
+    job = await jobs.get(visitor.platform, project.id, job_id)
+    try:
+        plan = wire.parse_update(_json(form.raw("body")), job)
+        await jobs.update(visitor.platform, project, job.id, plan)
+    except RequestError as error:
+        return await _form(visitor, project, form.raw("body"), job, error)
+    return pages.go(visitor.request, f"/projects/{project.name}/jobs/{job.id}", said="saved")
+
+
+@routes.post("/projects/{name}/jobs/{job_id}/act")
+async def act(visitor: Operator, name: str, job_id: str, form: Sent) -> Response:
+    """Trigger, pause, resume or delete a Job."""
+    project = await visitor.project(name)
+    platform, place = visitor.platform, f"/projects/{project.name}/jobs"
+    match form.text("act"):
+        case "trigger":
+            begun = await jobs.trigger(
+                platform, project, job_id, idempotency_key=None, request_text=""
+            )
+            return pages.go(
+                visitor.request, f"{place}/{job_id}/runs/{begun.job_run.id}", said="triggered"
+            )
+        case "pause":
+            await jobs.pause(platform, project.id, job_id)
+            return pages.go(visitor.request, f"{place}/{job_id}", said="paused")
+        case "resume":
+            await jobs.resume(platform, project.id, job_id)
+            return pages.go(visitor.request, f"{place}/{job_id}", said="resumed")
+        case "delete":
+            await jobs.delete(platform, project.id, job_id)
+            return pages.go(visitor.request, place, said="deleted")
+        case other:
+            raise ValidationError([Problem(path="act", message=f"knows no {other[:20]!r}")])
+
+
+async def _list(visitor: Visitor, name: str) -> dict[str, Any]:
+    project = await visitor.project(name)
+    return {
+        "project": project,
+        "jobs": await jobs.list_all(visitor.platform, project.id),
+        "last": await overview.last_job_runs(visitor.platform, project.id),
+    }
+
+
+async def _one(visitor: Visitor, name: str, job_id: str) -> dict[str, Any]:
+    project = await visitor.project(name)
+    job = await jobs.get(visitor.platform, project.id, job_id)
+    number = visitor.request.query_params.get("page", "0")
+    page = int(number) if number.isdecimal() and len(number) < 7 else 0  # noqa: PLR2004 - pages there can be
+    found, total = await job_runs.list_page(
+        visitor.platform, job, order=[], size=_JOB_RUNS, number=page
+    )
+    schedule = job.plan.schedule
+    return {
+        "project": project,
+        "job": job,
+        "body": _body(job),
+        "job_runs": found,
+        "total": total,
+        "page": page,
+        "pages": (total + _JOB_RUNS - 1) // _JOB_RUNS,
+        "picture": None if schedule is None or job.firing is None else firings.draw(schedule),
+    }
+
+
+async def _form(
+    visitor: Visitor,
+    project: Project,
+    text: str,
+    job: Job | None,
+    error: RequestError | None = None,
+) -> Response:
+    manifest = None if project.current is None else project.current.manifest
+    sessions = await auth_sessions.list_all(visitor.platform, project.id)
+    apis = [] if manifest is None else [api.name for api in manifest.apis]
+    problems = error.problems if isinstance(error, ValidationError) else []
+    answer = pages.visited(
+        visitor,
+        "job_form.html",
+        active="projects",
+        tab="jobs",
+        project=project,
+        job=job,
+        text=text,
+        schema=job_schema.make(apis, [each.id for each in sessions], is_new=job is None),
+        error=error,
+        problems=[{"path": each.path, "message": each.message} for each in problems],
+        is_code=job is not None and job.source is JobSource.CODE,
+    )
+    answer.status_code = 200 if error is None else error.status
+    return answer
+
+
+def _body(job: Job) -> dict[str, Any]:
+    whole: dict[str, Any] = dict(wire.job(job))
+    return {name: whole[name] for name in _BODY_FIELDS if name in whole}
+
+
+def _json(text: str) -> Any:
+    try:
+        return common.read_json(text.encode("utf-8", "replace"))
+    except ValidationError as error:
+        raise ValidationError([Problem(path="body", message=error.problems[0].message)]) from error

@@ -1,0 +1,35 @@
+"""Style sheet and scripts, from memory, under an address that changes with their contents."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from fastapi import APIRouter, Response
+
+from runwright.errors import NotFound
+
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_FOLDER = Path(__file__).parents[1] / "static"
+_FILES = {
+    file.name: file.read_bytes() for file in sorted(_FOLDER.iterdir()) if file.suffix in _TYPES
+}
+VERSION = hashlib.sha256(
+    b"".join(name.encode() + body for name, body in _FILES.items())
+).hexdigest()[:12]
+
+routes = APIRouter()
+
+
+@routes.get("/assets/{version}/{name}")
+async def asset(version: str, name: str) -> Response:
+    """Return a style sheet or script; they hold nothing of anybody's, so no visit is asked for."""
+    body = _FILES.get(name)
+    if body is None:
+        raise NotFound
+    kept = "public, max-age=31536000, immutable" if version == VERSION else "no-store"
+    return Response(
+        body,
+        media_type=_TYPES[Path(name).suffix],
+        headers={"cache-control": kept, "x-content-type-options": "nosniff"},
+    )

@@ -1,0 +1,72 @@
+"""What a page's form sends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import parse_qs
+
+from fastapi import Depends, Request
+
+from runwright.errors import Problem, UnsupportedMediaType, ValidationError
+from runwright.web.server import bodies
+
+_FORM = "application/x-www-form-urlencoded"
+_MAX_FIELDS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The fields of a form, each with the values it was given."""
+
+    fields: dict[str, list[str]]
+
+    def text(self, name: str) -> str:
+        """Return the field's value without blanks around it; empty when it is not there."""
+        return self.fields.get(name, [""])[0].strip()
+
+    def raw(self, name: str) -> str:
+        """Return the field's value as it is, with the line ends of this platform."""
+        return self.fields.get(name, [""])[0].replace("\r\n", "\n")
+
+    def all(self, name: str) -> list[str]:
+        """Return every value of the field."""
+        return self.fields.get(name, [])
+
+    def has(self, name: str) -> bool:
+        """Return whether a box is ticked."""
+        return name in self.fields
+
+    def number(self, name: str) -> int | None:
+        """Return a whole number, or None when the field is empty.
+
+        Raises:
+            ValidationError: it holds something else.
+        """
+        value = self.text(name)
+        if not value:
+            return None
+        if not value.isdecimal() or len(value) > 9:  # noqa: PLR2004 - what an integer column takes
+            raise ValidationError([Problem(path=name, message="must be a whole number")])
+        return int(value)
+
+
+async def _read(request: Request) -> Form:
+    if bodies.media_type(request) != _FORM:
+        raise UnsupportedMediaType("A form is sent as `application/x-www-form-urlencoded`.")
+    body = bytearray()
+    async for chunk in bodies.stream(request, request.app.state.platform.settings.max_body_bytes):
+        body += chunk
+    try:
+        found = parse_qs(
+            body.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_MAX_FIELDS,
+        )
+    except ValueError as error:
+        raise ValidationError([Problem(path="", message="is no form that can be read")]) from error
+    return Form(found)
+
+
+Sent = Annotated[Form, Depends(_read)]

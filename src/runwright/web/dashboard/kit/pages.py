@@ -1,0 +1,153 @@
+"""Rendering: the templates, what they can call, and the page of an error."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import jinja2
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+import runwright
+from runwright.errors import Conflict, PlatformError, Problem, RequestError, ValidationError
+from runwright.web.dashboard.kit import assets, formatting, icons, identity
+from runwright.web.dashboard.kit.identity import Visitor
+from runwright.web.server import errors
+
+_TEMPLATES = Path(__file__).parents[1] / "templates"
+_HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
+TABS = {
+    "runs": "Runs",
+    "playground": "Playground",
+    "jobs": "Jobs",
+    "auth-sessions": "Auth sessions",
+    "deliveries": "Deliveries",
+    "deployments": "Deployments",
+    "variables": "Variables",
+    "settings": "Settings",
+    "openapi": "OpenAPI",
+}
+"""The pages of a project, by the last part of their address."""
+_SAID = {
+    "canceled": "Canceled.",
+    "canceling": "Being canceled.",
+    "started": "Started.",
+    "again": "Started again.",
+    "set": "The variable is set.",
+    "unset": "The variable is unset.",
+    "current": "This deployment is current now.",
+    "sent": "It is being sent again.",
+    "deleted": "Deleted.",
+    "checking": "The session is being checked.",
+    "signing-in": "The session is being made.",
+    "revoked": "The key is revoked.",
+    "saved": "Saved.",
+    "examining": "Workers are looking at their machines.",
+    "paused": "Paused.",
+    "resumed": "Resumed.",
+    "triggered": "Triggered.",
+    "terminated": "Terminated.",
+    "answered": "Answered.",
+}
+"""What a page says after something was done; the address names it, so nobody can put words in."""
+
+
+def page(request: Request, template: str, status: int = 200, **values: Any) -> Response:
+    """Return a page."""
+    return HTMLResponse(text(request, template, **values), status)
+
+
+def text(request: Request, template: str, **values: Any) -> str:
+    """Return a template as text that UTF-8 can hold."""
+    rendered = _environment.get_template(template).render(
+        request=request,
+        mount=identity.mount(request),
+        theme=identity.theme(request),
+        said=_SAID.get(request.query_params.get("said", "")),
+        version=runwright.__version__,
+        now=datetime.now(UTC),
+        **values,
+    )
+    # A Run may have said half a character: JSON holds it, UTF-8 does not.
+    return _HALF_CHARACTERS.sub("\ufffd", rendered)
+
+
+def visited(visitor: Visitor, template: str, **values: Any) -> Response:
+    """Return a page for who is signed in."""
+    return page(visitor.request, template, visitor=visitor, **values)
+
+
+def go(request: Request, path: str, **query: str) -> Response:
+    """Send the person on, after something was done."""
+    asked = f"?{urlencode(query)}" if query else ""
+    return RedirectResponse(f"{identity.mount(request)}{path}{asked}", 303)
+
+
+def plain(message: str, status: int) -> Response:
+    """Return an error for a script of ours."""
+    return Response(json.dumps({"message": message}), status, media_type="application/json")
+
+
+async def problem(request: Request, error: RequestError | PlatformError) -> Response:
+    """Return the page of an error."""
+    visitor = await identity.find(request)
+    found: list[Problem] = error.problems if isinstance(error, ValidationError) else []
+    return page(request, "problem.html", error.status, visitor=visitor, error=error, problems=found)
+
+
+def failed(request: Request, error: PlatformError | Conflict) -> Response:
+    """Return the page of what nobody foresaw; it asks the database for nothing."""
+    return page(
+        request,
+        "problem.html",
+        error.status,
+        visitor=None,
+        error=error,
+        problems=[],
+        correlation_id=errors.correlation_id(),
+    )
+
+
+@jinja2.pass_context
+def _to(context: jinja2.runtime.Context, *segments: object, **query: object) -> str:
+    """Return the address of a page: its path's segments, and its query less what is None."""
+    path = "".join(f"/{quote(str(segment), safe='')}" for segment in segments) or "/"
+    given = {name: value for name, value in query.items() if value not in (None, "")}
+    return f"{context['mount']}{path}{'?' + urlencode(given) if given else ''}"
+
+
+@jinja2.pass_context
+def _asset(context: jinja2.runtime.Context, name: str) -> str:
+    return f"{context['mount']}/assets/{assets.VERSION}/{name}"
+
+
+def _make() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        auto_reload=False,
+    )
+    known: dict[str, Any] = {"tabs": TABS, "to": _to, "asset": _asset, "icon": icons.icon}
+    environment.globals |= known
+    environment.filters.update(
+        ago=formatting.ago,
+        time=formatting.time,
+        duration=formatting.duration,
+        usd=formatting.usd,
+        size=formatting.size,
+        count=formatting.count,
+        json=formatting.json_text,
+        percent=formatting.percent,
+    )
+    return environment
+
+
+_environment = _make()

@@ -1,0 +1,103 @@
+"""What every address of the dashboard shares: no forged requests, safe headers, errors as pages."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
+
+from runwright.errors import Forbidden, NotFound, PlatformError, RequestError
+from runwright.web.dashboard.kit import identity, pages
+from runwright.web.server import errors
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "font-src 'self'; connect-src 'self'; frame-src 'self'; manifest-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=()",
+    "cache-control": "no-store",
+}
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+class Route(APIRoute):
+    """An address of the dashboard; what a response says of its headers itself stays."""
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        """Return the handler with what is shared around it."""
+        inner = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            response = await _answer(request, inner)
+            for name, value in HEADERS.items():
+                response.headers.setdefault(name, value)
+            return response
+
+        return handler
+
+
+async def _answer(request: Request, inner: Callable[[Request], Awaitable[Response]]) -> Response:
+    try:
+        refuse_forged(request)
+        return await inner(request)
+    except identity.NotSignedIn as error:
+        return _to_sign_in(request) if is_navigation(request) else _problem(error)
+    except RequestValidationError:
+        return await pages.problem(request, NotFound())
+    except (RequestError, PlatformError) as error:
+        return await pages.problem(request, error) if is_navigation(request) else _problem(error)
+    except Exception as error:
+        if not is_navigation(request):
+            raise
+        return pages.failed(request, errors.told(request, error))
+
+
+def refuse_forged(request: Request) -> None:
+    """Refuse what changes something and was sent by a page of somebody else's.
+
+    Browsers say where a request comes from in headers that no page can set. Where there are none
+    there is no browser, and nobody's cookie that could be abused.
+
+    Raises:
+        Forbidden: it comes from another origin.
+    """
+    if request.method in _SAFE_METHODS:
+        return
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        is_ours = site in ("same-origin", "none")
+    else:
+        is_ours = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    if not is_ours:
+        raise Forbidden("This request was sent by a page of another site and was not carried out.")
+
+
+def is_navigation(request: Request) -> bool:
+    """Return whether a person waits for a page, and not a script for an answer."""
+    mode = request.headers.get("sec-fetch-mode")
+    if mode is not None:
+        return mode == "navigate"
+    return "text/html" in request.headers.get("accept", "")
+
+
+def _to_sign_in(request: Request) -> Response:
+    place = request.url.path.removeprefix(identity.mount(request))
+    if request.url.query:
+        place += f"?{request.url.query}"
+    wanted = "" if place == "/" or request.method != "GET" else f"?next={quote(place)}"
+    return RedirectResponse(f"{identity.mount(request)}/sign-in{wanted}", 303)
+
+
+def _problem(error: RequestError | PlatformError) -> Response:
+    return pages.plain(error.message, error.status)

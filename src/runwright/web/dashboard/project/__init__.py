@@ -1,0 +1,3 @@
+"""Pages of a project: Deployments, AuthSessions, variables, Deliveries, the recorder."""
+
+from __future__ import annotations

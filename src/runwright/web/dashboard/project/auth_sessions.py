@@ -1,0 +1,121 @@
+"""AuthSessions of a project: how each stands, making, checking, changing, bringing and deleting one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from runwright.control.auth_sessions import auth_sessions
+from runwright.control.insight import overview
+from runwright.domain.ids import new_auth_session_id
+from runwright.errors import Problem, ValidationError
+from runwright.web.dashboard.kit import pages, stream
+from runwright.web.dashboard.kit.forms import Form, Sent
+from runwright.web.dashboard.kit.identity import Operator, Viewer, Visitor
+from runwright.web.dashboard.kit.route import Route
+from runwright.web.wire import auth_sessions as wire, common
+
+routes = APIRouter(route_class=Route)
+
+
+@routes.get("/projects/{name}/auth-sessions")
+async def show_all(visitor: Viewer, name: str) -> Response:
+    """Show the sessions of a project."""
+    values = await _list(visitor, name)
+    return pages.visited(
+        visitor, "auth_sessions.html", active="projects", tab="auth-sessions", **values
+    )
+
+
+@routes.get("/projects/{name}/auth-sessions/events")
+async def follow(visitor: Viewer, name: str) -> Response:
+    """Follow how they stand."""
+    await visitor.project(name)
+
+    async def render() -> Mapping[str, str]:
+        values = await _list(visitor, name)
+        text = pages.text(visitor.request, "parts/session_rows.html", visitor=visitor, **values)
+        return {"session-rows": text}
+
+    return stream.parts(visitor, render, topics=["run:*"])
+
+
+@routes.post("/projects/{name}/auth-sessions")
+async def create(visitor: Operator, name: str, form: Sent) -> Response:
+    """Sign in with parameters and keep the session."""
+    project = await visitor.project(name)
+    body = {"id": form.text("id") or None, "parameters": _json(form, "parameters")}
+    body |= _options(form)
+    plan = wire.parse_create(body, new_auth_session_id())
+    operation = await auth_sessions.create(visitor.platform, project, plan)
+    return pages.go(
+        visitor.request, f"/projects/{project.name}/runs/{operation.id}", said="signing-in"
+    )
+
+
+@routes.post("/projects/{name}/auth-sessions/upload")
+async def upload(visitor: Operator, name: str, form: Sent) -> Response:
+    """Keep a state that was brought as a session."""
+    project = await visitor.project(name)
+    body = {"id": form.text("id") or None, "storageState": _json(form, "state")}
+    session_id, state, proxy = wire.parse_upload(body, new_auth_session_id())
+    await auth_sessions.upload(visitor.platform, project, session_id, state, proxy)
+    return pages.go(visitor.request, f"/projects/{project.name}/auth-sessions", said="saved")
+
+
+@routes.post("/projects/{name}/auth-sessions/{session_id}/update")
+async def update(visitor: Operator, name: str, session_id: str, form: Sent) -> Response:
+    """Give a session other parameters, once they are proved good."""
+    project = await visitor.project(name)
+    body = {"parameters": _json(form, "parameters"), **_options(form)}
+    operation = await auth_sessions.update(
+        visitor.platform, project, wire.parse_update(body, session_id)
+    )
+    return pages.go(
+        visitor.request, f"/projects/{project.name}/runs/{operation.id}", said="signing-in"
+    )
+
+
+@routes.post("/projects/{name}/auth-sessions/{session_id}/validate")
+async def validate(visitor: Operator, name: str, session_id: str, form: Sent) -> Response:
+    """Check a session, and make it anew if it is not good and that is wanted."""
+    project = await visitor.project(name)
+    body = {"autoRecreate": form.has("repair")}
+    operation = await auth_sessions.validate(
+        visitor.platform, project, wire.parse_validate(body, session_id)
+    )
+    return pages.go(
+        visitor.request, f"/projects/{project.name}/runs/{operation.id}", said="checking"
+    )
+
+
+@routes.post("/projects/{name}/auth-sessions/{session_id}/delete")
+async def delete(visitor: Operator, name: str, session_id: str) -> Response:
+    """Forget a session."""
+    project = await visitor.project(name)
+    await auth_sessions.delete(visitor.platform, project.id, session_id)
+    return pages.go(visitor.request, f"/projects/{project.name}/auth-sessions", said="deleted")
+
+
+async def _list(visitor: Visitor, name: str) -> dict[str, Any]:
+    project = await visitor.project(name)
+    manifest = None if project.current is None else project.current.manifest
+    return {
+        "project": project,
+        "settings": None if manifest is None else manifest.settings,
+        "sessions": await auth_sessions.list_all(visitor.platform, project.id),
+        "operations": await overview.operations(visitor.platform, project.id),
+    }
+
+
+def _options(form: Form) -> dict[str, Any]:
+    return {"proxy": form.text("proxy") or None, "saveTrace": True if form.has("trace") else None}
+
+
+def _json(form: Form, name: str) -> Any:
+    try:
+        return common.read_json((form.raw(name).strip() or "{}").encode("utf-8", "replace"))
+    except ValidationError as error:
+        raise ValidationError([Problem(path=name, message=error.problems[0].message)]) from error

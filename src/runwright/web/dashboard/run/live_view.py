@@ -1,0 +1,124 @@
+"""The live view of a Run: the page, its socket, answering what the Run asks, sharing; and what a link shows."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request, Response, WebSocket
+
+from runwright.control.base.platform import Platform
+from runwright.control.projects import projects
+from runwright.control.runs import live, questions, runs
+from runwright.domain.auth_sessions import RECORD_API
+from runwright.domain.live import Ticket
+from runwright.domain.projects import ApiKey, Scope
+from runwright.errors import Forbidden, RequestError
+from runwright.web.dashboard.kit import identity, pages
+from runwright.web.dashboard.kit.forms import Sent
+from runwright.web.dashboard.kit.identity import Operator, Viewer
+from runwright.web.dashboard.kit.route import Route
+from runwright.web.server import bodies, relay
+from runwright.web.wire import live as wire
+
+routes = APIRouter(route_class=Route)
+
+_WELCOME = timedelta(minutes=10)
+"""Then the page connects anew, and who is signed out by then does not."""
+
+
+@routes.get("/projects/{name}/runs/{run_id}/live")
+async def show(visitor: Viewer, name: str, run_id: str) -> Response:
+    """Show what a Run shows."""
+    project = await visitor.project(name)
+    found = await runs.detail(visitor.platform, visitor.workspace_id, run_id, project_id=project.id)
+    return pages.visited(
+        visitor,
+        "live.html",
+        active="projects",
+        tab="runs",
+        project=project,
+        detail=found,
+        run=found.run,
+        is_recording=found.plan.api == RECORD_API,
+        can_control=visitor.can_run,
+    )
+
+
+@routes.websocket("/projects/{name}/runs/{run_id}/live/socket")
+async def watch(socket: WebSocket, name: str, run_id: str) -> None:
+    """Show a Run to who is signed in; one that may start Runs may also take control."""
+    platform: Platform = socket.app.state.platform
+    try:
+        key = await _key(socket)
+        project = await projects.find(platform, key.workspace_id, name)
+        run = await runs.get(platform, project.id, run_id)
+    except RequestError as error:
+        await relay.refuse(socket, error)
+        return
+    await socket.accept()
+    ticket = Ticket(
+        run_id=run.id,
+        can_control=key.allows(Scope.RUN),
+        watcher=f"key `{key.name}`",
+        expires_at=datetime.now(UTC) + _WELCOME,
+    )
+    await socket.app.state.relay.show(socket, ticket)
+
+
+@routes.post("/projects/{name}/runs/{run_id}/answer")
+async def answer(visitor: Operator, form: Sent, name: str, run_id: str) -> Response:
+    """Answer what a Run asks; `done` says that what was asked was done, and nothing typed."""
+    project = await visitor.project(name)
+    run = await runs.get(visitor.platform, project.id, run_id)
+    text = "" if form.has("done") else form.raw("answer")
+    await questions.answer(visitor.platform, run.id, text, form.text("question"))
+    if visitor.request.headers.get("sec-fetch-mode") == "cors":
+        return Response(status_code=204)
+    return pages.go(visitor.request, f"/projects/{name}/runs/{run.id}", said="answered")
+
+
+@routes.post("/projects/{name}/runs/{run_id}/live/links")
+async def share(visitor: Operator, form: Sent, name: str, run_id: str) -> Response:
+    """Make a link that shows a Run to anybody, for a script of ours."""
+    project = await visitor.project(name)
+    run = await runs.get(visitor.platform, project.id, run_id)
+    life = wire.parse_link({"expiresIn": 60 * (form.number("minutes") or 60)})
+    token, expires_at = live.link_token(visitor.platform, run.id, life)
+    base = f"{visitor.request.base_url}".rstrip("/")
+    return bodies.answer({"url": f"{base}/live/{token}", "expiresAt": expires_at.isoformat()})
+
+
+@routes.get("/live/{token}")
+async def guest(request: Request, token: str) -> Response:
+    """Show a Run to who has a link to it."""
+    ticket = live.open_link(request.app.state.platform, token)
+    return pages.page(
+        request,
+        "live_guest.html",
+        visitor=None,
+        token=token,
+        expires_at=ticket.expires_at,
+        can_control=False,
+    )
+
+
+async def _key(socket: WebSocket) -> ApiKey:
+    """Return the key of who is signed in.
+
+    Raises:
+        NotSignedIn: nobody is.
+        Forbidden: another site's page has opened the socket with somebody's cookie, or the key does
+            not read.
+    """
+    origin = urlsplit(socket.headers.get("origin", "")).netloc
+    public = urlsplit(socket.app.state.platform.settings.url or "").netloc
+    if origin not in (socket.headers.get("host"), public):
+        raise Forbidden("This connection was opened by a page of another site.")
+    found = await identity.find_key(socket)
+    if found is None:
+        raise identity.NotSignedIn
+    key, _ = found
+    if not (key.allows(Scope.READ) or key.allows(Scope.RUN)):
+        raise Forbidden(f"You are signed in with the key `{key.name}`, which may not read.")
+    return key

@@ -1,0 +1,96 @@
+"""Files of a Run: downloads, pictures, what its browser showed last, and its traces in the viewer."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from fastapi.responses import StreamingResponse
+
+from runwright.control.runs import author_calls, last_pictures, runs
+from runwright.domain.runs import RunDetail, RunFile
+from runwright.errors import NotFound
+from runwright.web.dashboard.kit import pages
+from runwright.web.dashboard.kit.identity import Viewer, Visitor, mount
+from runwright.web.dashboard.kit.route import Route
+from runwright.web.dashboard.run.run import Flag
+
+routes = APIRouter(route_class=Route)
+
+PICTURES = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+}
+"""What may be shown in the page; everything else is a download, whatever it says it is."""
+_LARGEST_ID = 2**63 - 1
+_KEPT = {"cache-control": "private, max-age=3600"}
+
+
+@routes.get("/projects/{name}/runs/{run_id}/files/{file_id}")
+async def file(
+    visitor: Viewer,
+    name: str,
+    run_id: str,
+    file_id: int,
+    show: Flag = False,  # noqa: FBT002
+) -> Response:
+    """Return a file as a download, or a picture to be shown."""
+    project = await visitor.project(name)
+    found = await runs.file(visitor.platform, project.id, run_id, min(max(file_id, 0), _LARGEST_ID))
+    kind = PICTURES.get(found.name.rpartition(".")[2].lower()) if show else None
+    plain = "".join(
+        char if char.isascii() and char.isprintable() and char not in '"\\' else "_"
+        for char in found.name
+    )
+    how = "attachment" if kind is None else "inline"
+    return StreamingResponse(
+        await runs.open_file(visitor.platform, found),
+        media_type=kind or "application/octet-stream",
+        headers={
+            "content-disposition": f'{how}; filename="{plain}"',
+            "content-length": str(found.size_bytes),
+            "content-security-policy": "default-src 'none'; sandbox",
+        },
+    )
+
+
+@routes.get("/projects/{name}/runs/{run_id}/last-picture/{attempt}")
+async def last_picture(visitor: Viewer, name: str, run_id: str, attempt: int) -> Response:
+    """Return what the browser showed last in an Attempt, from its trace."""
+    trace = _trace(await _detail(visitor, name, run_id), attempt)
+    picture = await last_pictures.get(visitor.platform, trace)
+    return Response(picture, media_type="image/jpeg", headers=_KEPT)
+
+
+@routes.get("/projects/{name}/runs/{run_id}/trace/{attempt}")
+async def trace(visitor: Viewer, name: str, run_id: str, attempt: int) -> Response:
+    """Show an Attempt's trace in Playwright's viewer."""
+    detail = await _detail(visitor, name, run_id)
+    found = _trace(detail, attempt)
+    link = mount(visitor.request) + author_calls.file_link(visitor.platform, found)
+    return pages.visited(
+        visitor,
+        "trace.html",
+        active="projects",
+        tab="runs",
+        project=await visitor.project(name),
+        run=detail.run,
+        file=found,
+        traces={each.attempt: each for each in detail.files if each.kind == "trace"},
+        source=str(visitor.request.base_url.replace(path="")).rstrip("/") + link,
+    )
+
+
+async def _detail(visitor: Visitor, name: str, run_id: str) -> RunDetail:
+    project = await visitor.project(name)
+    return await runs.detail(visitor.platform, visitor.workspace_id, run_id, project_id=project.id)
+
+
+def _trace(detail: RunDetail, attempt: int) -> RunFile:
+    found = [each for each in detail.files if each.kind == "trace" and each.attempt == attempt]
+    if not found:
+        raise NotFound(
+            f"Attempt {attempt} of run `{detail.run.id}` has no trace: it was not kept, or not yet saved."
+        )
+    return found[-1]

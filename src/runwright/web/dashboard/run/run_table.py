@@ -1,0 +1,192 @@
+"""The table of a project's Runs: filters in the address, rows that follow, and acts on one or many."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from runwright.control.insight import overview
+from runwright.control.runs import rerun, runs
+from runwright.domain.projects import Project
+from runwright.domain.runs import RunFilter, RunStatus
+from runwright.errors import Problem, RequestError, ValidationError
+from runwright.web.dashboard.kit import pages, stream
+from runwright.web.dashboard.kit.forms import Sent
+from runwright.web.dashboard.kit.identity import Operator, Viewer, Visitor
+from runwright.web.dashboard.kit.route import Route
+from runwright.web.wire import common, run_requests
+
+routes = APIRouter(route_class=Route)
+
+_PAGE = 50
+_MAX_AT_ONCE = 200
+_SINCE = {
+    "1h": timedelta(hours=1),
+    "24h": timedelta(days=1),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What an address asks for, as its form shows it again."""
+
+    api: str
+    status: str
+    since: str
+    until: str
+    attribute: str
+    text: str
+    job: str
+    job_run: str
+    drifted: str
+    cursor: str
+
+    @property
+    def is_filtered(self) -> bool:
+        """Return whether Runs are left out."""
+        return bool(self.query())
+
+    def query(self) -> dict[str, str]:
+        """Return the filters as the address has them."""
+        names = (
+            "api",
+            "status",
+            "since",
+            "until",
+            "attribute",
+            "text",
+            "job",
+            "job_run",
+            "drifted",
+        )
+        return {name: getattr(self, name) for name in names if getattr(self, name)}
+
+
+@routes.get("/projects/{name}/runs")
+async def table(visitor: Viewer, name: str) -> Response:
+    """Show the Runs of a project."""
+    project = await visitor.project(name)
+    values = await _values(visitor, project)
+    return pages.visited(visitor, "runs.html", active="projects", tab="runs", **values)
+
+
+@routes.get("/projects/{name}/runs/events")
+async def events(visitor: Viewer, name: str) -> Response:
+    """Follow that table."""
+    project = await visitor.project(name)
+
+    async def render() -> Mapping[str, str]:
+        values = await _values(visitor, project)
+        text = pages.text(visitor.request, "parts/run_rows.html", visitor=visitor, **values)
+        return {"run-rows": text}
+
+    return stream.parts(visitor, render, topics=["run:*"])
+
+
+@routes.post("/projects/{name}/runs")
+async def act(visitor: Operator, name: str, form: Sent) -> Response:
+    """Cancel Runs, or start them again."""
+    project = await visitor.project(name)
+    chosen = form.all("run")[:_MAX_AT_ONCE]
+    if not chosen:
+        raise ValidationError([Problem(path="run", message="is missing: choose at least one run")])
+    is_cancel = form.text("act") == "cancel"
+    said = "canceled" if is_cancel else "again"
+    refused: list[str] = []
+    for run_id in chosen:
+        try:
+            if is_cancel:
+                found = await runs.cancel(visitor.platform, project.id, run_id)
+                if not found.status.is_terminal:
+                    said = "canceling"
+            else:
+                await rerun.start(visitor.platform, project, run_id)
+        except RequestError as error:
+            refused.append(error.message)
+    if len(refused) == len(chosen):
+        raise ValidationError([Problem(path="run", message=refused[0])], refused[0])
+    query = {each: value for each, value in form.fields.items() if each.startswith("filter.")}
+    kept = {each.removeprefix("filter."): value[0] for each, value in query.items() if value[0]}
+    return pages.go(
+        visitor.request,
+        f"/projects/{project.name}/runs",
+        **kept,
+        said=said,
+    )
+
+
+async def _values(visitor: Visitor, project: Project) -> dict[str, Any]:
+    asked = _asked(visitor.request)
+    found, following = await overview.lines(
+        visitor.platform,
+        project.id,
+        _filter(asked),
+        text=asked.text or None,
+        cursor=asked.cursor or None,
+        limit=_PAGE,
+    )
+    manifest = None if project.current is None else project.current.manifest
+    return {
+        "project": project,
+        "asked": asked,
+        "runs": found,
+        "following": following,
+        "queue": await overview.queue(visitor.platform, visitor.workspace_id, project.id),
+        "apis": [] if manifest is None else [api.name for api in manifest.apis],
+        "statuses": [status.value for status in RunStatus],
+        "spans": list(_SINCE),
+    }
+
+
+def _asked(request: Request) -> Asked:
+    found = request.query_params
+    return Asked(
+        api=found.get("api", ""),
+        status=found.get("status", "") if found.get("status") in set(RunStatus) else "",
+        since=found.get("since", ""),
+        until=found.get("until", ""),
+        attribute=found.get("attribute", ""),
+        text=found.get("text", "").strip(),
+        job=found.get("job", ""),
+        job_run=found.get("job_run", ""),
+        drifted="yes" if found.get("drifted") else "",
+        cursor=found.get("cursor", ""),
+    )
+
+
+def _filter(asked: Asked) -> RunFilter:
+    is_pair = ":" in asked.attribute.strip(":")
+    query = run_requests.ListQuery(
+        api=asked.api or None,
+        status=RunStatus(asked.status) if asked.status else None,
+        attribute=asked.attribute if is_pair else None,
+        since=_time("since", asked.since),
+        until=_time("until", asked.until),
+    )
+    chosen = run_requests.run_filter(query)
+    return replace(
+        chosen,
+        job_id=asked.job or None,
+        job_run_id=asked.job_run or None,
+        is_drifted=bool(asked.drifted),
+    )
+
+
+def _time(name: str, text: str) -> datetime | None:
+    """Return the time that a filter names: how long ago, or a date and time, in UTC without a zone."""
+    if not text:
+        return None
+    if text in _SINCE:
+        return datetime.now(UTC) - _SINCE[text]
+    try:
+        found = datetime.fromisoformat(text)
+        return common.in_utc(found if found.tzinfo is not None else found.replace(tzinfo=UTC))
+    except ValueError as error:
+        message = "must be a time such as `2026-01-31T12:00`, or `24h`"
+        raise ValidationError([Problem(path=name, message=message)]) from error
