@@ -20,9 +20,9 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from runwright.adapters import engine
-from runwright.adapters.consumer import Consumer, Queue
-from runwright.adapters.engine import Entry
+from runwright.adapters.queue import engine
+from runwright.adapters.queue.consumer import Consumer, Queue
+from runwright.adapters.queue.engine import Entry
 from runwright.storage import database, embedded
 
 _ENTRIES = 2000

@@ -22,13 +22,15 @@ from typing import Any
 from uuid import uuid4
 
 from runwright import config
-from runwright.adapters import blobs, engine, signals, vault
-from runwright.adapters.providers import Providers
+from runwright.adapters import signals, vault
+from runwright.adapters.blobs import blobs
+from runwright.adapters.providers.providers import Providers
+from runwright.adapters.queue import engine
 from runwright.control.access import keys
 from runwright.control.base.platform import Platform
 from runwright.control.jobs import jobs
-from runwright.domain import job_text
 from runwright.domain.ids import DeploymentId, ProjectId
+from runwright.domain.jobs import job_text
 from runwright.domain.projects import Api, Manifest, Project
 from runwright.execution.flows.schedule_tick import ScheduleTick
 from runwright.storage import database, embedded, projects

@@ -1,4 +1,4 @@
-"""Writes `domain/list_prices.py` anew, from the prices that the package `genai-prices` (MIT) knows.
+"""Writes `domain/models/list_prices.py` anew, from the prices that the package `genai-prices` (MIT) knows.
 
 uv run --no-project --with genai-prices scripts/list_prices.py
 """
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-FILE = Path(__file__).resolve().parents[1] / "src/runwright/domain/list_prices.py"
+FILE = Path(__file__).resolve().parents[1] / "src/runwright/domain/models/list_prices.py"
 OWN = {"anthropic": r"claude-.*", "openai": r"(gpt-|chatgpt-|o\d).*", "google": r"gemini-.*"}
 OTHER = re.compile(
     r".*(audio|image|realtime|transcribe|tts|live|oss|cyber|rosalind|banana|omni|robotics|vision|search|:|-$).*"

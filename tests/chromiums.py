@@ -8,7 +8,7 @@ from playwright.async_api import Browser, BrowserContext
 
 from runwright import config, protocol
 from runwright.execution.runners import browsers
-from runwright.runner.browser import Chromium
+from runwright.runner.browser.browser import Chromium
 
 
 def settings_of(kind: str, **more: Any) -> protocol.Browser:

@@ -21,12 +21,15 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from runwright import config, telemetry, tracing
-from runwright.adapters import blobs, disk, engine, providers, signals, vault
-from runwright.adapters.providers import ProviderAddress
+from runwright.adapters import disk, signals, vault
+from runwright.adapters.blobs import blobs
+from runwright.adapters.providers import providers
+from runwright.adapters.providers.providers import ProviderAddress
+from runwright.adapters.queue import engine
 from runwright.config import Settings
 from runwright.control.access import dashboard_sessions, keys
 from runwright.control.base.platform import Platform
-from runwright.domain.model_endpoints import Provider
+from runwright.domain.models.model_endpoints import Provider
 from runwright.errors import ConfigError
 from runwright.execution.db_retry import patiently
 from runwright.execution.flows import worker

@@ -11,7 +11,7 @@ from browsing import Person
 from playwright.sync_api import expect
 from support import RunwrightServer
 
-from runwright.domain import schedule_text
+from runwright.domain.jobs import schedule_text
 from runwright.web.dashboard.drawing import firings
 
 

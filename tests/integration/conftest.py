@@ -16,8 +16,10 @@ import pytest
 from machines.stage import Stage, staged
 
 from runwright import config
-from runwright.adapters import blobs, engine, signals, vault
-from runwright.adapters.providers import Providers
+from runwright.adapters import signals, vault
+from runwright.adapters.blobs import blobs
+from runwright.adapters.providers.providers import Providers
+from runwright.adapters.queue import engine
 from runwright.control.access import keys
 from runwright.control.base.platform import Platform
 from runwright.domain.ids import DeploymentId, ProjectId

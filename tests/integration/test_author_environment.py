@@ -12,7 +12,7 @@ from uuid import uuid4
 import asyncpg
 from support import eventually_async
 
-from runwright.adapters import engine
+from runwright.adapters.queue import engine
 from runwright.control.access import keys
 from runwright.domain.ids import ProjectId
 from runwright.execution.attempts.author_environment import AuthorEnvironment

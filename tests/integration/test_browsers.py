@@ -17,8 +17,8 @@ from playwright.async_api import Error, Page, async_playwright
 from support import answering, eventually_async
 
 from runwright import protocol
-from runwright.runner import user_agent
-from runwright.runner.browser import Chromium
+from runwright.runner.browser import user_agent
+from runwright.runner.browser.browser import Chromium
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

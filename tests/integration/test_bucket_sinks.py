@@ -19,11 +19,11 @@ from botocore.client import Config
 from recorders import Answer, Recorder, Seen
 from support import environment
 
-from runwright.adapters import boto
-from runwright.adapters.s3 import Buckets, NotWritten
+from runwright.adapters.blobs import boto
+from runwright.adapters.blobs.s3 import Buckets, NotWritten
 from runwright.adapters.webhook import NotSent, Reply, Sender
-from runwright.domain import sinks
-from runwright.domain.sinks import InvalidSink
+from runwright.domain.deliveries import sinks
+from runwright.domain.deliveries.sinks import InvalidSink
 
 _SINK: dict[str, Any] = {
     "type": "s3",

@@ -11,10 +11,10 @@ from uuid import uuid4
 import pytest
 from support import eventually_async
 
-from runwright.adapters import engine
+from runwright.adapters.queue import engine
 from runwright.control.base.platform import Platform
 from runwright.control.runs import attempts, claims, runs
-from runwright.domain import sinks
+from runwright.domain.deliveries import sinks
 from runwright.domain.failures import Failure
 from runwright.domain.ids import WorkerId
 from runwright.domain.projects import Project

@@ -15,12 +15,12 @@ from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
 from runwright.control.jobs import jobs
 from runwright.control.runs import attempts, claims, questions, queue_limits, runs
-from runwright.domain import job_text
-from runwright.domain.deliveries import Try
+from runwright.domain.deliveries.deliveries import Try
+from runwright.domain.deliveries.sinks import Sink, SinkKind
 from runwright.domain.ids import WorkerId
+from runwright.domain.jobs import job_text
 from runwright.domain.projects import Project
 from runwright.domain.runs import Outcome, Run, RunRequest, RunStatus
-from runwright.domain.sinks import Sink, SinkKind
 from runwright.execution.flows.schedule_tick import ScheduleTick
 from runwright.storage import platform as workers
 

@@ -16,8 +16,8 @@ import asyncpg
 from obstore.store import S3Store
 from support import answering, eventually_async, pack
 
-from runwright.adapters import engine
-from runwright.adapters.blobs import Blobs
+from runwright.adapters.blobs.blobs import Blobs
+from runwright.adapters.queue import engine
 from runwright.control.access import keys
 from runwright.control.base import queues
 from runwright.control.base.platform import Platform

@@ -12,10 +12,10 @@ from hypothesis.stateful import initialize, invariant, rule
 from machines.lines import Cut
 from machines.stage import Died, Machine, Stage, cuts, play
 
-from runwright.adapters import engine
+from runwright.adapters.queue import engine
 from runwright.control.deliveries import deliveries
-from runwright.domain.deliveries import Try
-from runwright.domain.sinks import Sink, SinkKind
+from runwright.domain.deliveries.deliveries import Try
+from runwright.domain.deliveries.sinks import Sink, SinkKind
 from runwright.storage.deliveries import DeliveryRow
 
 _WORKERS = 2

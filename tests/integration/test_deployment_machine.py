@@ -13,11 +13,11 @@ from machines.lines import Cut
 from machines.stage import Died, Machine, Stage, cuts, play
 from support import pack
 
-from runwright.adapters import engine
+from runwright.adapters.queue import engine
 from runwright.control.jobs import jobs
 from runwright.control.projects import deployments
-from runwright.domain import job_text
 from runwright.domain.ids import DeploymentId
+from runwright.domain.jobs import job_text
 from runwright.domain.projects import (
     Api,
     Deployment,

@@ -24,10 +24,10 @@ from pgqueuer.queries import Queries
 from pgqueuer.types import QueueEntrypoint, QueueManagerId
 from support import eventually_async, line_of
 
-from runwright.adapters import engine, queue_driver
-from runwright.adapters.consumer import Consumer, Queue
-from runwright.adapters.engine import Entry
-from runwright.adapters.picks import Picks
+from runwright.adapters.queue import engine, queue_driver
+from runwright.adapters.queue.consumer import Consumer, Queue
+from runwright.adapters.queue.engine import Entry
+from runwright.adapters.queue.picks import Picks
 from runwright.execution.db_retry import patiently
 from runwright.storage import database
 

@@ -11,9 +11,9 @@ from uuid import uuid4
 from runwright.control.base.platform import Platform
 from runwright.control.insight import diagnostics, overview
 from runwright.control.runs import claims, live, runs
-from runwright.domain.findings import Finding, State
 from runwright.domain.ids import WorkerId
-from runwright.domain.overview import WorkerSeen
+from runwright.domain.insight.diagnostics import Finding, State
+from runwright.domain.insight.overview import WorkerSeen
 from runwright.domain.runs import RunRequest
 from runwright.execution.diagnostics.periodic import Examiner
 from runwright.storage import platform as rows

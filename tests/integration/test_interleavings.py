@@ -17,20 +17,21 @@ from chaos import links
 from held import blocked, held
 from support import eventually_async
 
-from runwright.adapters import engine, signals
+from runwright.adapters import signals
+from runwright.adapters.queue import engine
 from runwright.control.base import queues
 from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
 from runwright.control.jobs import job_runs, job_starts, jobs
 from runwright.control.jobs.job_starts import Trigger
 from runwright.control.runs import attempts, claims, runs
-from runwright.domain import job_text
 from runwright.domain.auth_sessions import SessionPlan, SessionStatus, SessionType
+from runwright.domain.deliveries.sinks import Sink, SinkKind
 from runwright.domain.ids import RunId, WorkerId
-from runwright.domain.jobs import JobRunStatus
+from runwright.domain.jobs import job_text
+from runwright.domain.jobs.jobs import JobRunStatus
 from runwright.domain.projects import Project
 from runwright.domain.runs import Outcome, Run, RunRequest, RunStatus
-from runwright.domain.sinks import Sink, SinkKind
 from runwright.execution.db_retry import patiently
 from runwright.storage import (
     auth_sessions as session_rows,

@@ -18,9 +18,9 @@ from machines.stage import Stage, cuts, play
 from runwright.control.auth_sessions import auth_sessions
 from runwright.control.jobs import firing, job_runs, jobs
 from runwright.control.runs import runs
-from runwright.domain import job_text
 from runwright.domain.auth_sessions import SessionOperation, SessionPlan
-from runwright.domain.jobs import JobRunStatus
+from runwright.domain.jobs import job_text
+from runwright.domain.jobs.jobs import JobRunStatus
 from runwright.domain.runs import ExtendedPayload, Outcome, RunKind
 from runwright.errors import Conflict, NotFound, ValidationError
 from runwright.execution.attempts.attempt import Hold

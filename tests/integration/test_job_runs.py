@@ -14,14 +14,14 @@ from uuid import uuid4
 
 import pytest
 
-from runwright.adapters import consumer
+from runwright.adapters.queue import consumer
 from runwright.control.base.platform import Platform
 from runwright.control.jobs import firing, job_runs, jobs
 from runwright.control.runs import attempts, claims
-from runwright.domain import job_text
 from runwright.domain.failures import Failure
 from runwright.domain.ids import WorkerId
-from runwright.domain.jobs import JobRun, JobRunStatus
+from runwright.domain.jobs import job_text
+from runwright.domain.jobs.jobs import JobRun, JobRunStatus
 from runwright.domain.projects import Project
 from runwright.domain.runs import ExtendedPayload, Outcome
 from runwright.errors import Category, FailureCode

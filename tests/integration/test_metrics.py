@@ -15,9 +15,9 @@ from runwright.control.base.platform import Platform
 from runwright.control.insight import metrics
 from runwright.control.insight.metrics import SCHEDULE_LATENESS, Standings
 from runwright.control.runs import attempts, claims, runs
-from runwright.domain import metrics as domain
 from runwright.domain.failures import Failure
 from runwright.domain.ids import WorkerId
+from runwright.domain.insight import metrics as domain
 from runwright.domain.projects import Project
 from runwright.domain.runs import Outcome, RunRequest
 from runwright.errors import Category, FailureCode

@@ -20,7 +20,7 @@ from support import answering
 
 from runwright import protocol
 from runwright.execution.attempts.outgoing import Outgoing
-from runwright.runner.browser import Chromium
+from runwright.runner.browser.browser import Chromium
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

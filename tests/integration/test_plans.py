@@ -20,7 +20,7 @@ import statements
 from pgqueuer.adapters.persistence.qb import QueryQueueBuilder
 from statements import Case
 
-from runwright.adapters import consumer, engine, picks
+from runwright.adapters.queue import consumer, engine, picks
 from runwright.storage import database
 
 _SQL = Path(database.__file__).parent / "sql"

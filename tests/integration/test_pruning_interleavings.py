@@ -15,7 +15,7 @@ import pytest
 from fastapi import FastAPI
 from held import blocked, held
 
-from runwright.adapters import bundles
+from runwright.adapters.bundles import bundles
 from runwright.control.auth_sessions import auth_sessions
 from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
@@ -23,14 +23,14 @@ from runwright.control.jobs import jobs
 from runwright.control.projects import deployments
 from runwright.control.runs import author_calls, live, runs
 from runwright.control.upkeep import disk_quota, retention
-from runwright.domain import job_text
 from runwright.domain.auth_sessions import SessionOperation, SessionPlan, SessionStatus, SessionType
-from runwright.domain.deliveries import DeliveryStatus
+from runwright.domain.deliveries.deliveries import DeliveryStatus
+from runwright.domain.deliveries.sinks import Sink, SinkKind
 from runwright.domain.ids import DeploymentId, RunId
+from runwright.domain.jobs import job_text
 from runwright.domain.live import Ticket
 from runwright.domain.projects import Api, Manifest, Project, ProjectSettings
 from runwright.domain.runs import RunRequest
-from runwright.domain.sinks import Sink, SinkKind
 from runwright.errors import Conflict, NotFound
 from runwright.storage import (
     auth_sessions as session_rows,

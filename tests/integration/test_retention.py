@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from runwright.adapters import bundles
+from runwright.adapters.bundles import bundles
 from runwright.control.base.platform import Platform
 from runwright.control.projects import deployments
 from runwright.control.runs import attempts, claims, runs
 from runwright.control.upkeep import disk_quota, retention
 from runwright.domain import retention as domain
+from runwright.domain.deliveries.sinks import Sink, SinkKind
 from runwright.domain.ids import WorkerId
 from runwright.domain.projects import Project
 from runwright.domain.retention import Kind, Pruning
 from runwright.domain.runs import LogLine, Outcome, Run, RunFile, RunRequest
-from runwright.domain.sinks import Sink, SinkKind
 from runwright.errors import Conflict, NotFound
 from runwright.storage import retention as rows
 

@@ -14,12 +14,12 @@ from machines.lines import Cut
 from machines.run_history import ATTEMPTS, TERMINAL, RunHistory, failure
 from machines.stage import Died, Machine, Stage, cuts, play
 
-from runwright.adapters import engine
+from runwright.adapters.queue import engine
 from runwright.control.runs import attempts, claims, queue_limits, runs
 from runwright.control.runs.claims import Claim
+from runwright.domain.deliveries.sinks import Sink, SinkKind
 from runwright.domain.ids import RunId, WorkerId
 from runwright.domain.runs import Outcome, Run, RunRequest
-from runwright.domain.sinks import Sink, SinkKind
 
 _WORKERS = 3
 _MOST_RUNS = 4

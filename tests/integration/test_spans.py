@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, event, given, settings, strategies as st
 from runwright.control.base.platform import Platform
 from runwright.control.insight import overview, rollups
 from runwright.control.insight.overview import Window
-from runwright.domain.overview import Bucket
+from runwright.domain.insight.overview import Bucket
 from runwright.domain.projects import Project
 from runwright.domain.runs import RunStatus
 from runwright.storage import spans as rows

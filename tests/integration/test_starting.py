@@ -11,7 +11,7 @@ from machines.stage import Stage
 from support import eventually_async
 
 from runwright import processes
-from runwright.adapters import consumer
+from runwright.adapters.queue import consumer
 from runwright.execution.db_retry import patiently
 
 _CUTS = [

@@ -16,7 +16,7 @@ import clusters
 import pytest
 from support import pack, serving
 
-from runwright.adapters import engine
+from runwright.adapters.queue import engine
 from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
 from runwright.control.projects import deployments, projects

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runwright.adapters import bundles
+from runwright.adapters.bundles import bundles
 from runwright.errors import RequestError
 
 _MAX_BYTES = 2 * 1024 * 1024

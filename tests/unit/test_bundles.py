@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hypothesis import given, strategies as st
 
-from runwright.adapters import bundles
+from runwright.adapters.bundles import bundles
 from runwright.errors import TooLarge, ValidationError
 
 _MAX_BYTES = 100_000

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from runwright.runner.loader import Project
+from runwright.runner.project.loader import Project
 
 _FILES = {
     "api/shop/orders.py": "from lib import prices\nasync def automation(page, params): return prices.seen\n",

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runwright.domain import job_text, schedule_text, schedules
+from runwright.domain.jobs import job_text, schedule_text, schedules
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 NOW = datetime(2026, 3, 25, 12, tzinfo=UTC)

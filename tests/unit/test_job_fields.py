@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from runwright.domain import job_json, job_text
-from runwright.domain.job_text import InvalidJob
-from runwright.domain.jobs import JobPlan, JobRunStatus, is_job_id
+from runwright.domain.jobs import job_json, job_text
+from runwright.domain.jobs.job_text import InvalidJob
+from runwright.domain.jobs.jobs import JobPlan, JobRunStatus, is_job_id
 
 _ITEM: dict[str, Any] = {"apiName": "a", "parameters": {}}
 _BODY: dict[str, Any] = {"payload": [_ITEM], "configuration": {}}

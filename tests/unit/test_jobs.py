@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from runwright.domain import job_json, job_text, jobs, schedules
-from runwright.domain.job_text import InvalidJob
-from runwright.domain.jobs import (
+from runwright.domain.jobs import job_json, job_text, jobs, schedules
+from runwright.domain.jobs.job_text import InvalidJob
+from runwright.domain.jobs.jobs import (
     Counts,
     End,
     Feed,
@@ -20,7 +20,7 @@ from runwright.domain.jobs import (
     Wait,
     next_step,
 )
-from runwright.domain.schedules import Schedule
+from runwright.domain.jobs.schedules import Schedule
 
 _FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 _SECONDLY = Schedule(intervals=(timedelta(seconds=1),))

@@ -10,7 +10,8 @@ from hypothesis import given, strategies as st
 
 from runwright.execution.attempts.clock import Clock
 from runwright.execution.live import live_input
-from runwright.runner import inputs, recording
+from runwright.runner import recording
+from runwright.runner.live import inputs
 
 _ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies
 
-from runwright.domain import model_endpoints, model_prices, model_requests
-from runwright.domain.event_streams import EventStream, data_of
-from runwright.domain.list_prices import LIST_PRICES
-from runwright.domain.model_endpoints import Endpoint, Protocol
-from runwright.domain.model_requests import ModelRequest
-from runwright.domain.model_usage import Heard, Usage
+from runwright.domain.models import model_endpoints, model_prices, model_requests
+from runwright.domain.models.event_streams import EventStream, data_of
+from runwright.domain.models.list_prices import LIST_PRICES
+from runwright.domain.models.model_endpoints import Endpoint, Protocol
+from runwright.domain.models.model_requests import ModelRequest
+from runwright.domain.models.model_usage import Heard, Usage
 from runwright.errors import ValidationError
 
 

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from runwright.domain import metrics, overview
-from runwright.domain.findings import Finding, State
 from runwright.domain.ids import new_run_id
-from runwright.domain.overview import Bucket, FailedRun, Progress, WorkerSeen
+from runwright.domain.insight import metrics, overview
+from runwright.domain.insight.diagnostics import Finding, State
+from runwright.domain.insight.overview import Bucket, FailedRun, Progress, WorkerSeen
 from runwright.domain.runs import RunStatus
 
 _NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

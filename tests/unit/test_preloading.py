@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runwright.runner import preloading
+from runwright.runner.project import preloading
 
 
 def _write(root: Path, files: dict[str, str]) -> None:

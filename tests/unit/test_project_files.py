@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 
-from runwright.adapters import project_files
+from runwright.adapters.bundles import project_files
 from runwright.errors import ConfigError
 
 _NAMES = ("a", "b", "ab", "a.b", "Foo", "foo.txt", " a", "a ", "#a", "!a", "[a]", "a\\b", "*", "é")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runwright.domain import proxies
 from runwright.domain.projects import BrowserKind, Isolation
+from runwright.domain.text import proxies
 from runwright.errors import AuthorError
 from runwright.execution.deployments import jsonc, project_folder
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from runwright.domain import schedule_text
-from runwright.domain.schedule_text import InvalidSchedule
-from runwright.domain.schedules import Calendar
+from runwright.domain.jobs import schedule_text
+from runwright.domain.jobs.schedule_text import InvalidSchedule
+from runwright.domain.jobs.schedules import Calendar
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 from cronsim import CronSim
 from hypothesis import assume, example, given, settings, strategies as st
 
-from runwright.domain import schedules
-from runwright.domain.schedules import Calendar, Schedule
+from runwright.domain.jobs import schedules
+from runwright.domain.jobs.schedules import Calendar, Schedule
 
 _SECOND = timedelta(seconds=1)
 # Clock changes: forward and back, at midnight, by half an hour, and a day that was left out.

@@ -43,8 +43,8 @@ from pydantic import (
 from pydantic.v1 import BaseModel as OlderModel
 
 from runwright.control.base import parameters as door
-from runwright.runner import models, schema
-from runwright.runner.shapes import Misfit
+from runwright.runner.types import models, schema
+from runwright.runner.types.shapes import Misfit
 from runwright.sdk import deferred_browser
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from runwright.domain import retry_after, sinks
-from runwright.domain.sinks import InvalidSink
+from runwright.domain.deliveries import sinks
+from runwright.domain.deliveries.sinks import InvalidSink
+from runwright.domain.text import retry_after
 
 _FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 _WEBHOOK: dict[str, Any] = {"type": "webhook", "url": "https://example.com/hook"}

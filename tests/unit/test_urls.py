@@ -8,8 +8,8 @@ import httpx2
 import pytest
 from hypothesis import given, strategies as st
 
-from runwright.domain import proxies, urls
-from runwright.domain.urls import InvalidUrl
+from runwright.domain.text import proxies, urls
+from runwright.domain.text.urls import InvalidUrl
 
 
 def _decoded(url: str) -> str | None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from runwright import config
-from runwright.adapters import project_files, vault
+from runwright.adapters import vault
+from runwright.adapters.bundles import project_files
 from runwright.cli import bundle
 from runwright.errors import ConfigError
 

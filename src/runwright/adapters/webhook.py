@@ -15,8 +15,8 @@ import httpx2
 
 from runwright.adapters import addresses
 from runwright.adapters.addresses import PinnedBackend, Unreachable
-from runwright.domain import urls
-from runwright.domain.urls import InvalidUrl
+from runwright.domain.text import urls
+from runwright.domain.text.urls import InvalidUrl
 
 _ANSWER_BYTES = 1024
 _ANSWER_SECONDS = 1.0

@@ -7,7 +7,7 @@ import io
 import tarfile
 from pathlib import Path
 
-from runwright.adapters import project_files
+from runwright.adapters.bundles import project_files
 from runwright.errors import ConfigError
 
 

@@ -15,10 +15,11 @@ import typer
 
 import runwright
 from runwright import config, setting_text
-from runwright.cli import (
+from runwright.cli import client, surroundings
+from runwright.cli.client import Refused
+from runwright.cli.commands import (
     auth_sessions,
     author,
-    client,
     dashboard,
     deliveries,
     doctor,
@@ -29,10 +30,8 @@ from runwright.cli import (
     operations,
     project,
     runs,
-    surroundings,
     variables,
 )
-from runwright.cli.client import Refused
 from runwright.errors import AuthorError, ConfigError, PlatformError
 
 app = typer.Typer(

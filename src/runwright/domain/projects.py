@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from runwright.domain.deliveries.sinks import Sink
 from runwright.domain.ids import DeploymentId, KeyId, ProjectId, WorkspaceId
-from runwright.domain.jobs import JobPlan
-from runwright.domain.sinks import Sink
+from runwright.domain.jobs.jobs import JobPlan
 
 PLAYGROUND_SAMPLE = "playground"
 """The case that a project's settings pre-fill a playground with."""

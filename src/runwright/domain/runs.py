@@ -8,13 +8,13 @@ from enum import StrEnum
 from typing import Any
 
 from runwright.domain.auth_sessions import AuthState, SessionPlan
-from runwright.domain.deliveries import Delivery
+from runwright.domain.deliveries.deliveries import Delivery
+from runwright.domain.deliveries.sinks import Sink
 from runwright.domain.drift import Drift
 from runwright.domain.failures import Failure, final_failure
 from runwright.domain.ids import DeploymentId, JobRunId, ProjectId, RunId, WorkspaceId
-from runwright.domain.model_usage import ModelUse
+from runwright.domain.models.model_usage import ModelUse
 from runwright.domain.questions import Question
-from runwright.domain.sinks import Sink
 from runwright.errors import CancelReason
 
 

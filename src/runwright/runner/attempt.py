@@ -13,21 +13,13 @@ from typing import Any
 from playwright.async_api import Error as PlaywrightError, Route
 
 from runwright import protocol
-from runwright.runner import (
-    auth_state,
-    author_tracing,
-    closing,
-    hook,
-    leavings,
-    loader,
-    recording,
-    results,
-    states,
-)
-from runwright.runner.browser import Opened, drain, start_tracing
-from runwright.runner.loader import EntryError
+from runwright.runner import artifacts, hook, recording, results
+from runwright.runner.browser import auth_state, author_tracing, closing, states
+from runwright.runner.browser.browser import Opened, drain, start_tracing
+from runwright.runner.project import loader
+from runwright.runner.project.loader import EntryError
 from runwright.runner.recording import NobodySignedIn
-from runwright.runner.stage import Stage
+from runwright.runner.runner_context import Stage
 from runwright.sdk import context as sdk_context
 from runwright.sdk.context import AttemptContext, NonRetryableError, RunInfo
 from runwright.sdk.deferred import is_deferred
@@ -158,7 +150,7 @@ class _Call:
         elif self._start.auth_state is not None:
             self._opened.last_state = await states.after(self._start, self._opened, self.warn)
         await self._opened.downloads.settle(_RESCUE_SECONDS)
-        await leavings.trace(self._stage, self._start, self._opened, self._opened.last_state)
+        await artifacts.trace(self._stage, self._start, self._opened, self._opened.last_state)
 
     async def _ensure_browser(self) -> tuple[Any, Any]:
         if self._preparing is None:

@@ -9,9 +9,9 @@ from typing import Any, cast
 from playwright.async_api import BrowserContext, Page
 
 from runwright import protocol
-from runwright.runner.browser import Opened
+from runwright.runner.browser.browser import Opened
 from runwright.runner.channel import Send
-from runwright.runner.loader import EntryError, Project
+from runwright.runner.project.loader import EntryError, Project
 
 FILE = "hooks/setup_context.py"
 

@@ -19,13 +19,14 @@ from typing import Any, TextIO
 from playwright.async_api import Error
 
 from runwright import compat, protocol
-from runwright.runner import attempt, auth_state, cleanliness, display, hook, leavings, output
-from runwright.runner.browser import Chromium, Opened, start_tracing, undisturbed
+from runwright.runner import artifacts, attempt, cleanliness, hook, output
+from runwright.runner.browser import auth_state, display
+from runwright.runner.browser.browser import Chromium, Opened, start_tracing, undisturbed
 from runwright.runner.channel import Channel
-from runwright.runner.live import Live
-from runwright.runner.loader import Project
+from runwright.runner.live.live import Live
+from runwright.runner.project.loader import Project
 from runwright.runner.questions import Questions
-from runwright.runner.stage import Stage
+from runwright.runner.runner_context import Stage
 from runwright.sdk.context import begin_inspection
 
 _HIDDEN = (
@@ -147,7 +148,7 @@ class _Runner:
                 await self._refuse(chromium, error)
                 return
             ended = await self._carry_out(stage, start, opened)
-            await leavings.outcome_is_told(stage, start, opened, ended)
+            await artifacts.outcome_is_told(stage, start, opened, ended)
             reasons = await self._reasons_to_retire(chromium, ended, ours, before)
             if reasons:
                 self._channel.send(protocol.Retiring(reasons=tuple(reasons)))

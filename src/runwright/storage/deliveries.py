@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from runwright.domain.deliveries import Delivery, DeliveryStatus, Try
+from runwright.domain.deliveries.deliveries import Delivery, DeliveryStatus, Try
+from runwright.domain.deliveries.sinks import SinkKind
 from runwright.domain.ids import DeliveryId, ProjectId, RunId
-from runwright.domain.sinks import SinkKind
 from runwright.storage.database import queries
 
 _SQL = queries("deliveries")

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from runwright.domain import job_json, job_text
 from runwright.domain.auth_sessions import SessionPlan
 from runwright.domain.ids import DeploymentId, JobRunId, ProjectId, WorkspaceId
-from runwright.domain.jobs import (
+from runwright.domain.jobs import job_json, job_text
+from runwright.domain.jobs.jobs import (
     Counts,
     JobConfiguration,
     JobRun,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from runwright.domain import job_json, job_text, schedule_text
 from runwright.domain.ids import ProjectId, WorkspaceId
-from runwright.domain.jobs import Job, JobPlan, JobReason, JobSource, JobState
+from runwright.domain.jobs import job_json, job_text, schedule_text
+from runwright.domain.jobs.jobs import Job, JobPlan, JobReason, JobSource, JobState
 from runwright.storage import database, session_plans
 from runwright.storage.database import queries
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runwright.domain.ids import WorkerId
-from runwright.domain.metrics import Waiting, WorkerFigures
+from runwright.domain.insight.metrics import Waiting, WorkerFigures
 from runwright.storage.database import queries
 
 _SQL = queries("metrics")

@@ -7,9 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from runwright.domain.ids import ProjectId, RunId
-from runwright.domain.model_calls import ModelCall, Spending, Spendings, Used
-from runwright.domain.model_endpoints import Provider
-from runwright.domain.model_usage import ModelUse, Usage
+from runwright.domain.models.model_calls import ModelCall, Spending, Spendings, Used
+from runwright.domain.models.model_endpoints import Provider
+from runwright.domain.models.model_usage import ModelUse, Usage
 from runwright.storage.database import queries
 
 _SQL = queries("model_calls")

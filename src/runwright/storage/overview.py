@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runwright.domain.ids import ProjectId, RunId, WorkspaceId
-from runwright.domain.overview import (
+from runwright.domain.insight.overview import (
     DURATION_RATIO,
     DURATION_STEPS,
     SHORTEST,

@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from runwright.domain.findings import Finding, State
 from runwright.domain.ids import KeyId, WorkerId, WorkspaceId
-from runwright.domain.overview import RunnerSeen
+from runwright.domain.insight.diagnostics import Finding, State
+from runwright.domain.insight.overview import RunnerSeen
 from runwright.domain.projects import ApiKey, Scope
 from runwright.storage.database import queries
 

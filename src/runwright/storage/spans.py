@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from runwright.domain.overview import DURATION_RATIO, DURATION_STEPS, SHORTEST
+from runwright.domain.insight.overview import DURATION_RATIO, DURATION_STEPS, SHORTEST
 from runwright.storage.database import queries, transaction
 
 _SQL = queries("spans")

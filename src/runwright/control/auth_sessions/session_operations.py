@@ -11,7 +11,8 @@ from typing import Any
 
 import asyncpg
 
-from runwright.adapters import engine, signals
+from runwright.adapters import signals
+from runwright.adapters.queue import engine
 from runwright.control.auth_sessions import sealed_sessions
 from runwright.control.base import queues, run_plans
 from runwright.control.base.platform import Platform
@@ -20,7 +21,7 @@ from runwright.domain.auth_sessions import (
     SessionPlan,
 )
 from runwright.domain.ids import DeploymentId, ProjectId, RunId, WorkspaceId, new_run_id
-from runwright.domain.jobs import JobRun
+from runwright.domain.jobs.jobs import JobRun
 from runwright.domain.projects import Project
 from runwright.domain.runs import Cancellation, Run, RunKind, RunPlan
 from runwright.errors import CancelReason, Problem, SessionInUse, ValidationError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from runwright.adapters.blobs import Blobs
-from runwright.adapters.providers import Providers
+from runwright.adapters.blobs.blobs import Blobs
+from runwright.adapters.providers.providers import Providers
 from runwright.adapters.signals import Signals
 from runwright.adapters.vault import Vault
 from runwright.config import Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from runwright.adapters import engine
+from runwright.adapters.queue import engine
 from runwright.domain.ids import ProjectId, new_run_id
 
 JOB_RUNS = "job-run"

@@ -10,14 +10,17 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from runwright.adapters import engine, s3, signals
+from runwright.adapters import signals
+from runwright.adapters.blobs import s3
+from runwright.adapters.queue import engine
 from runwright.control.base import cursors
 from runwright.control.base.platform import Platform
-from runwright.domain import sink_fields, sinks, urls
-from runwright.domain.deliveries import Delivery, DeliveryStatus, Try
+from runwright.domain.deliveries import sink_fields, sinks
+from runwright.domain.deliveries.deliveries import Delivery, DeliveryStatus, Try
+from runwright.domain.deliveries.sinks import InvalidSink, Sink, SinkKind
 from runwright.domain.ids import DeliveryId, ProjectId, RunId, new_delivery_id
 from runwright.domain.runs import Run, RunStatus
-from runwright.domain.sinks import InvalidSink, Sink, SinkKind
+from runwright.domain.text import urls
 from runwright.errors import NotFound, Problem, ValidationError
 from runwright.storage import (
     database,

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from runwright.adapters import signals
 from runwright.control.base.platform import Platform
-from runwright.domain.findings import Finding
 from runwright.domain.ids import WorkerId
+from runwright.domain.insight.diagnostics import Finding
 from runwright.storage import database, platform as rows
 
 TOPIC = "examine"

@@ -15,10 +15,10 @@ from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
 from runwright.control.runs import job_items
 from runwright.domain import drift as domain
+from runwright.domain.deliveries.sinks import Sink, SinkKind
 from runwright.domain.drift import Drift
 from runwright.domain.ids import ProjectId, RunId
 from runwright.domain.projects import Project
-from runwright.domain.sinks import Sink, SinkKind
 from runwright.errors import NotFound
 from runwright.storage import (
     database,

@@ -7,7 +7,7 @@ import asyncpg
 from runwright.control.base import admission
 from runwright.control.base.admission import Shortage
 from runwright.control.base.platform import Platform
-from runwright.domain.metrics import WorkerFigures
+from runwright.domain.insight.metrics import WorkerFigures
 from runwright.storage import metrics as rows
 
 _WORKERS = 1_000

@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 from runwright import outages
-from runwright.adapters import engine
+from runwright.adapters.queue import engine
 from runwright.control.base.platform import Platform
-from runwright.domain.metrics import Standing
+from runwright.domain.insight.metrics import Standing
 from runwright.storage import metrics as rows
 
 SCHEDULE_LATENESS = "schedule_lateness_seconds"

@@ -9,9 +9,9 @@ from enum import StrEnum
 
 from runwright.control.base import cursors
 from runwright.control.base.platform import Platform
-from runwright.domain import overview as domain
 from runwright.domain.ids import ProjectId, WorkspaceId
-from runwright.domain.overview import (
+from runwright.domain.insight import overview as domain
+from runwright.domain.insight.overview import (
     Bucket,
     FailureGroup,
     LastJobRun,

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runwright import outages, telemetry
-from runwright.adapters import engine
+from runwright.adapters.queue import engine
 from runwright.control.base.platform import Platform
 from runwright.control.insight import metrics
 from runwright.control.jobs import job_starts, jobs
 from runwright.control.jobs.job_starts import Trigger
-from runwright.domain import schedules
 from runwright.domain.ids import JobRunId, ProjectId
-from runwright.domain.jobs import JobRunType
+from runwright.domain.jobs import schedules
+from runwright.domain.jobs.jobs import JobRunType
 from runwright.domain.projects import Project
 from runwright.storage import database, job_runs as job_run_rows, jobs as rows, projects
 from runwright.storage.jobs import JobRow

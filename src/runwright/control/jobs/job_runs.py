@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from runwright.adapters import engine
+from runwright.adapters.queue import engine
 from runwright.control.auth_sessions import session_operations
 from runwright.control.base import queues
 from runwright.control.base.platform import Platform
@@ -14,7 +14,7 @@ from runwright.control.deliveries import deliveries
 from runwright.control.jobs import job_starts
 from runwright.control.runs import endings, job_items
 from runwright.domain.ids import ProjectId
-from runwright.domain.jobs import (
+from runwright.domain.jobs.jobs import (
     Job,
     JobRun,
     JobRunReason,

@@ -9,15 +9,16 @@ from typing import Any
 
 import asyncpg
 
-from runwright.adapters import engine
+from runwright.adapters.queue import engine
 from runwright.control.base import queues, run_plans
 from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
 from runwright.control.runs import job_items
-from runwright.domain import job_json, runs as run_values
+from runwright.domain import runs as run_values
 from runwright.domain.auth_sessions import SessionPlan
 from runwright.domain.ids import JobRunId, new_job_run_id, new_run_id
-from runwright.domain.jobs import (
+from runwright.domain.jobs import job_json
+from runwright.domain.jobs.jobs import (
     Job,
     JobRunReason,
     JobRunStatus,

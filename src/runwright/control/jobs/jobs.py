@@ -10,7 +10,8 @@ from typing import Any
 
 import asyncpg
 
-from runwright.adapters import engine, signals
+from runwright.adapters import signals
+from runwright.adapters.queue import engine
 from runwright.control.base import admission, idempotency, parameters, queues, run_plans
 from runwright.control.base.current import on_current
 from runwright.control.base.platform import Platform
@@ -18,9 +19,9 @@ from runwright.control.deliveries import deliveries
 from runwright.control.jobs import job_runs, job_starts
 from runwright.control.jobs.job_starts import Trigger
 from runwright.control.runs import job_items
-from runwright.domain import job_text, schedules
 from runwright.domain.ids import ProjectId
-from runwright.domain.jobs import (
+from runwright.domain.jobs import job_text, schedules
+from runwright.domain.jobs.jobs import (
     Job,
     JobPlan,
     JobRunReason,

@@ -8,7 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
-from runwright.adapters import bundles, engine, signals
+from runwright.adapters import signals
+from runwright.adapters.bundles import bundles
+from runwright.adapters.queue import engine
 from runwright.control.auth_sessions import declared_sessions
 from runwright.control.base import admission
 from runwright.control.base.platform import Platform

@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from runwright.adapters import engine, signals
+from runwright.adapters import signals
+from runwright.adapters.queue import engine
 from runwright.control.base import queues
 from runwright.control.base.platform import Platform
 from runwright.control.runs import endings, job_items

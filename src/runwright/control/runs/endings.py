@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from runwright.adapters import engine, signals
+from runwright.adapters import signals
+from runwright.adapters.queue import engine
 from runwright.control.auth_sessions import session_operations
 from runwright.control.base import queues
 from runwright.control.base.platform import Platform

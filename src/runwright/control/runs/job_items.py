@@ -11,13 +11,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from runwright.adapters import engine, signals
+from runwright.adapters import signals
+from runwright.adapters.queue import engine
 from runwright.control.base import queues
 from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
-from runwright.domain import job_json, job_text, jobs as domain
+from runwright.domain.deliveries.sinks import Sink, SinkKind
 from runwright.domain.ids import ProjectId, RunId, new_run_id
-from runwright.domain.jobs import (
+from runwright.domain.jobs import job_json, job_text, jobs as domain
+from runwright.domain.jobs.jobs import (
     End,
     Feed,
     JobRunReason,
@@ -29,7 +31,6 @@ from runwright.domain.jobs import (
     Standing,
 )
 from runwright.domain.runs import Cancellation, ExtendedPayload, RunStatus
-from runwright.domain.sinks import Sink, SinkKind
 from runwright.errors import CancelReason
 from runwright.storage import database, items as rows, job_runs as job_run_rows, jobs as job_rows
 from runwright.storage.items import NewItem

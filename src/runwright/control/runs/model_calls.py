@@ -10,10 +10,10 @@ from datetime import timedelta
 from runwright import outages, telemetry
 from runwright.control.base.platform import Platform
 from runwright.control.runs.author_calls import Author
-from runwright.domain import model_calls as domain
-from runwright.domain.model_calls import Limits, ModelCall, Tally
-from runwright.domain.model_prices import PriceTable
-from runwright.domain.model_requests import ModelRequest
+from runwright.domain.models import model_calls as domain
+from runwright.domain.models.model_calls import Limits, ModelCall, Tally
+from runwright.domain.models.model_prices import PriceTable
+from runwright.domain.models.model_requests import ModelRequest
 from runwright.errors import ModelNotPriced, RateLimited
 from runwright.storage import database, model_calls as rows
 

@@ -13,10 +13,10 @@ from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
 from runwright.control.runs import job_items
 from runwright.control.runs.claims import Claim
+from runwright.domain.deliveries.sinks import Sink, SinkKind
 from runwright.domain.ids import ProjectId, WorkspaceId
 from runwright.domain.questions import MAX_ANSWER_LENGTH, AskedRun, Question
 from runwright.domain.runs import RunKind
-from runwright.domain.sinks import Sink, SinkKind
 from runwright.errors import Conflict, Problem, ValidationError
 from runwright.storage import (
     database,

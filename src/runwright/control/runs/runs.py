@@ -10,13 +10,15 @@ from typing import Any
 import asyncpg
 
 from runwright import telemetry, tracing
-from runwright.adapters import engine, signals
+from runwright.adapters import signals
+from runwright.adapters.queue import engine
 from runwright.control.auth_sessions import auth_sessions, sealed_sessions
 from runwright.control.base import admission, cursors, idempotency, queues, run_plans
 from runwright.control.base.current import on_current
 from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
 from runwright.control.runs import endings, job_items, queue_limits
+from runwright.domain.deliveries.sinks import Sink
 from runwright.domain.ids import ProjectId, RunId, WorkspaceId, new_run_id
 from runwright.domain.projects import Deployment, Project, ProjectSettings
 from runwright.domain.runs import (
@@ -29,7 +31,6 @@ from runwright.domain.runs import (
     RunRequest,
     RunStatus,
 )
-from runwright.domain.sinks import Sink
 from runwright.errors import CancelReason, Conflict, NotFound, Problem, ValidationError
 from runwright.storage import (
     attempts as attempt_rows,

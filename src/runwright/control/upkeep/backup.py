@@ -23,7 +23,7 @@ import asyncpg
 
 import runwright
 from runwright import config
-from runwright.adapters import bundles
+from runwright.adapters.bundles import bundles
 from runwright.config import Settings
 from runwright.errors import ConfigError
 from runwright.storage import cluster_homes, dump, embedded, retention

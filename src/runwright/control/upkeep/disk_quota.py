@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runwright.adapters import bundles
+from runwright.adapters.bundles import bundles
 from runwright.control.base.platform import Platform
 from runwright.control.upkeep import orphans, retention
 from runwright.domain.retention import Kind, Removed

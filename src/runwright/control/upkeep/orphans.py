@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from runwright.adapters import bundles
-from runwright.adapters.blobs import Stored
+from runwright.adapters.blobs.blobs import Stored
+from runwright.adapters.bundles import bundles
 from runwright.control.base.platform import Platform
 from runwright.domain.retention import Kind, Removed
 from runwright.storage import database, retention as rows

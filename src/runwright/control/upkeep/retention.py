@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from runwright import telemetry
-from runwright.adapters import engine
+from runwright.adapters.queue import engine
 from runwright.control.base.platform import Platform
 from runwright.control.upkeep import orphans
 from runwright.domain import retention as domain

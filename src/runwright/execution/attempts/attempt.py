@@ -21,13 +21,13 @@ from runwright import protocol, telemetry
 from runwright.config import Settings
 from runwright.control.base.platform import Platform
 from runwright.control.runs.claims import Claim
-from runwright.domain import strict_json
 from runwright.domain.auth_sessions import RECORD_API
 from runwright.domain.failures import Failure
 from runwright.domain.runs import (
     ExtendedPayload,
     Outcome,
 )
+from runwright.domain.text import strict_json
 from runwright.execution.attempts import attempt_failures
 from runwright.execution.attempts.author_environment import AuthorEnvironment
 from runwright.execution.attempts.clock import Clock

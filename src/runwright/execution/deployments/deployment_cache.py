@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runwright.adapters import bundles
+from runwright.adapters.bundles import bundles
 from runwright.control.base import parameters
 from runwright.control.base.platform import Platform
 from runwright.control.projects import deployments

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from runwright.domain import strict_json
+from runwright.domain.text import strict_json
 from runwright.errors import AuthorError
 
 # What was matched is not tried in another way, nor again: a line of slashes, or comments that do not end,

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runwright.domain import job_text, sinks
 from runwright.domain.auth_sessions import is_session_id
-from runwright.domain.job_text import InvalidJob
-from runwright.domain.jobs import JobPlan, is_job_id
+from runwright.domain.deliveries import sinks
+from runwright.domain.deliveries.sinks import InvalidSink, Sink
+from runwright.domain.jobs import job_text
+from runwright.domain.jobs.job_text import InvalidJob
+from runwright.domain.jobs.jobs import JobPlan, is_job_id
 from runwright.domain.projects import ProjectSecrets, ProjectSettings
-from runwright.domain.sinks import InvalidSink, Sink
 from runwright.errors import AuthorError
 from runwright.execution.deployments import (
     jsonc,

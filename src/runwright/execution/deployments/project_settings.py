@@ -7,8 +7,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
-from runwright.domain import proxies
 from runwright.domain.projects import BrowserKind, Isolation, ProjectSettings
+from runwright.domain.text import proxies
 from runwright.errors import AuthorError
 
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runwright.domain import urls
 from runwright.domain.projects import Requirements
+from runwright.domain.text import urls
 from runwright.errors import AuthorError
 from runwright.execution.deployments import requirement_lines
 from runwright.execution.deployments.requirement_lines import Line

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from runwright.domain import strict_json
 from runwright.domain.projects import PLAYGROUND_SAMPLE
+from runwright.domain.text import strict_json
 
 _MAX_SAMPLES = 500
 _MAX_SAMPLE_BYTES = 64 * 1024

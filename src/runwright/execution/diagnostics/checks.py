@@ -22,9 +22,10 @@ import asyncpg
 import psutil
 
 from runwright import config
-from runwright.adapters import blobs, disk, memory
+from runwright.adapters import disk, memory
+from runwright.adapters.blobs import blobs
 from runwright.config import Settings
-from runwright.domain.findings import Finding, State
+from runwright.domain.insight.diagnostics import Finding, State
 from runwright.errors import BlobsAway, ConfigError
 from runwright.execution.runners import browsers, reaper
 from runwright.storage import binaries, cluster_homes, database, dump, system_users

@@ -5,8 +5,8 @@ from __future__ import annotations
 from runwright import telemetry
 from runwright.control.base.platform import Platform
 from runwright.control.insight import diagnostics
-from runwright.domain.findings import State
 from runwright.domain.ids import WorkerId
+from runwright.domain.insight.diagnostics import State
 from runwright.execution.diagnostics import checks
 
 log = telemetry.logger(__name__)

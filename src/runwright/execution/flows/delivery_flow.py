@@ -10,13 +10,14 @@ from datetime import UTC, datetime, timedelta
 from standardwebhooks import Webhook
 
 from runwright import outages, telemetry
-from runwright.adapters.s3 import Buckets, NotWritten
+from runwright.adapters.blobs.s3 import Buckets, NotWritten
 from runwright.adapters.webhook import Answer, NotSent, Sender
 from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
-from runwright.domain import retry_after, sinks, urls
-from runwright.domain.deliveries import Try
-from runwright.domain.sinks import Sink, SinkKind
+from runwright.domain.deliveries import sinks
+from runwright.domain.deliveries.deliveries import Try
+from runwright.domain.deliveries.sinks import Sink, SinkKind
+from runwright.domain.text import retry_after, urls
 from runwright.errors import NotFound
 from runwright.execution.db_retry import patiently
 from runwright.redaction import Redactor

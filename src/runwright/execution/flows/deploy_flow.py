@@ -10,8 +10,8 @@ from runwright import config, outages, telemetry
 from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
 from runwright.control.projects import deployments
-from runwright.domain import proxies
 from runwright.domain.projects import Deployment, Manifest, ProjectSecrets
+from runwright.domain.text import proxies
 from runwright.errors import AuthorError, BlobsAway, RunwrightError, ValidationError
 from runwright.execution.deployments import deployment_cache, environments, project_folder
 from runwright.execution.deployments.deployment_cache import Installed

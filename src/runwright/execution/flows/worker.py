@@ -16,7 +16,7 @@ import psutil
 
 from runwright import outages, telemetry
 from runwright.adapters import signals
-from runwright.adapters.consumer import Consumer, Queue
+from runwright.adapters.queue.consumer import Consumer, Queue
 from runwright.config import Settings
 from runwright.control.base import admission, queues
 from runwright.control.base.platform import Platform

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runwright import config, protocol
-from runwright.adapters import disk, project_files
+from runwright.adapters import disk
+from runwright.adapters.bundles import project_files
 from runwright.config import Settings
 from runwright.control.base import parameters
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from runwright import telemetry
 from runwright.domain.ids import DeploymentId
-from runwright.domain.overview import RunnerSeen
+from runwright.domain.insight.overview import RunnerSeen
 from runwright.execution.deployments.deployment_cache import Installed
 from runwright.execution.runners.runner_groups import Group, Slot, Stage
 from runwright.execution.runners.runner_process import RunnerProcess

@@ -7,7 +7,7 @@ CREATE TABLE run_spans (
     length interval NOT NULL,
     begins_at timestamptz NOT NULL,
     status text NOT NULL,
-    -- Of its duration, as `domain/overview` has them; -1 where it never started.
+    -- Of its duration, as `domain/insight/overview` has them; -1 where it never started.
     class smallint NOT NULL,
     number integer NOT NULL,
     PRIMARY KEY (owner_id, length, begins_at, status, class)

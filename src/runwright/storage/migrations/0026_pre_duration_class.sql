@@ -1,4 +1,4 @@
--- The class of a duration, as `domain/overview` has them, in one place for what is counted ahead and what is
+-- The class of a duration, as `domain/insight/overview` has them, in one place for what is counted ahead and what is
 -- counted at a look; -1 of a Run that never started or has not ended.
 CREATE FUNCTION runwright_duration_class(
     started_at timestamptz, ended_at timestamptz, shortest double precision, steps integer, ratio double precision

@@ -11,15 +11,15 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 from typing_extensions import TypedDict
 
-from runwright.adapters.provider_answers import Answer
+from runwright.adapters.providers.provider_answers import Answer
 from runwright.config import Settings
 from runwright.control.base.platform import Platform
 from runwright.control.runs import author_calls, model_calls
 from runwright.control.runs.author_calls import Author
 from runwright.control.runs.model_calls import Counted
-from runwright.domain import model_endpoints, model_prices, model_requests
-from runwright.domain.model_endpoints import Endpoint
-from runwright.domain.model_requests import ModelRequest
+from runwright.domain.models import model_endpoints, model_prices, model_requests
+from runwright.domain.models.model_endpoints import Endpoint
+from runwright.domain.models.model_requests import ModelRequest
 from runwright.errors import (
     ConfigError,
     NotFound,

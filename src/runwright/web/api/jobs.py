@@ -9,8 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from runwright.control.jobs import jobs
-from runwright.domain import schedules
-from runwright.domain.jobs import JobRunStatus
+from runwright.domain.jobs import schedules
+from runwright.domain.jobs.jobs import JobRunStatus
 from runwright.web.api.runs import PROJECT, checked_key
 from runwright.web.server import bodies
 from runwright.web.server.callers import Reader, Starter

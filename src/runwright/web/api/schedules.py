@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request, Response
 
-from runwright.domain import schedules
+from runwright.domain.jobs import schedules
 from runwright.web.api.runs import PROJECT
 from runwright.web.server import bodies
 from runwright.web.server.callers import Reader

@@ -15,8 +15,8 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from runwright.control.insight.metrics import SCHEDULE_LATENESS
-from runwright.domain import metrics as domain
-from runwright.domain.metrics import Standing, WorkerFigures
+from runwright.domain.insight import metrics as domain
+from runwright.domain.insight.metrics import Standing, WorkerFigures
 
 _COUNTERS = (
     ("runs_accepted", "Runs accepted, and operations, checks and creates begun.", ("kind",)),

@@ -17,7 +17,7 @@ from runwright.adapters import disk
 from runwright.control.access import keys
 from runwright.control.base.platform import Platform
 from runwright.control.insight.metrics import Standings
-from runwright.domain.metrics import Standing
+from runwright.domain.insight.metrics import Standing
 from runwright.domain.projects import Scope
 from runwright.errors import Forbidden, Unauthorized
 from runwright.web.server import exposition

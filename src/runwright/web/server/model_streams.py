@@ -6,9 +6,9 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from runwright.domain.event_streams import EventStream, data_of
-from runwright.domain.model_requests import ModelRequest
-from runwright.domain.model_usage import Heard, is_only_usage
+from runwright.domain.models.event_streams import EventStream, data_of
+from runwright.domain.models.model_requests import ModelRequest
+from runwright.domain.models.model_usage import Heard, is_only_usage
 
 
 def hear(heard: Heard, body: bytes) -> None:

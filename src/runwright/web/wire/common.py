@@ -8,8 +8,8 @@ from typing import Annotated, Any, NotRequired, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError as InvalidBody, field_validator
 from typing_extensions import TypedDict
 
-from runwright.domain import proxies, strict_json
 from runwright.domain.auth_sessions import DEFAULT_ATTEMPTS, DEFAULT_TIMEOUT
+from runwright.domain.text import proxies, strict_json
 from runwright.errors import Category, Problem, ValidationError
 
 _Parsed = TypeVar("_Parsed", bound=BaseModel)

@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from runwright.domain import sinks
-from runwright.domain.deliveries import Delivery, DeliveryStatus, Try
-from runwright.domain.sinks import InvalidSink, Sink, SinkKind
+from runwright.domain.deliveries import sinks
+from runwright.domain.deliveries.deliveries import Delivery, DeliveryStatus, Try
+from runwright.domain.deliveries.sinks import InvalidSink, Sink, SinkKind
 from runwright.errors import Problem, ValidationError
 from runwright.web.wire.common import Body, parse, time_text, time_text_or_none
 

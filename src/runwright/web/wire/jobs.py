@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, NotRequired, cast
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from runwright.domain import job_json, job_text, sinks
-from runwright.domain.job_text import InvalidJob
-from runwright.domain.jobs import (
+from runwright.domain.deliveries import sinks
+from runwright.domain.jobs import job_json, job_text
+from runwright.domain.jobs.job_text import InvalidJob
+from runwright.domain.jobs.jobs import (
     Job,
     JobPlan,
     JobRun,
@@ -71,7 +72,7 @@ class NotificationBody(Body):
 
 
 class UpdateBody(Body):
-    """What a Job is made from. It describes the body; `domain.job_text` reads it."""
+    """What a Job is made from. It describes the body; `domain.jobs.job_text` reads it."""
 
     payload: list[PayloadBody]
     configuration: ConfigurationBody

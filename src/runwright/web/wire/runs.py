@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from runwright.domain import runs as domain
 from runwright.domain.failures import Failure
-from runwright.domain.model_usage import ModelUse
+from runwright.domain.models.model_usage import ModelUse
 from runwright.domain.runs import (
     AttemptStatus,
     Run,

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from runwright.domain import schedule_text
-from runwright.domain.schedule_text import InvalidSchedule
-from runwright.domain.schedules import Schedule
+from runwright.domain.jobs import schedule_text
+from runwright.domain.jobs.schedule_text import InvalidSchedule
+from runwright.domain.jobs.schedules import Schedule
 from runwright.errors import Problem, ValidationError
 from runwright.web.wire.common import Body, parse, time_text
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runwright.control.insight.overview import Course
-from runwright.domain import overview
-from runwright.domain.overview import Bucket
+from runwright.domain.insight import overview
+from runwright.domain.insight.overview import Bucket
 from runwright.domain.runs import RunStatus
 
 WIDTH, HEIGHT = 600, 100

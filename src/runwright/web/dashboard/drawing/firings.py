@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from runwright.domain import schedules
-from runwright.domain.schedules import Schedule
+from runwright.domain.jobs import schedules
+from runwright.domain.jobs.schedules import Schedule
 
 _WEEKS = 5
 _COUNTED = 600

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from runwright.control.auth_sessions import auth_sessions
 from runwright.control.insight import overview
 from runwright.control.jobs import job_runs, jobs
-from runwright.domain.jobs import Job, JobSource
+from runwright.domain.jobs.jobs import Job, JobSource
 from runwright.domain.projects import Project
 from runwright.errors import Problem, RequestError, ValidationError
 from runwright.web.dashboard.drawing import firings

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from runwright.control.deliveries import deliveries
-from runwright.domain.deliveries import DeliveryStatus
+from runwright.domain.deliveries.deliveries import DeliveryStatus
 from runwright.web.dashboard.kit import pages, stream
 from runwright.web.dashboard.kit.forms import Sent
 from runwright.web.dashboard.kit.identity import Operator, Viewer, Visitor

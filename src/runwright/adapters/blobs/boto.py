@@ -1,0 +1,204 @@
+"""Puts objects where boto3 puts them, by its own core; slow to import, so only who has a bucket does.
+
+botocore says where an object goes, signs for it and reads the answer, redirects to another region too. What it
+would send is given to a function instead. Nothing of this machine's own settings for AWS is looked at.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any, cast
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.client import Config
+from botocore.configprovider import ConstantProvider
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    InvalidRegionError,
+    MissingDependencyException,
+)
+from botocore.loaders import Loader
+from botocore.session import Session
+
+from runwright.adapters.webhook import NotSent, Reply
+from runwright.domain.deliveries.sinks import InvalidSink, Sink
+
+Send = Callable[[str, str, list[tuple[bytes, bytes]], bytes], Reply]
+"""Sends method, address, headers and body, and returns what was answered."""
+
+_CLIENTS = 16
+_NO_RETRIES = " (reached max retries: 0)"
+# Ours; and one that asks to wait for an answer before the body is sent.
+_LEFT_OUT = frozenset(("user-agent", "expect", "x-amzn-trace-id"))
+
+_sending: ContextVar[Send] = ContextVar("sending")
+_making = threading.Lock()
+
+
+class NotTaken(Exception):
+    """The bucket did not take the object; the message says why."""
+
+    def __init__(self, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.headers = headers or {}
+        """Of the answer, by name in lower case."""
+
+
+class _Built(Exception):
+    """The request is there, and none is sent."""
+
+
+def put(sink: Sink, key: str, body: bytes, send: Send) -> None:
+    """Put an object there; what `send` raises is raised.
+
+    Raises:
+        NotTaken: the bucket refused it, or says nothing of having it.
+    """
+    try:
+        answer = _put(sink, key, body, send)
+    except ClientError as error:
+        told = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        raise NotTaken(str(error).replace(_NO_RETRIES, ""), told) from error
+    except NotSent:
+        raise
+    except Exception as error:
+        # What it makes of an answer that no S3 gives is its own affair.
+        raise NotTaken(f"{type(error).__name__}: {error}") from error
+    if not answer.get("ETag"):
+        # As every S3 gives one, something else has answered: a web site, a proxy, a console.
+        raise NotTaken("the answer is no S3's, for it has no `ETag`: look at the endpoint")
+
+
+def check(sink: Sink, key: str) -> None:
+    """Refuse a bucket that no request can be made for.
+
+    Raises:
+        InvalidSink: it is one; says which field.
+    """
+    try:
+        _put(sink, key, b"", _stop)
+    except _Built:
+        return
+    except InvalidRegionError as error:
+        raise InvalidSink("region", "is no name of a region") from error
+    except MissingDependencyException as error:
+        raise InvalidSink(
+            "bucket", "needs a kind of signature (SigV4A) that is not made here"
+        ) from error
+    except (BotoCoreError, ClientError, ValueError) as error:
+        text = " ".join(str(error).split()).removeprefix("Parameter validation failed: ")
+        is_endpoint = "endpoint" in text.lower() and sink.endpoint is not None
+        path = "endpoint" if is_endpoint else "bucket"
+        raise InvalidSink(path, f"is nothing that an object can be put into: {text}") from error
+
+
+def _put(sink: Sink, key: str, body: bytes, send: Send) -> dict[str, Any]:
+    with _sent_by(send):
+        client = _client(
+            sink.region,
+            sink.endpoint,
+            sink.addressing_style.value,
+            sink.access_key_id,
+            sink.secret_access_key,
+        )
+        digest: dict[str, str] = {}
+        if sink.endpoint is not None:
+            # The one proof of the body that every S3 has always known.
+            sum_of_it = hashlib.md5(body, usedforsecurity=False).digest()
+            digest["ContentMD5"] = base64.b64encode(sum_of_it).decode()
+        return client.put_object(
+            Bucket=sink.bucket, Key=key, Body=body, ContentType="application/json", **digest
+        )
+
+
+@contextmanager
+def _sent_by(send: Send) -> Generator[None]:
+    token = _sending.set(send)
+    try:
+        yield
+    finally:
+        _sending.reset(token)
+
+
+# A client knows which region a bucket turned out to be in.
+@lru_cache(maxsize=_CLIENTS)
+def _client(region: str, endpoint: str | None, style: str, key_id: str, secret: str) -> Any:
+    with _making:
+        client: Any = _session().create_client(
+            "s3",
+            region_name=region,
+            endpoint_url=endpoint,
+            aws_access_key_id=key_id,
+            aws_secret_access_key=secret,
+            config=Config(
+                s3={"addressing_style": cast("Any", style)},
+                # When to try again is decided elsewhere, in the open.
+                retries={"total_max_attempts": 1, "mode": "standard"},
+                # What Amazon's takes by default, many others refuse.
+                request_checksum_calculation="when_supported"
+                if endpoint is None
+                else "when_required",
+                proxies={},
+            ),
+        )
+    client.meta.events.register("before-send.s3", _send)
+    return client
+
+
+@lru_cache(maxsize=1)
+def _session() -> Session:
+    """Return a session that knows boto3's defaults alone: no environment, no files, no machine's role."""
+    plain: dict[str, Any] = {
+        name: (None, None, default, convert)
+        for name, (_, _, default, convert) in Session.SESSION_VARIABLES.items()
+    }
+    for name in ("config_file", "credentials_file"):
+        plain[name] = (None, None, os.devnull, None)
+    plain["ignore_configured_endpoint_urls"] = (None, None, True, None)
+    session = Session(session_vars=plain)
+    session.get_component("config_store").set_config_provider("s3", ConstantProvider({}))
+    loader = Loader(
+        extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False
+    )
+    session.register_component("data_loader", loader)
+    return session
+
+
+def _send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+    body: Any = request.body or b""
+    content = body.read() if hasattr(body, "read") else body
+    headers = [
+        (_bytes(name), _bytes(value))
+        for name, value in request.headers.items()
+        if name.lower() not in _LEFT_OUT
+    ]
+    reply = _sending.get()(request.method, request.url, headers, _bytes(content))
+    told: Any = {name.decode("latin-1"): value.decode("latin-1") for name, value in reply.headers}
+    return AWSResponse(request.url, reply.status_code, told, _Body(reply.body))
+
+
+def _stop(*_: object) -> Reply:
+    raise _Built
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value if isinstance(value, bytes) else value.encode()
+
+
+class _Body:
+    """What botocore reads an answer from."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def stream(self) -> Iterator[bytes]:
+        """Give all of it."""
+        yield self._content

@@ -1,0 +1,113 @@
+"""Writes objects to buckets of somebody else's, with their keys."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from urllib.parse import SplitResult, urlsplit
+
+import httpcore2
+
+from runwright.adapters.webhook import Reply, Sender
+from runwright.domain.deliveries.sinks import Sink
+
+_AT_ONCE = 32
+_ANSWER_BYTES = 64 * 1024
+_MAX_ERROR_LENGTH = 500
+
+
+class NotWritten(Exception):
+    """The bucket did not take the object; the message says why."""
+
+    def __init__(self, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.headers: Mapping[str, str] = headers or {}
+        """What the bucket answered with, by name in lower case."""
+
+
+class Buckets:
+    """Writes objects where boto3 would, through the process's sender; one for each process."""
+
+    def __init__(self, sender: Sender, *, patience: timedelta) -> None:
+        self._sender = sender
+        self._patience = patience.total_seconds()
+        # Of their own, as each waits for a network.
+        self._threads = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="bucket")
+
+    async def put(self, sink: Sink, key: str, body: bytes) -> None:
+        """Write one object.
+
+        Raises:
+            NotWritten: the bucket refused it, or did not answer in time.
+            NotSent: its address is refused or not found.
+        """
+        loop = asyncio.get_running_loop()
+        asked: list[Future[Reply]] = []
+
+        def send(
+            method: str, url: str, headers: list[tuple[bytes, bytes]], content: bytes
+        ) -> Reply:
+            asked.append(
+                asyncio.run_coroutine_threadsafe(self._send(method, url, headers, content), loop)
+            )
+            return asked[-1].result()
+
+        def work() -> None:
+            from runwright.adapters.blobs import boto  # noqa: PLC0415 - heavy, and few have a bucket
+
+            try:
+                boto.put(sink, key, body, send)
+            except boto.NotTaken as error:
+                raise NotWritten(str(error)[:_MAX_ERROR_LENGTH], error.headers) from error
+
+        try:
+            async with asyncio.timeout(self._patience):
+                await loop.run_in_executor(self._threads, work)
+        except TimeoutError as error:
+            raise NotWritten(f"no answer within {self._patience:g} s") from error
+        finally:
+            for each in asked:
+                each.cancel()
+
+    async def _send(
+        self, method: str, url: str, headers: list[tuple[bytes, bytes]], content: bytes
+    ) -> Reply:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        target = httpcore2.URL(
+            scheme=parts.scheme,
+            host=host,
+            port=parts.port,
+            target=f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}",
+        )
+        return await self._sender.send(
+            method,
+            target,
+            [(b"host", _host(parts).encode()), *headers, (b"user-agent", b"Runwright")],
+            content,
+            whole_answer=_ANSWER_BYTES,
+        )
+
+
+async def check(sink: Sink) -> None:
+    """Refuse a bucket that boto3 would make no request for.
+
+    Raises:
+        InvalidSink: it is one; says which field.
+    """
+    await asyncio.to_thread(_check, sink)
+
+
+def _check(sink: Sink) -> None:
+    from runwright.adapters.blobs import boto  # noqa: PLC0415 - heavy, and few have a bucket
+
+    boto.check(sink, f"{sink.prefix.strip('/')}/x.json")
+
+
+def _host(parts: SplitResult) -> str:
+    """Return the `Host` that was signed: without the scheme's own port."""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    default = 443 if parts.scheme == "https" else 80
+    return host if parts.port in (None, default) else f"{host}:{parts.port}"

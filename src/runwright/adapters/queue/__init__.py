@@ -1,0 +1,3 @@
+"""The queue on pgqueuer; nothing else imports it."""
+
+from __future__ import annotations

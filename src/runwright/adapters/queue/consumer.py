@@ -1,0 +1,290 @@
+"""Hands out the queue's entries; with `engine`, `picks` and `queue_driver` all that knows pgqueuer.
+
+What pgqueuer 1.6 does not do by itself is done here, each with a test in
+`tests/integration/test_engine.py`:
+
+- Its loop ends when PostgreSQL goes away: `Driver` waits for it to come back instead.
+- A handler's exception deletes the entry: here it puts the entry back, with a delay.
+- A crash re-pick counts no attempt, and a completed entry can be handed out again within 0.1 s:
+  handlers must claim in their own table under a fence, and they do.
+- A process that lost an entry to another still ends it: `Picks` makes that do nothing.
+- Entrypoints and limits are static: `Consumer` follows what `queues()` says now.
+- All queues share one number of slots: here some take none, so that they hold up no others.
+- What waits behind a limit is asked for without pause: here only shortly after something changed.
+- The first job of a fresh process is slow: a warm-up entry goes through the queue first.
+- Completions free their slot in batches: a batch size of one frees it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from pgqueuer.core.qm import QueueManager
+from pgqueuer.errors import RetryRequested
+from pgqueuer.models import Job
+
+from runwright import telemetry
+from runwright.adapters.queue import engine, queue_driver
+from runwright.adapters.queue.picks import Picks
+from runwright.adapters.queue.queue_driver import Driver
+
+log = telemetry.logger(__name__)
+
+_AGAIN_AFTER_ERROR = timedelta(seconds=2)
+_POLL = timedelta(seconds=1)
+_FEWEST_TASKS = 2
+_MISSED_WAKE_UP_POLL = timedelta(milliseconds=20)
+_LOOKS_IN_VAIN = 3
+
+# Of processes that died before theirs had gone through: nobody else takes it.
+_FORGET_WARM_UPS = "DELETE FROM pgqueuer WHERE entrypoint LIKE 'warm-up:%' AND created < now() - interval '10 minutes'"
+
+# pgqueuer asks three times for this, because its answers may be of three moments. Each queue is looked up by itself: one
+# that is empty could have all entries read otherwise.
+NEXT_ENTRY = """
+SELECT CASE WHEN min(execute_after) <= now() THEN interval '0' ELSE min(execute_after) - now() END AS due_in
+FROM unnest($1::text[]) AS queue (name) CROSS JOIN LATERAL (
+    SELECT execute_after FROM pgqueuer WHERE entrypoint = queue.name AND status = 'queued'
+    ORDER BY execute_after LIMIT 1
+) AS first
+"""
+
+Handler = Callable[[str], Awaitable[timedelta | None]]
+"""Looks at the thing with that id; returns None when nothing is left to do, or when to look again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Queue:
+    """A named queue with its limit over all Workers."""
+
+    name: str
+    limit: int
+    """Entries handed out at once; 0 is no limit."""
+    handler: Handler
+    takes_slot: bool = True
+    """Whether its entries count among those that a Consumer hands out at once."""
+
+
+class _Manager(QueueManager):
+    """pgqueuer's loop with two kinds of queue, and without asking again and again for what is held back."""
+
+    def __init__(self, driver: Driver, *, slots: int, beside: int) -> None:
+        picks = Picks(driver)
+        super().__init__(picks)
+        picks.picker = self.queue_manager_id
+        self.min_dequeue_poll_interval = _MISSED_WAKE_UP_POLL
+        self.beside_slots: set[str] = set()
+        """The queues whose entries take no slot."""
+        self.under_way: dict[Any, bool] = {}
+        """By entry: whether it takes a slot."""
+        self._most = {True: slots, False: beside}
+        self._asked_in_vain = 0
+        self.may_wait = True
+        """Something may wait for an entry that is under way to end."""
+
+    def entrypoints_below_capacity_limits(self) -> set[Any]:
+        """Return the queues whose entries can be taken now."""
+        is_open = self._is_open()
+        return {name for name in self.entrypoint_registry if is_open[self._takes_slot(name)]}
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether nothing can be taken."""
+        # Every event asks, so it does not look at every queue.
+        return not any(self._is_open().values())
+
+    def _is_open(self) -> dict[bool, bool]:
+        """Return whether one more entry that takes a slot can be taken, and one that takes none."""
+        taken = Counter(self.under_way.values())
+        return {takes_slot: taken[takes_slot] < most for takes_slot, most in self._most.items()}
+
+    def _takes_slot(self, queue: str) -> bool:
+        return queue not in self.beside_slots
+
+    def expect_more(self) -> None:
+        """Ask soon again: something may be free by now."""
+        self._asked_in_vain = 0
+
+    async def fetch_jobs(
+        self, batch_size: int, global_concurrency_limit: int | None, heartbeat_timeout: timedelta
+    ) -> AsyncGenerator[Job, None]:
+        """Count what is taken; an entry that comes a second time while it is under way is none."""
+        if self.is_full:
+            return
+        found = super().fetch_jobs(batch_size, global_concurrency_limit, heartbeat_timeout)
+        async with aclosing(found):
+            async for job in found:
+                if job.id not in self.job_context:
+                    self.under_way[job.id] = self._takes_slot(job.entrypoint)
+                    self.expect_more()
+                yield job
+                if self.is_full:
+                    return
+
+    def forget_job(self, job_id: Any, context: Any, task: asyncio.Task[None]) -> None:
+        """Forget what ended without coming to its handler, too."""
+        super().forget_job(job_id, context, task)
+        if job_id not in self.job_context:
+            self.under_way.pop(job_id, None)
+
+    async def _effective_dequeue_timeout(self, dequeue_timeout: timedelta) -> timedelta:
+        is_open = self.entrypoints_below_capacity_limits()
+        # The end of any entry wakes the loop: until then nothing of the others can be taken.
+        self.may_wait = len(is_open) < len(self.entrypoint_registry)
+        if not is_open:
+            return dequeue_timeout
+        rows = await self.queries.driver.fetch(NEXT_ENTRY, list(is_open))
+        due_in = rows[0]["due_in"]
+        if not isinstance(due_in, timedelta) or due_in >= dequeue_timeout:
+            return dequeue_timeout
+        if due_in > self.min_dequeue_poll_interval:
+            return due_in
+        # What waits is held back by a limit, or has come this moment.
+        self.may_wait = True
+        self._asked_in_vain += 1
+        is_in_vain = self._asked_in_vain > _LOOKS_IN_VAIN
+        return dequeue_timeout if is_in_vain else self.min_dequeue_poll_interval
+
+
+class Consumer:
+    """Hands entries to handlers, at most `slots` at once, until told to stop."""
+
+    def __init__(
+        self,
+        pool: Any,
+        *,
+        queues: Callable[[], Awaitable[list[Queue]]],
+        slots: int,
+        heartbeat_timeout: timedelta,
+        beside: int = 0,
+        is_woken_by_hand: bool = False,
+    ) -> None:
+        """Take what is needed.
+
+        `beside` is how many entries of queues that take no slot are handed out besides;
+        `is_woken_by_hand` leaves it to `wake` and to looking once a second, because a new entry wakes
+        all other Consumers that have room, and each then asks the database.
+        """
+        self._pool = pool
+        self._queues = queues
+        self._most = slots + beside
+        self._heartbeat_timeout = heartbeat_timeout
+        self._handlers: dict[str, Handler] = {}
+        self._is_woken_by_hand = is_woken_by_hand
+        self._driver = Driver(pool, is_worth=self._is_worth)
+        self._manager = _Manager(self._driver, slots=slots, beside=beside)
+        self._ended_at = 0.0
+        self._warmed = asyncio.Event()
+        # A handler's failure is logged by us, with our context and without its traceback's values.
+        logging.getLogger("pgqueuer").setLevel(logging.CRITICAL)
+
+    async def refresh(self) -> None:
+        """Follow what `queues` says now: new ones, gone ones, changed limits."""
+        registry = self._manager.entrypoint_registry
+        wanted = {queue.name: queue for queue in await self._queues()}
+        self._manager.beside_slots = {
+            name for name, queue in wanted.items() if not queue.takes_slot
+        }
+        for name, queue in wanted.items():
+            self._handlers[name] = queue.handler
+            known = registry.get(name)  # type: ignore[call-overload]
+            if known is None:
+                self._register(name, queue.limit)
+            else:
+                known.parameters.concurrency_limit = queue.limit
+        for name in set(self._handlers) - set(wanted):
+            del self._handlers[name]
+            registry.pop(name, None)  # type: ignore[call-overload]
+
+    def wake(self) -> None:
+        """Look at once whether there is something to hand out."""
+        self._manager.expect_more()
+        self._driver.wake()
+
+    def stop(self) -> None:
+        """Hand out nothing more; `run` returns when the running handlers have."""
+        self._manager.shutdown.set()
+
+    def give_up(self) -> None:
+        """After `stop`: wait for a database that is away no longer; `run` may raise then."""
+        self._driver.give_up()
+
+    @property
+    def is_warm(self) -> bool:
+        """Return whether an entry has gone through the queue since the start."""
+        return self._warmed.is_set()
+
+    async def run(self) -> None:
+        """Hand out entries until `stop`."""
+        await self._driver.patiently(self.refresh)
+        warm_up: str = await self._driver.patiently(self._send_warm_up)
+        try:
+            await self._manager.run(
+                dequeue_timeout=_POLL,
+                batch_size=1,
+                # pgqueuer wants at least two; a single slot is kept by the manager.
+                max_concurrent_tasks=max(_FEWEST_TASKS, self._most),
+                heartbeat_timeout=self._heartbeat_timeout,
+            )
+        finally:
+            self._manager.entrypoint_registry.pop(warm_up, None)  # type: ignore[call-overload]
+
+    async def _send_warm_up(self) -> str:
+        name = f"warm-up:{uuid4()}"
+
+        async def warmed(_id: str) -> None:
+            self._warmed.set()
+
+        self._handlers[name] = warmed
+        self._register(name, 0)
+        async with self._pool.acquire() as connection:
+            await connection.execute(_FORGET_WARM_UPS)
+            await engine.enqueue(connection, engine.Entry(queue=name, id=name))
+        return name
+
+    def _register(self, name: str, limit: int) -> None:
+        async def hand_over(job: Job) -> None:
+            try:
+                again = await self._handle(name, (job.payload or b"").decode())
+            finally:
+                self._manager.under_way.pop(job.id, None)
+                self._ended_at = time.monotonic()
+                self._manager.expect_more()
+                if self._is_woken_by_hand:
+                    self._driver.wake()
+            if again is not None:
+                raise RetryRequested(delay=again)
+
+        self._manager.entrypoint(name, concurrency_limit=limit, accepts_context=False)(hand_over)
+
+    def _is_worth(self, payload: str) -> bool:
+        if self._is_woken_by_hand:
+            return not queue_driver.is_change(payload)
+        return queue_driver.is_worth_a_look(
+            payload,
+            is_full=self._manager.is_full,
+            is_end_of_interest=self._manager.may_wait
+            and time.monotonic() - self._ended_at < _POLL.total_seconds(),
+        )
+
+    async def _handle(self, name: str, identifier: str) -> timedelta | None:
+        handler = self._handlers.get(name)
+        if handler is None:
+            # The queue is gone from this Worker.
+            return _POLL
+        try:
+            return await handler(identifier)
+        except Exception:
+            log.exception(
+                "queue handler failed", event_name="queue_handler_failed", queue=name, id=identifier
+            )
+            return _AGAIN_AFTER_ERROR

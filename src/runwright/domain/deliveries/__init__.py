@@ -1,0 +1,3 @@
+"""Deliveries and the sinks they go to. Pure."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Values of metrics, overviews and diagnostics. Pure."""
+
+from __future__ import annotations

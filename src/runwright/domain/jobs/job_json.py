@@ -1,0 +1,108 @@
+"""Writes Jobs and JobRuns as they stand on the wire, and as they are stored. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from runwright.domain.auth_sessions import SessionPlan
+from runwright.domain.deliveries import sinks
+from runwright.domain.jobs.jobs import JobConfiguration, JobRun, JobSecrets, Notification, Payload
+from runwright.domain.text import urls
+
+
+def of_payload(payload: Payload) -> dict[str, Any]:
+    """Return an item as a JSON value."""
+    body: dict[str, Any] = {"apiName": payload.api, "parameters": payload.parameters}
+    return body | _limits_json(payload.maximum_attempts, payload.request_timeout)
+
+
+def of_configuration(
+    configuration: JobConfiguration, secrets: JobSecrets | None = None
+) -> dict[str, Any]:
+    """Return a configuration as a JSON value, with the proxy without its password if secrets are given."""
+    body = _limits_json(configuration.maximum_attempts, configuration.request_timeout)
+    body |= {
+        "maxConcurrentRequests": configuration.max_concurrent,
+        "maxRuns": configuration.max_runs,
+        "proxy": None if secrets is None else masked_proxy(secrets.configuration_proxy),
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def of_session(plan: SessionPlan) -> dict[str, Any]:
+    """Return what a Job wants of its session as a JSON value."""
+    body: dict[str, Any] = {
+        "id": plan.id,
+        "checkAttempts": plan.check_attempts,
+        "createAttempts": plan.create_attempts,
+    }
+    return body if plan.save_trace is None else body | {"saveTrace": plan.save_trace}
+
+
+def of_notification(notification: Notification, *, is_masked: bool) -> dict[str, Any]:
+    """Return a notification as a JSON value; masked without its secrets."""
+    url, headers = notification.url, notification.headers
+    return {"type": "webhook", **sinks.webhook_json(url, headers, is_masked=is_masked)}
+
+
+def of_secrets(secrets: JobSecrets) -> dict[str, Any]:
+    """Return what is sealed of a Job as a JSON value."""
+    return {
+        "sink": None if secrets.sink is None else sinks.as_json(secrets.sink, is_masked=False),
+        "proxy": secrets.proxy,
+        "configurationProxy": secrets.configuration_proxy,
+        "notifications": [of_notification(each, is_masked=False) for each in secrets.notifications],
+    }
+
+
+def of_job_run(job_run: JobRun) -> dict[str, Any]:
+    """Return a JobRun as a JSON value."""
+    secrets = job_run.secrets
+    snapshot: dict[str, Any] = {"configuration": of_configuration(job_run.configuration, secrets)}
+    if secrets.sink is not None:
+        snapshot["sink"] = sinks.as_json(secrets.sink, is_masked=True)
+    if job_run.session is not None:
+        snapshot["auth_session"] = of_session(job_run.session)
+    if secrets.proxy is not None:
+        snapshot["proxy"] = {"version": "v1", "url": masked_proxy(secrets.proxy)}
+    if secrets.notifications:
+        snapshot["notifications"] = [
+            of_notification(each, is_masked=True) for each in secrets.notifications
+        ]
+    body: dict[str, Any] = {
+        "id": job_run.id,
+        "job_id": job_run.job_id,
+        "workspace_id": str(job_run.workspace_id),
+        "project_id": str(job_run.project_id),
+        "type": job_run.type.value,
+        "status": job_run.status.value,
+        "start_time": job_run.created_at.isoformat(),
+        "end_time": None if job_run.ended_at is None else job_run.ended_at.isoformat(),
+        "created_at": job_run.created_at.isoformat(),
+        "updated_at": job_run.updated_at.isoformat(),
+        "payloads": job_run.counts.payloads,
+        "successful_runs": job_run.counts.successful,
+        "failed_runs": job_run.counts.failed,
+        "job_configuration_snapshot": snapshot,
+    }
+    if job_run.reason is not None:
+        reason: dict[str, Any] = {"type": job_run.reason.value, "message": job_run.message or ""}
+        if job_run.details:
+            reason["details"] = job_run.details
+        body["reason"] = reason
+    return body
+
+
+def masked_proxy(url: str | None) -> str | None:
+    """Return a proxy's address without its password."""
+    return None if url is None else urls.masked(url)
+
+
+def _limits_json(attempts: int | None, timeout: timedelta | None) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    if attempts is not None:
+        body["retry"] = {"maximumAttempts": attempts}
+    if timeout is not None:
+        body["requestTimeout"] = int(timeout.total_seconds())
+    return body

@@ -1,0 +1,3 @@
+"""Requests to language models: what is allowed, counted, and what it costs. Pure."""
+
+from __future__ import annotations

@@ -1,0 +1,88 @@
+"""What is left of an Attempt when it is over: its state, the trace, downloads, the recorded network."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import uuid
+from pathlib import Path
+
+from runwright import protocol, redaction
+from runwright.redaction import Redactor
+from runwright.runner import hook
+from runwright.runner.browser import auth_state, states, traces
+from runwright.runner.browser.browser import Opened, drain
+from runwright.runner.runner_context import Stage
+
+_PAINT_MILLISECONDS = 2000
+
+
+async def outcome_is_told(
+    stage: Stage, start: protocol.Start, opened: Opened, ended: protocol.Ended
+) -> None:
+    """Report what is there when the outcome is told, which nothing here can take away or hold up."""
+    await drain(opened.context)
+    state = ended.auth_state
+    if ended.is_state_to_come:
+        state = await states.after(start, opened, lambda text: _warn(stage, text))
+        stage.send(protocol.AuthState(auth_state=state))
+    await trace(stage, start, opened, state, is_failed=ended.failure is not None)
+    await opened.downloads.finish(stage.setup.download_seconds)
+    await hook.clean_up(opened, stage.send)
+    if opened.har is not None:
+        # The recording is written when the context is closed.
+        await opened.context.close()
+        if os.path.exists(opened.har):  # noqa: ASYNC240 - a local file, once an Attempt
+            stage.send(protocol.File(kind="har", name="network.har.zip", path=opened.har))
+
+
+async def trace(
+    stage: Stage,
+    start: protocol.Start,
+    opened: Opened,
+    state: auth_state.AuthState | None,
+    *,
+    is_failed: bool = False,
+) -> None:
+    """Report the trace, once, if one is kept; secrets, those of the state too, are taken out of it."""
+    if not opened.is_tracing or not start.save_trace:
+        return
+    secrets = (*start.secrets, *stage.questions.secrets, *redaction.secrets_of_state(state))
+    if is_failed:
+        await _paint(opened)
+    opened.is_tracing = False
+    await _save_trace(stage, opened, secrets)
+
+
+async def _paint(opened: Opened) -> None:
+    """Have the newest tab painted, so that the trace's last picture is of what the author's code failed at.
+
+    A trace gets its pictures when the browser paints, which code that fails at once leaves no time for.
+    """
+    there = [page for page in opened.context.pages if not page.is_closed()]
+    if not there:
+        return
+    # A browser that is gone, or a page that hangs, has nothing new to show; and any error may be of the author's handlers.
+    with contextlib.suppress(Exception):
+        # Playwright before 1.49 has no groups.
+        if (group := getattr(opened.context.tracing, "group", None)) is not None:
+            await group("What the browser showed last")
+        await there[-1].screenshot(type="jpeg", timeout=_PAINT_MILLISECONDS)
+
+
+async def _save_trace(stage: Stage, opened: Opened, secrets: tuple[str, ...]) -> None:
+    path = Path(stage.setup.files_directory) / f"{uuid.uuid4().hex}.zip"
+    try:
+        await opened.context.tracing.stop(path=str(path))
+        if secrets:
+            # Nothing else is to be done here meanwhile, and the threads of the Attempt have ended.
+            traces.redact(path, Redactor(secrets))
+    except Exception as error:  # noqa: BLE001 - the browser may be gone; the Run has its outcome
+        _warn(stage, f"the trace could not be saved: {type(error).__name__}: {error}")
+        return
+    stage.send(protocol.File(kind="trace", name="trace.zip", path=str(path)))
+
+
+def _warn(stage: Stage, text: str) -> None:
+    stage.send(protocol.Log(at=time.time(), stream="platform", level="warning", text=text))

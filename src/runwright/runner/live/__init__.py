@@ -1,0 +1,3 @@
+"""The live view in the Runner: frames out, a person's input in."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""The author's project: imported, inspected, forgotten again."""
+
+from __future__ import annotations
