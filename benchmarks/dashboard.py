@@ -15,7 +15,8 @@ from pathlib import Path
 import httpx2
 import served
 
-from runwright.storage import database, embedded
+from runwright.storage import database
+from runwright.storage.postgres import embedded
 
 _RUNS = 100_000
 _REPEATS = 15

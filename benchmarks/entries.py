@@ -23,7 +23,8 @@ from rich.table import Table
 from runwright.adapters.queue import engine
 from runwright.adapters.queue.consumer import Consumer, Queue
 from runwright.adapters.queue.engine import Entry
-from runwright.storage import database, embedded
+from runwright.storage import database
+from runwright.storage.postgres import embedded
 
 _ENTRIES = 2000
 _CONSUMERS = (1, 4, 16)

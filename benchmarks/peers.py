@@ -34,7 +34,7 @@ from uv import find_uv_bin
 
 from runwright import config
 from runwright.execution.runners import browsers, reaper
-from runwright.storage import embedded
+from runwright.storage.postgres import embedded
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 import pages

@@ -33,7 +33,8 @@ from runwright.domain.ids import DeploymentId, ProjectId
 from runwright.domain.jobs import job_text
 from runwright.domain.projects import Api, Manifest, Project
 from runwright.execution.flows.schedule_tick import ScheduleTick
-from runwright.storage import database, embedded, projects
+from runwright.storage import database, projects
+from runwright.storage.postgres import embedded
 
 _PROCESSES = 2
 _PERIOD = 10

@@ -22,7 +22,7 @@ from typing import IO, Any, AnyStr
 
 import httpx2
 
-from runwright.storage import cluster_homes
+from runwright.storage.postgres import cluster_homes
 
 _READY_SECONDS = 180.0
 _DEPLOY_SECONDS = 480.0

@@ -34,7 +34,8 @@ from runwright.errors import ConfigError
 from runwright.execution.db_retry import patiently
 from runwright.execution.flows import worker
 from runwright.execution.runners import reaper
-from runwright.storage import database, embedded
+from runwright.storage import database
+from runwright.storage.postgres import embedded
 from runwright.web import app
 from runwright.web.server import connections
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import command_line
 from support import RunwrightServer, environment, eventually, serving
 
-from runwright.storage import binaries
+from runwright.storage.postgres import binaries
 
 _PROJECT = {
     "api/a.py": (

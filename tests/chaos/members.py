@@ -19,7 +19,7 @@ from chaos.links import Link
 from chaos.replicas import Replicas
 from support import environment
 
-from runwright.storage import cluster
+from runwright.storage.postgres import cluster
 
 _READY_SECONDS = 60
 _END_SECONDS = 60

@@ -14,8 +14,8 @@ from typing import Any
 import asyncpg
 from support import eventually_async
 
-from runwright.storage import binaries, cluster, embedded
-from runwright.storage.cluster import Place
+from runwright.storage.postgres import binaries, cluster, embedded
+from runwright.storage.postgres.cluster import Place
 
 _IN_SYNC = "SELECT count(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')"
 # A commit is answered once the standby has it, too: with less, a failover loses what it has not.

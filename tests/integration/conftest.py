@@ -24,7 +24,8 @@ from runwright.control.access import keys
 from runwright.control.base.platform import Platform
 from runwright.domain.ids import DeploymentId, ProjectId
 from runwright.domain.projects import Api, Manifest, Project
-from runwright.storage import database, embedded, projects as project_rows
+from runwright.storage import database, projects as project_rows
+from runwright.storage.postgres import embedded
 
 _numbers = itertools.count()
 

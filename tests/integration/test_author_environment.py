@@ -16,7 +16,8 @@ from runwright.adapters.queue import engine
 from runwright.control.access import keys
 from runwright.domain.ids import ProjectId
 from runwright.execution.attempts.author_environment import AuthorEnvironment
-from runwright.storage import database, embedded
+from runwright.storage import database
+from runwright.storage.postgres import embedded
 
 
 async def test_variables_are_waited_for_while_the_database_is_away(

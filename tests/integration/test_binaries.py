@@ -14,9 +14,9 @@ import pytest
 from support import environment
 
 from runwright.errors import ConfigError
-from runwright.storage import binaries, system_users
-from runwright.storage.binaries import Binaries
-from runwright.storage.system_users import SystemUser
+from runwright.storage.postgres import binaries, system_users
+from runwright.storage.postgres.binaries import Binaries
+from runwright.storage.postgres.system_users import SystemUser
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs another user's copy")
 

@@ -18,7 +18,7 @@ import pytest
 from support import eventually_async
 
 from runwright.errors import ConfigError
-from runwright.storage import binaries, cluster_homes, embedded
+from runwright.storage.postgres import binaries, cluster_homes, embedded
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="as another user all is one's own")
 

@@ -22,7 +22,8 @@ import pytest
 from support import environment, eventually, eventually_async, line_of, serving
 
 from runwright.errors import ConfigError
-from runwright.storage import binaries, database, embedded
+from runwright.storage import database
+from runwright.storage.postgres import binaries, embedded
 
 _MIGRATIONS = Path(database.__file__).parent / "migrations"
 

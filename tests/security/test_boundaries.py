@@ -22,7 +22,7 @@ import psutil
 import pytest
 from support import RunwrightServer, eventually, files_of, serving
 
-from runwright.storage import dump
+from runwright.storage.postgres import dump
 
 _SECRET, _PASSWORD = "a-secret-key-of-the-platform", "pr0xy-passw0rd"
 _PROJECT = {

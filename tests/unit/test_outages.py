@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from asyncpg import exceptions
 
-from runwright import outages
+from runwright import db_errors
 
 _WAITED_FOR = {"08", "40", "53", "57", "58"}
 _TOLD_AT_ONCE = {
@@ -36,7 +36,7 @@ def test_every_error_of_the_database_is_waited_for_or_told() -> None:
         state = str(error.sqlstate)
         is_waited_for = state[:2] in _WAITED_FOR or state in _EXCEPTIONS
         is_waited_for |= error is asyncpg.InvalidCachedStatementError
-        assert outages.is_to_wait_for(error("x")) is is_waited_for, error
+        assert db_errors.is_to_wait_for(error("x")) is is_waited_for, error
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,6 @@ def test_every_error_of_the_database_is_waited_for_or_told() -> None:
 def test_an_error_passes_is_waited_for_or_means_a_full_disk(
     error: Exception, is_passing: bool, is_waited_for: bool, is_full: bool
 ) -> None:
-    assert outages.is_passing(error) is is_passing
-    assert outages.is_to_wait_for(error) is is_waited_for
-    assert outages.is_full(error) is is_full
+    assert db_errors.is_passing(error) is is_passing
+    assert db_errors.is_to_wait_for(error) is is_waited_for
+    assert db_errors.is_full(error) is is_full

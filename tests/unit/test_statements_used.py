@@ -11,7 +11,7 @@ _STORAGE = Path(__file__).parents[2] / "src" / "runwright" / "storage"
 _FILES = sorted((_STORAGE / "sql").glob("*.sql"))
 _NAME = re.compile(r"^-- ([a-z_]+) --$", re.MULTILINE)
 _CODE = "\n".join(file.read_text(encoding="utf-8") for file in _STORAGE.glob("*.py"))
-_CALLERS = (_STORAGE.parent / "control" / "retention.py").read_text(encoding="utf-8")
+_CALLERS = (_STORAGE.parent / "control" / "upkeep" / "retention.py").read_text(encoding="utf-8")
 _COMPOSED = tuple(re.findall(r'_SQL\[f"([a-z_]+)\{', _CODE))
 """How names begin that the code puts together."""
 

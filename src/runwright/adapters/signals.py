@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import asyncpg
 
-from runwright import outages, telemetry
+from runwright import db_errors, telemetry
 
 _CHANNEL = "runwright"
 _RECONNECT_SECONDS = 0.5
@@ -66,7 +66,7 @@ class Signals:
             try:
                 await self._hear(url)
             except Exception as error:
-                if outages.is_passing(error):
+                if db_errors.is_passing(error):
                     log.warning("signals lost their connection", event_name="signals_lost")
                 else:
                     log.exception("signals failed", event_name="signals_failed")

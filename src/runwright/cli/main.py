@@ -155,9 +155,9 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         # Imported here: the database driver would slow every command that goes well.
-        from runwright import outages
+        from runwright import db_errors
 
-        if not outages.is_full(error):
+        if not db_errors.is_full(error):
             raise
         print(f"error: A disk is full: make room, and try again ({error}).", file=sys.stderr)
         sys.exit(2)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from runwright import outages
+from runwright import db_errors
 
 _Value = TypeVar("_Value")
 _PATIENCE_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0)
@@ -19,7 +19,7 @@ async def patiently(work: Callable[[], Awaitable[_Value]]) -> _Value:
         try:
             return await work()
         except Exception as error:
-            if not outages.is_to_wait_for(error):
+            if not db_errors.is_to_wait_for(error):
                 raise
             await asyncio.sleep(_PATIENCE_SECONDS[min(tries, len(_PATIENCE_SECONDS) - 1)])
             tries += 1

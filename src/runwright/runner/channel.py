@@ -13,7 +13,7 @@ import socket
 import threading
 from collections.abc import Callable
 
-from runwright import kin, protocol
+from runwright import process_tree, protocol
 
 _READ_BYTES = 65536
 
@@ -90,7 +90,7 @@ class Channel:
 
 def die() -> None:
     """Kill all that this process started, then itself; never returns."""
-    for pid in reversed(kin.descendants(os.getpid())):
+    for pid in reversed(process_tree.descendants(os.getpid())):
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:

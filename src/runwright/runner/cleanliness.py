@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runwright import kin
+from runwright import process_tree
 
 _SIGNALS = (
     signal.SIGINT,
@@ -46,7 +46,7 @@ def look() -> Snapshot:
         path=tuple(sys.path),
         handlers=tuple(signal.getsignal(number) for number in _SIGNALS),
         threads=frozenset(thread.ident for thread in threading.enumerate()),
-        children=frozenset(kin.children(os.getpid())),
+        children=frozenset(process_tree.children(os.getpid())),
         umask=mask,
     )
 
@@ -78,8 +78,8 @@ async def end_tasks(ours: set[asyncio.Task[Any]], seconds: float) -> bool:
 
 def memory_bytes() -> int:
     """Return the resident memory of this process and all below it."""
-    pids = [os.getpid(), *kin.descendants(os.getpid())]
-    return sum(kin.own_bytes(pid) for pid in pids)
+    pids = [os.getpid(), *process_tree.descendants(os.getpid())]
+    return sum(process_tree.own_bytes(pid) for pid in pids)
 
 
 def _directory() -> str:

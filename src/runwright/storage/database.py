@@ -16,7 +16,7 @@ from typing import Any
 
 import asyncpg
 
-from runwright import outages, telemetry
+from runwright import db_errors, telemetry
 from runwright.errors import ConfigError
 
 log = telemetry.logger(__name__)
@@ -275,7 +275,7 @@ async def _patient_pool(url: str, min_size: int, max_size: int, statement_second
         except (ValueError, asyncpg.InterfaceError) as error:
             raise ConfigError(f"`RUNWRIGHT_DATABASE_URL` cannot be read: {error}") from error
         except Exception as error:
-            if not outages.is_passing(error):
+            if not db_errors.is_passing(error):
                 raise
             if asyncio.get_running_loop().time() > deadline:
                 raise ConfigError(f"The database cannot be reached: {error}") from error

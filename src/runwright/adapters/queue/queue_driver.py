@@ -11,7 +11,7 @@ from typing import Any
 
 from pgqueuer.db import AsyncpgPoolDriver
 
-from runwright import outages, telemetry
+from runwright import db_errors, telemetry
 
 log = telemetry.logger(__name__)
 
@@ -77,7 +77,7 @@ class Driver(AsyncpgPoolDriver):
         try:
             await super().__aexit__(*raised)
         except Exception as error:
-            if not outages.is_passing(error):
+            if not db_errors.is_passing(error):
                 raise
             # The connection died first; the pool forgets it by itself.
             self._listener_connection = None
@@ -98,7 +98,7 @@ class Driver(AsyncpgPoolDriver):
             try:
                 await self._own_pool.release(dead)
             except Exception as error:
-                if not outages.is_passing(error):
+                if not db_errors.is_passing(error):
                     raise
                 log.info("queue listener connection discarded", event_name="queue_listener_lost")
         for channel, callback in self._listeners:
@@ -118,7 +118,7 @@ class Driver(AsyncpgPoolDriver):
             try:
                 return await send()
             except Exception as error:
-                if not self._is_patient or not outages.is_to_wait_for(error):
+                if not self._is_patient or not db_errors.is_to_wait_for(error):
                     raise
                 if tries == 0:
                     log.warning(

@@ -9,7 +9,7 @@ from pathlib import Path
 from runwright.adapters import disk, memory
 from runwright.config import Settings
 from runwright.errors import Unavailable
-from runwright.storage import cluster_homes
+from runwright.storage.postgres import cluster_homes
 
 
 class Shortage(StrEnum):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from runwright import outages
+from runwright import db_errors
 from runwright.adapters.queue import engine
 from runwright.control.base.platform import Platform
 from runwright.domain.insight.metrics import Standing
@@ -48,7 +48,7 @@ class Standings:
             ):
                 return await _standing(self._platform, connection)
         except Exception as error:
-            if not outages.is_passing(error):
+            if not db_errors.is_passing(error):
                 raise
             return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from runwright import outages, telemetry
+from runwright import db_errors, telemetry
 from runwright.adapters.queue import engine
 from runwright.control.base.platform import Platform
 from runwright.control.insight import metrics
@@ -34,7 +34,7 @@ async def fire_due(platform: Platform, now: datetime) -> int:
             taken = await rows.take_due(connection, now, FIRED_AT_ONCE)
             await _fire(platform, connection, taken, now)
     except Exception as error:
-        if outages.is_to_wait_for(error) or not taken:
+        if db_errors.is_to_wait_for(error) or not taken:
             raise
         log.warning("jobs are fired one by one", event_name="firing_failed", error=str(error))
         for row in taken:
@@ -58,7 +58,7 @@ async def _fire_alone(
             async with database.transaction(connection):
                 await _fire(platform, connection, [row], now)
         except Exception as error:
-            if outages.is_to_wait_for(error):
+            if db_errors.is_to_wait_for(error):
                 raise
             log.exception("job not fired", event_name="job_not_fired", job_id=job_id)
             moment = jobs.next_moment(job_id, row.job.plan, now)

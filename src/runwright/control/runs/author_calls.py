@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from runwright import outages
+from runwright import db_errors
 from runwright.control.auth_sessions import sealed_sessions
 from runwright.control.base.platform import Platform
 from runwright.control.runs import attempts
@@ -78,7 +78,7 @@ async def over(platform: Platform, author: Author) -> None:
             if not await attempt_rows.is_under_way(platform.database, author.run_id, author.fence):
                 return
         except Exception as error:
-            if not outages.is_to_wait_for(error):
+            if not db_errors.is_to_wait_for(error):
                 raise
 
 

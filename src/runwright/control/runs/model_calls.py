@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from runwright import outages, telemetry
+from runwright import db_errors, telemetry
 from runwright.control.base.platform import Platform
 from runwright.control.runs.author_calls import Author
 from runwright.domain.models import model_calls as domain
@@ -52,7 +52,7 @@ class Counted:
             try:
                 await rows.note(self._platform.database, self._call_id, self.tally.used(), _LIFE)
             except Exception as error:
-                if not outages.is_to_wait_for(error):
+                if not db_errors.is_to_wait_for(error):
                     raise
 
     async def _count(self) -> None:
@@ -61,7 +61,7 @@ class Counted:
                 await rows.note(self._platform.database, self._call_id, self.tally.used(), _ENDED)
                 await rows.count_ended(self._platform.database)
             except Exception as error:
-                if not outages.is_to_wait_for(error):
+                if not db_errors.is_to_wait_for(error):
                     raise
                 if wait is None:
                     # Housekeeping counts what was noted last.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from runwright import outages, telemetry
+from runwright import db_errors, telemetry
 from runwright.control.base.platform import Platform
 from runwright.control.runs import endings
 from runwright.domain.ids import ProjectId, RunId
@@ -51,7 +51,7 @@ async def expire_due(platform: Platform) -> int:
             async with platform.database.acquire() as connection, database.transaction(connection):
                 await _expire(platform, connection, run_id)
         except Exception as error:
-            if outages.is_to_wait_for(error):
+            if db_errors.is_to_wait_for(error):
                 raise
             # One that cannot end keeps no other from it.
             log.exception("run not expired", event_name="run_not_expired", run_id=run_id)

@@ -26,7 +26,8 @@ from runwright import config
 from runwright.adapters.bundles import bundles
 from runwright.config import Settings
 from runwright.errors import ConfigError
-from runwright.storage import cluster_homes, dump, embedded, retention
+from runwright.storage import retention
+from runwright.storage.postgres import cluster_homes, dump, embedded
 
 _FORMAT = 1
 _MANIFEST, _DATABASE, _BLOBS = "manifest.json", "database.dump", "blobs"

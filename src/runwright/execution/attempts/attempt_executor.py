@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runwright import outages, telemetry
+from runwright import db_errors, telemetry
 from runwright.control.base import parameters
 from runwright.control.base.platform import Platform
 from runwright.control.runs.claims import Claim
@@ -49,7 +49,7 @@ class Carrier:
         except BlobsAway:
             raise
         except Exception as error:
-            if outages.is_full(error):
+            if db_errors.is_full(error):
                 raise BlobsAway(_NO_ROOM) from error
 
     async def warm(self, deployment_id: DeploymentId) -> None:
@@ -78,7 +78,7 @@ class Carrier:
         except (RunnerFailure, RunwrightError) as error:
             return Outcome(failure=attempt_failures.no_runner(str(error)))
         except Exception as error:
-            if outages.is_to_wait_for(error):
+            if db_errors.is_to_wait_for(error):
                 raise
             log.exception(
                 "attempt failed in the platform", event_name="attempt_failed", run_id=claim.run_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from runwright import outages, telemetry
+from runwright import db_errors, telemetry
 from runwright.control.base.platform import Platform
 from runwright.control.runs import attempts
 from runwright.control.runs.claims import Claim
@@ -71,7 +71,7 @@ class LogWriter:
                 await self._write_head()
                 await self._write_tail()
             except Exception as error:
-                if not outages.is_to_wait_for(error):
+                if not db_errors.is_to_wait_for(error):
                     log.exception(
                         "log lines lost", event_name="log_lost", run_id=self._claim.run_id
                     )
@@ -85,7 +85,7 @@ class LogWriter:
         try:
             await attempts.add_log_lines(self._platform, self._claim, lines)
         except Exception as error:
-            if outages.is_to_wait_for(error):
+            if db_errors.is_to_wait_for(error):
                 self._lines = lines + self._lines
             raise
 
@@ -101,7 +101,7 @@ class LogWriter:
                 self._platform, self._claim, lines, write.dropped, write.marker
             )
         except Exception as error:
-            if outages.is_to_wait_for(error):
+            if db_errors.is_to_wait_for(error):
                 self._tail.note_failed(write)
             raise
         self._tail.note_written(write, ids)

@@ -28,7 +28,8 @@ from runwright.config import Settings
 from runwright.domain.insight.diagnostics import Finding, State
 from runwright.errors import BlobsAway, ConfigError
 from runwright.execution.runners import browsers, reaper
-from runwright.storage import binaries, cluster_homes, database, dump, system_users
+from runwright.storage import database
+from runwright.storage.postgres import binaries, cluster_homes, dump, system_users
 
 _BROWSER_SECONDS = 40
 _DATABASE_SECONDS = 30

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from standardwebhooks import Webhook
 
-from runwright import outages, telemetry
+from runwright import db_errors, telemetry
 from runwright.adapters.blobs.s3 import Buckets, NotWritten
 from runwright.adapters.webhook import Answer, NotSent, Sender
 from runwright.control.base.platform import Platform
@@ -104,7 +104,7 @@ class DeliveryFlow:
         except NotWritten as error:
             return _Sent(error=str(error), asked=_asked(error.headers))
         except Exception as error:
-            if outages.is_to_wait_for(error):
+            if db_errors.is_to_wait_for(error):
                 raise
             log.exception("delivery failed in the platform", event_name="delivery_failed")
             return _Sent(error=f"The platform failed: {type(error).__name__}")

@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
-from runwright import config, outages, telemetry
+from runwright import config, db_errors, telemetry
 from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
 from runwright.control.projects import deployments
@@ -55,7 +55,7 @@ class DeployFlow:
         except (RunwrightError, RunnerFailure) as error:
             await deployments.fail(self._platform, deployment, f"The platform failed: {error}")
         except Exception as error:
-            if outages.is_to_wait_for(error):
+            if db_errors.is_to_wait_for(error):
                 raise
             log.exception(
                 "deployment failed in the platform",

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
-from runwright import outages, telemetry
+from runwright import db_errors, telemetry
 from runwright.adapters import disk
 from runwright.control.base.platform import Platform
 from runwright.control.insight import metrics, rollups
@@ -17,7 +17,7 @@ from runwright.control.upkeep import disk_quota, retention
 from runwright.domain.retention import Removed
 from runwright.execution.attempts.attempt_executor import Carrier
 from runwright.execution.deployments import cache_gc
-from runwright.storage import cluster_homes
+from runwright.storage.postgres import cluster_homes
 
 log = telemetry.logger(__name__)
 
@@ -116,7 +116,7 @@ async def _try(act: Callable[[], Awaitable[None]]) -> None:
         await act()
     except Exception as error:
         # It comes round again.
-        if outages.is_passing(error):
+        if db_errors.is_passing(error):
             log.warning("housekeeping cannot reach the database", event_name="housekeeping_lost")
         else:
             log.exception("housekeeping failed", event_name="housekeeping_failed")

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from runwright import outages, telemetry, tracing
+from runwright import db_errors, telemetry, tracing
 from runwright.control.base import admission
 from runwright.control.base.platform import Platform
 from runwright.control.runs import attempts, claims, runs, session_claims
@@ -127,7 +127,7 @@ class RunFlow:
             )
             return await self._give_back(hold.claim, timedelta(seconds=error.retry_after))
         except Exception as error:
-            if outages.is_to_wait_for(error):
+            if db_errors.is_to_wait_for(error):
                 return await self._give_back(hold.claim)
             await self._disown(hold.claim)
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from runwright import outages, telemetry
+from runwright import db_errors, telemetry
 from runwright.adapters import signals
 from runwright.control.base import admission
 from runwright.control.base.platform import Platform
@@ -50,7 +50,7 @@ class ScheduleTick:
                     break
             following = await firing.next_moment(self._platform)
         except Exception as error:
-            if outages.is_passing(error):
+            if db_errors.is_passing(error):
                 log.warning("no database to fire jobs from", event_name="tick_database_lost")
             else:
                 log.exception("tick failed", event_name="tick_failed")

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from runwright import outages, telemetry
+from runwright import db_errors, telemetry
 from runwright.adapters import signals
 from runwright.adapters.queue.consumer import Consumer, Queue
 from runwright.config import Settings
@@ -274,7 +274,7 @@ class Worker:
             return await act()
         except Exception as error:
             # Every watch comes round again; what is wrong with the database is told elsewhere too.
-            if outages.is_passing(error):
+            if db_errors.is_passing(error):
                 log.warning("worker cannot reach the database", event_name="worker_database_lost")
             else:
                 log.exception("worker watch failed", event_name="worker_watch_failed")
@@ -285,7 +285,7 @@ class Worker:
             async with asyncio.timeout(_LOOK_SECONDS):
                 await platform_rows.forget_worker(self._platform.database, self.id)
         except Exception as error:
-            if not (outages.is_passing(error) or isinstance(error, TimeoutError)):
+            if not (db_errors.is_passing(error) or isinstance(error, TimeoutError)):
                 raise
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from runwright import kin, protocol, telemetry
+from runwright import process_tree, protocol, telemetry
 
 log = telemetry.logger(__name__)
 
@@ -50,8 +50,8 @@ def die_with_parent() -> None:
 
 def tree(pid: int) -> list[int]:
     """Return a process and all below it, for a look: those just being born may be missed."""
-    if kin.IS_KNOWN:
-        return [pid, *kin.descendants(pid)]
+    if process_tree.IS_KNOWN:
+        return [pid, *process_tree.descendants(pid)]
     return [process.pid for process in processes(pid)]
 
 
@@ -66,8 +66,8 @@ def processes(pid: int) -> list[psutil.Process]:
 
 def children(pid: int) -> list[int]:
     """Return the processes right below one; none of one that is gone."""
-    if kin.IS_KNOWN:
-        return kin.children(pid)
+    if process_tree.IS_KNOWN:
+        return process_tree.children(pid)
     with contextlib.suppress(psutil.Error):
         return [process.pid for process in psutil.Process(pid).children()]
     return []
@@ -75,8 +75,8 @@ def children(pid: int) -> list[int]:
 
 def own_bytes(pid: int) -> int:
     """Return the memory of a process, shared pages left out; none of one that is gone."""
-    if kin.IS_KNOWN:
-        return kin.own_bytes(pid)
+    if process_tree.IS_KNOWN:
+        return process_tree.own_bytes(pid)
     try:
         memory = psutil.Process(pid).memory_info()
     except psutil.Error:
@@ -152,8 +152,8 @@ def _is_alive(process: psutil.Process) -> bool:
 
 
 def _is_zombie(pid: int) -> bool:
-    if kin.IS_KNOWN:
-        return kin.is_dead(pid)
+    if process_tree.IS_KNOWN:
+        return process_tree.is_dead(pid)
     with contextlib.suppress(psutil.Error):
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     return False

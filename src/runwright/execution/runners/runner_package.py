@@ -14,7 +14,15 @@ import shutil
 from importlib import resources
 from pathlib import Path
 
-_PARTS = ("__init__.py", "kin.py", "protocol.py", "redaction.py", "sdk", "runner", "compat")
+_PARTS = (
+    "__init__.py",
+    "process_tree.py",
+    "protocol.py",
+    "redaction.py",
+    "sdk",
+    "runner",
+    "compat",
+)
 _KINDS = (".py", ".cjs")
 _SAY_NOTHING = 2
 

@@ -22,7 +22,7 @@ from playwright.async_api import (
     async_playwright,
 )
 
-from runwright import kin, protocol
+from runwright import process_tree, protocol
 from runwright.runner.browser import user_agent
 from runwright.runner.browser.downloads import Downloads
 
@@ -252,7 +252,7 @@ def _free_port() -> int:
 
 
 def _has_driver() -> bool:
-    for child in kin.children(os.getpid()):
+    for child in process_tree.children(os.getpid()):
         try:
             with open(f"/proc/{child}/cmdline", "rb") as file:
                 # A zombie's is empty.

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from runwright import outages, telemetry, tracing
+from runwright import db_errors, telemetry, tracing
 from runwright.errors import (
     Category,
     Conflict,
@@ -107,13 +107,13 @@ async def _answer_unforeseen(request: Request, error: Exception) -> Response:
 
 def told(request: Request, error: Exception) -> PlatformError | Conflict:
     """Log what nobody foresaw, and return what may be told of it."""
-    if outages.is_passing(error):
+    if db_errors.is_passing(error):
         log.warning("request lost the database", event_name="request_database_lost")
         return Unavailable("The database does not answer just now: try again.")
-    if outages.is_removal(error):
+    if db_errors.is_removal(error):
         log.warning("request came too late", event_name="request_too_late", error=str(error))
         return Conflict("What this belongs to was removed at this moment: look again.")
-    if outages.is_full(error):
+    if db_errors.is_full(error):
         log.error("disk full", event_name="disk_full", error=str(error))
         return Unavailable("The server's disk is full: its operator must make room.")
     log.error("request failed", event_name="request_failed", path=request.url.path, exc_info=error)

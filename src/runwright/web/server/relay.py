@@ -15,7 +15,7 @@ from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
 
-from runwright import outages, telemetry
+from runwright import db_errors, telemetry
 from runwright.adapters import signals
 from runwright.control.base.platform import Platform
 from runwright.control.runs import live, runs
@@ -215,7 +215,7 @@ def _why(done: asyncio.Task[tuple[int, str] | None], ticket: Ticket) -> tuple[in
     if isinstance(error, _CLOSED):
         # Who is gone needs no telling.
         return 1000, ""
-    if not outages.is_passing(error):
+    if not db_errors.is_passing(error):
         log.error(
             "live view failed",
             event_name="live_view_failed",

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 
 from fastapi.responses import StreamingResponse
 
-from runwright import outages
+from runwright import db_errors
 from runwright.adapters import signals
 from runwright.errors import RunwrightError
 from runwright.web.dashboard.kit.identity import Visitor
@@ -110,5 +110,5 @@ async def guarded(events: AsyncIterator[str]) -> AsyncIterator[str]:
     except RunwrightError:
         return
     except Exception as error:
-        if not outages.is_passing(error):
+        if not db_errors.is_passing(error):
             raise

@@ -20,8 +20,8 @@ import asyncpg
 
 from runwright import config, telemetry
 from runwright.errors import ConfigError
-from runwright.storage import binaries, cluster
-from runwright.storage.system_users import SystemUser
+from runwright.storage.postgres import binaries, cluster
+from runwright.storage.postgres.system_users import SystemUser
 
 log = telemetry.logger(__name__)
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from runwright import config
 from runwright.errors import ConfigError
-from runwright.storage import binaries, system_users
-from runwright.storage.system_users import SystemUser
+from runwright.storage.postgres import binaries, system_users
+from runwright.storage.postgres.system_users import SystemUser
 
 FOLDER = "cluster"
 """Of a cluster, in its home."""

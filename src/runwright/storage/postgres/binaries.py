@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runwright.errors import ConfigError
-from runwright.storage.system_users import SystemUser
+from runwright.storage.postgres.system_users import SystemUser
 
 MAJOR = 18
 SYSTEM_DIRECTORY = Path("/var/lib/runwright")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runwright import config
 from runwright.errors import ConfigError
-from runwright.storage import binaries, cluster_homes, embedded
+from runwright.storage.postgres import binaries, cluster_homes, embedded
 
 _PORT_LINE, _SOCKETS_LINE = 3, 4
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from runwright import socket_folders
 from runwright.errors import ConfigError
-from runwright.storage import binaries, cluster_homes, system_users
-from runwright.storage.system_users import SystemUser
+from runwright.storage.postgres import binaries, cluster_homes, system_users
+from runwright.storage.postgres.system_users import SystemUser
 
 _SOCKETS = "sockets"
 _SOCKETS_POINTER = "sockets-are-in"
