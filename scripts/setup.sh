@@ -90,7 +90,7 @@ check_driver() {
 }
 
 find_chromium() {
-  .venv/bin/python -c 'from runwright import config; from runwright.execution import browsers; browsers.find(config.read())' >/dev/null 2>&1
+  .venv/bin/python -c 'from runwright import config; from runwright.execution.runners import browsers; browsers.find(config.read())' >/dev/null 2>&1
 }
 
 get_chromium() {

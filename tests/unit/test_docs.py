@@ -89,7 +89,9 @@ def test_every_route_is_documented_and_every_documented_one_is_there() -> None:
         if row.startswith("| `")
         for call in _calls(row.partition(" | ")[0])
     }
-    source = "".join(file.read_text() for file in (ROOT / "src/runwright/web").glob("*.py"))
+    web = ROOT / "src/runwright/web"
+    files = [web / "app.py", *(web / "api").glob("*.py"), *(web / "server").glob("*.py")]
+    source = "".join(file.read_text() for file in files)
     constants = dict(re.findall(r'^(\w+) = f?"(.*)"$', source, re.MULTILINE))
     constants |= {"PROJECT": "/projects/{{project_name}}"}
     written = {
