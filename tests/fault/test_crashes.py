@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import clusters
@@ -27,6 +27,10 @@ PROJECT = {
     ),
     "api/blocks.py": "async def automation(page, params):\n    while True: pass\n",
 }
+_TITLE = (
+    "async def automation(page, params):\n"
+    "    await page.goto('data:text/html,<title>alive</title>')\n    return await page.title()\n"
+)
 _FINAL = ("completed", "failed", "canceled")
 
 
@@ -47,6 +51,35 @@ def test_kill_minus_nine_of_serve_ends_even_code_that_never_yields(tmp_path: Pat
         server.process.wait()
 
         eventually(lambda: not alive_below(data_dir))
+
+
+@pytest.mark.parametrize("save_trace", [False, True], ids=["untraced", "traced"])
+def test_a_page_that_dies_while_nobody_uses_it_costs_no_attempt(
+    tmp_path: Path, save_trace: bool
+) -> None:
+    data_dir = tmp_path / "data"
+    with serving(data_dir) as server:
+        server.deploy("p", {"api/title.py": _TITLE})
+        renderers = _renderers(server)
+        assert renderers
+
+        for each in renderers:
+            each.kill()
+        eventually(lambda: not any(map(_is_renderer, renderers)))
+        again = server.run("p", "title", retry={"maximumAttempts": 1}, saveTrace=save_trace)
+
+        assert (again["status"], again.get("result")) == ("completed", "alive")
+
+
+def _renderers(server: RunwrightServer) -> list[psutil.Process]:
+    below = psutil.Process(server.process.pid).children(recursive=True)
+    return [each for each in below if _is_renderer(each)]
+
+
+def _is_renderer(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):
+        return any("--type=renderer" in each for each in process.cmdline())
+    return False
 
 
 def test_what_a_draining_worker_gives_back_does_not_count(tmp_path: Path) -> None:

@@ -241,8 +241,8 @@ def _ended(stage: Stage, calling: asyncio.Future[Any]) -> protocol.Ended:
 
 
 def unopened(error: PlaywrightError) -> protocol.Failed:
-    """Return the failure of an Attempt whose browser cannot be opened as it is asked for."""
-    message = f"The browser could not be opened, with its proxy if it has one: {error}"
+    """The failure of an Attempt whose proxy the browser rejects."""
+    message = f"The browser could not be opened with this proxy: {error}"
     return protocol.Failed(
         code="script-execution-exception", category="user", message=message, retryable=False
     )

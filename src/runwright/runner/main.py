@@ -145,7 +145,7 @@ class _Runner:
             try:
                 opened = await self._fit(chromium, opened, start)
             except Error as error:
-                await self._refuse(chromium, error)
+                await self._refuse(chromium, start, error)
                 return
             ended = await self._carry_out(stage, start, opened)
             await artifacts.outcome_is_told(stage, start, opened, ended)
@@ -226,33 +226,29 @@ class _Runner:
         )
 
     async def _fit(self, chromium: Chromium, opened: Opened, start: protocol.Start) -> Opened:
-        """Return the context opened ahead if it fits the Attempt, else one that does."""
+        """The context opened ahead if it fits the Attempt and is alive, else a new one that fits."""
         # With a session tracing begins once the state is there, which it must not show.
         is_traced_now = start.save_trace and not self._has_hook and start.auth_state is None
         state = None
         if auth_state.NEEDS_NEW_CONTEXT and start.auth_state is not None and not self._has_hook:
             state = auth_state.stored(start.auth_state)
-        if start.proxy is not None or start.save_har or state is not None:
+        needs_own = start.proxy is not None or start.save_har or state is not None
+        if not needs_own and await _is_alive(opened, trace=is_traced_now):
+            return opened
+        with contextlib.suppress(Error):
             await opened.context.close()
-            har = f"{self._setup.files_directory}/{uuid.uuid4().hex}.har.zip"
-            return await _open_anew(
-                chromium,
-                state,
-                proxy=start.proxy,
-                trace=is_traced_now,
-                har=har if start.save_har else None,
-            )
-        if is_traced_now and not opened.is_tracing:
-            await start_tracing(opened.context)
-            opened.is_tracing = True
-        elif not is_traced_now and opened.is_tracing:
-            await opened.context.tracing.stop()
-            opened.is_tracing = False
-        return opened
+        har = f"{self._setup.files_directory}/{uuid.uuid4().hex}.har.zip"
+        return await _open_anew(
+            chromium,
+            state,
+            proxy=start.proxy,
+            trace=is_traced_now,
+            har=har if start.save_har else None,
+        )
 
-    async def _refuse(self, chromium: Chromium, error: Error) -> None:
-        """Fail an Attempt whose browser cannot be opened as it is asked for."""
-        if await chromium.dead_part() is not None:
+    async def _refuse(self, chromium: Chromium, start: protocol.Start, error: Error) -> None:
+        """Fail an Attempt whose proxy the browser rejects; without one it is not the caller's mistake."""
+        if start.proxy is None or await chromium.dead_part() is not None:
             raise error
         self._channel.send(protocol.Started(at=time.time()))
         self._channel.send(protocol.Ended(failure=attempt.unopened(error)))
@@ -310,13 +306,25 @@ class _Runner:
         return await chromium.open(proxy=None, trace=self._trace_next)
 
 
+async def _is_alive(opened: Opened, *, trace: bool) -> bool:
+    """Begin or end tracing as the Attempt wants it; False when the page died while nobody used it."""
+    try:
+        if trace and not opened.is_tracing:
+            await start_tracing(opened.context)
+        elif not trace and opened.is_tracing:
+            await opened.context.tracing.stop()
+    except Error:
+        return False
+    opened.is_tracing = trace
+    return not opened.has_crashed
+
+
 async def _open_anew(chromium: Chromium, state: dict[str, Any] | None, **options: Any) -> Opened:
     try:
         return await chromium.open(state=state, **options)
     except Error:
-        if state is None:
-            raise
-        # What is wrong with the state is told by putting it in during the Attempt.
+        # What is wrong with the state is told by putting it in during the Attempt; a renderer that
+        # died meanwhile is replaced.
         return await chromium.open(**options)
 
 

@@ -58,6 +58,8 @@ class Opened:
     """The context was made with the session's state."""
     is_browsers_own: bool = False
     """The context is the browser's own, which whoever connects by CDP finds as the first."""
+    has_crashed: bool = False
+    """The page's renderer has died."""
     is_closed_by_author: bool = False
     """The author's code has closed the context, or the browser."""
     last_state: dict[str, Any] | None = None
@@ -187,7 +189,7 @@ class Chromium:
         if trace:
             await start_tracing(context)
         page = await context.new_page()
-        return Opened(
+        opened = Opened(
             context=context,
             page=page,
             is_tracing=trace,
@@ -196,6 +198,8 @@ class Chromium:
             holds_state=state is not None,
             is_browsers_own=is_own,
         )
+        page.on("crash", lambda _page: setattr(opened, "has_crashed", True))
+        return opened
 
     async def _own_context(self) -> BrowserContext:
         assert self._playwright is not None
