@@ -37,7 +37,7 @@ from runwright.execution.runners import browsers, reaper
 from runwright.storage.postgres import embedded
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-import pages
+from outside import pages
 
 _PAGE = "<!doctype html><title>Bench</title><h1>Hello</h1>" + "<p>Some text.</p>" * 50
 _CLIENTS = (1, 2, 4)

@@ -28,7 +28,7 @@ from runwright import config
 from runwright.execution.runners import browsers
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-import pages
+from outside import pages
 
 _PAGE = "<!doctype html><title>Bench</title><h1>Hello</h1>" + "<p>Some text.</p>" * 50
 _SPACING_SECONDS = 0.4

@@ -21,9 +21,9 @@ import psutil
 from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-import clusters
-import pages
-from support import RunwrightServer, alive_below, serving
+from helpers import clusters
+from helpers.server import RunwrightServer, alive_below, serving
+from outside import pages
 
 _CLIENTS = 4
 _EVERY = 25

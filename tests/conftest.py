@@ -12,8 +12,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import many
-from support import RunwrightServer, serving
+from helpers import many
+from helpers.server import RunwrightServer, serving
 
 _CHAOS_SEED = "4711"
 # How long an example takes is a matter of what else the machine does.

@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx2
 from chaos import projects
-from receivers import Receiver
-from sign_in_site import Site
-from support import pack
+from helpers.server import pack
+from outside.receivers import Receiver
+from outside.sign_in_site import Site
 
 _FINAL = ("completed", "failed", "canceled")
 _BUILT = ("ready", "failed")

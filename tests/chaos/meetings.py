@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from support import answering
+from helpers.server import answering
 
 _PATIENCE_SECONDS = 50
 

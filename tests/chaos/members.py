@@ -17,7 +17,7 @@ import psutil
 from chaos import links
 from chaos.links import Link
 from chaos.replicas import Replicas
-from support import environment
+from helpers.server import environment
 
 from runwright.storage.postgres import cluster
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import sign_in_site
-from sign_in_site import Site
+from outside import sign_in_site
+from outside.sign_in_site import Site
 
 PLAIN = "plain"
 SIGNED_IN = "signed-in"

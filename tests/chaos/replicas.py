@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from support import eventually_async
+from helpers.server import eventually_async
 
 from runwright.storage.postgres import binaries, cluster, embedded
 from runwright.storage.postgres.cluster import Place

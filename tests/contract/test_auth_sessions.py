@@ -6,11 +6,11 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-import sign_in_site
+from helpers.server import RunwrightServer, eventually, eventually_async
 from intuned_client import AsyncIntunedClient, IntunedClient
 from intuned_client.exceptions import ApiError, NotFoundError, ValidationError
-from sign_in_site import Site
-from support import RunwrightServer, eventually, eventually_async
+from outside import sign_in_site
+from outside.sign_in_site import Site
 
 _OVER = ("done", "failed", "canceled")
 PROJECT = "contract-sessions"

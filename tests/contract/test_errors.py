@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from support import RunwrightServer
+from helpers.server import RunwrightServer
 
 _FIELDS = {"code", "category", "message", "retirable", "correlationId"}
 _START = "/projects/errors/run/start"

@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx2
 import pytest
+from helpers.server import RunwrightServer, eventually, eventually_async
 from intuned_client import AsyncIntunedClient, IntunedClient
 from intuned_client.exceptions import ApiError, NotFoundError, ValidationError
-from support import RunwrightServer, eventually, eventually_async
 
 PROJECT = "contract-jobs"
 _ENDED = ("SUCCESS", "FAILURE", "COMPLETED", "TERMINATED", "CANCELED")

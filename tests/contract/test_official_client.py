@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
 
 import pytest
+from helpers.server import RunwrightServer, eventually, eventually_async
 from intuned_client import AsyncIntunedClient, IntunedClient, models
 from intuned_client.exceptions import (
     AuthenticationError,
@@ -13,7 +14,6 @@ from intuned_client.exceptions import (
     ServerError,
     ValidationError,
 )
-from support import RunwrightServer, eventually, eventually_async
 
 _FINAL = ("completed", "failed", "canceled")
 PROJECT = {

@@ -9,6 +9,7 @@ from typing import Any
 import hypothesis
 import pytest
 import schemathesis
+from helpers.server import RunwrightServer
 from hypothesis import HealthCheck, settings
 from schemathesis import checks
 from schemathesis.specs.openapi.checks import (
@@ -16,7 +17,6 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from support import RunwrightServer
 
 _CHECKS: list[Any] = [
     checks.not_a_server_error,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import browsing
 import pytest
-from browsing import Person
+from helpers import browsing
+from helpers.browsing import Person
+from helpers.server import RunwrightServer
 from playwright.sync_api import Browser
-from support import RunwrightServer
 
 SHOP = {
     "api/prices.py": (

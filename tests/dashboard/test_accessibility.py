@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from browsing import Person
-from support import RunwrightServer, eventually
+from helpers.browsing import Person
+from helpers.server import RunwrightServer, eventually
 
 BANK = {
     "pyproject.toml": "[tool.runwright.auth_sessions]\nenabled = true\n",

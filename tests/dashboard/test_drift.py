@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from browsing import Person
+from helpers.browsing import Person
+from helpers.server import RunwrightServer, eventually
 from playwright.sync_api import expect
-from support import RunwrightServer, eventually
 
 PROJECT = "dashboard-drift"
 FILES = {

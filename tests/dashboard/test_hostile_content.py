@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import browsing
-import command_line
 import httpx2
 import pytest
+from helpers import browsing, command_line
+from helpers.server import RunwrightServer, eventually
 from playwright.sync_api import Browser, expect
-from support import RunwrightServer, eventually
 
 EVIL = (
     '</script><script>window.hacked=1</script><img src=x onerror="window.hacked=1">'

@@ -7,9 +7,9 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from browsing import Person
+from helpers.browsing import Person
+from helpers.server import RunwrightServer
 from playwright.sync_api import expect
-from support import RunwrightServer
 
 from runwright.domain.jobs import schedule_text
 from runwright.web.dashboard.drawing import firings

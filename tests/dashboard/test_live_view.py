@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import browsing
 import httpx2
-import pages
 import pytest
-import sign_in_site
-import viewers
-from browsing import Person
+from helpers import browsing, viewers
+from helpers.browsing import Person
+from helpers.server import RunwrightServer, eventually
+from outside import pages, sign_in_site
+from outside.sign_in_site import PASSWORD, USER, Site
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
-from sign_in_site import PASSWORD, USER, Site
-from support import RunwrightServer, eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -8,9 +8,9 @@ import threading
 from collections.abc import Generator
 from typing import Self
 
-import browsing
+from helpers import browsing
+from helpers.server import RunwrightServer, eventually
 from playwright.sync_api import Browser, expect
-from support import RunwrightServer, eventually
 
 
 class Cable:

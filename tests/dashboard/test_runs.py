@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import browsing
-import pages
 import pytest
-from browsing import Person
+from helpers import browsing
+from helpers.browsing import Person
+from helpers.server import RunwrightServer, eventually
+from outside import pages
 from playwright.sync_api import Browser, expect
-from support import RunwrightServer, eventually
 
 _DARKEST = """image => {
   const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight).getContext("2d");

@@ -10,13 +10,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-import browsing
-import command_line
 import httpx2
 import pytest
-from browsing import Person
+from helpers import browsing, command_line
+from helpers.browsing import Person
+from helpers.server import RunwrightServer, line_from, line_of, serving
 from playwright.sync_api import Browser, expect
-from support import RunwrightServer, line_from, line_of, serving
 
 PLACES = [
     "/",

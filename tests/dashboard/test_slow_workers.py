@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import browsing
-import clusters
-import pages
 import pytest
-from browsing import Person
+from helpers import browsing, clusters
+from helpers.browsing import Person
+from helpers.server import RunwrightServer, eventually, serving
+from outside import pages
 from playwright.sync_api import Browser, Page, expect
-from support import RunwrightServer, eventually, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

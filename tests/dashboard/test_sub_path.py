@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import browsing
-import pages
 import pytest
-import sub_path
-from browsing import Person
+from helpers import browsing
+from helpers.browsing import Person
+from helpers.server import RunwrightServer, eventually
+from outside import pages, sub_path
+from outside.sub_path import SubPath
 from playwright.sync_api import Browser, expect
-from sub_path import SubPath
-from support import RunwrightServer, eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

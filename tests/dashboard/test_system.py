@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-import browsing
 import httpx2
-from browsing import Person
+from helpers import browsing
+from helpers.browsing import Person
+from helpers.server import RunwrightServer
 from playwright.sync_api import Browser, expect
-from support import RunwrightServer
 
 _SLOWLY = 120_000
 """An examination starts every browser there is."""

@@ -6,11 +6,11 @@ import signal
 from collections.abc import Generator
 from pathlib import Path
 
-import clusters
 import pytest
-import sign_in_site
-from sign_in_site import Site
-from support import RunwrightServer, alive_below, eventually, runners_below, serving
+from helpers import clusters
+from helpers.server import RunwrightServer, alive_below, eventually, runners_below, serving
+from outside import sign_in_site
+from outside.sign_in_site import Site
 
 
 @pytest.fixture(name="site")

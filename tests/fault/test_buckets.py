@@ -8,13 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import command_line
-import doors
 import httpx2
-import many
 import pytest
-from doors import Door
-from support import RunwrightServer, eventually, pack, serving
+from helpers import command_line, many
+from helpers.server import RunwrightServer, eventually, pack, serving
+from outside import doors
+from outside.doors import Door
 
 _PROJECT = {
     "api/quick.py": (

@@ -21,15 +21,13 @@ from random import Random
 from typing import Any, cast
 
 import httpx2
-import pages
 import pytest
-import receivers
-import sign_in_site
 from chaos import meetings, members, projects, truth
 from chaos.faults import Faults
 from chaos.load import Load
 from chaos.members import Installation
-from support import RunwrightServer, alive_below, eventually_async
+from helpers.server import RunwrightServer, alive_below, eventually_async
+from outside import pages, receivers, sign_in_site
 
 _WORKERS = 2
 _SLOTS = 2

@@ -8,10 +8,10 @@ from collections.abc import Generator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import clusters
 import psutil
 import pytest
-from support import RunwrightServer, alive_below, eventually, runners_below, serving
+from helpers import clusters
+from helpers.server import RunwrightServer, alive_below, eventually, runners_below, serving
 
 PROJECT = {
     "api/quick.py": "async def automation(page, params):\n    return params\n",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import receivers
-from support import eventually, serving
+from helpers.server import eventually, serving
+from outside import receivers
 
 PROJECT = {"api/echo.py": "async def automation(page, params):\n    return params\n"}
 

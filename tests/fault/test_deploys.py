@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-import clusters
 import pytest
-import receivers
-from support import RunwrightServer, eventually, runners_below, serving
+from helpers import clusters
+from helpers.server import RunwrightServer, eventually, runners_below, serving
+from outside import receivers
 
 _IMPORTS = """
 import urllib.request

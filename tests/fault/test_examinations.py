@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import clusters
-from support import alive_below, environment, eventually
+from helpers import clusters
+from helpers.server import alive_below, environment, eventually
 
 
 def test_killed_while_it_looks_at_the_browsers_it_leaves_nothing(tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import clusters
 import httpx2
 import pytest
-from support import RunwrightServer, alive_below, eventually, eventually_async, serving
+from helpers import clusters
+from helpers.server import RunwrightServer, alive_below, eventually, eventually_async, serving
 
 PROJECT = {
     "api/item.py": (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from support import RunwrightServer, environment, eventually, eventually_async, serving
+from helpers.server import RunwrightServer, environment, eventually, eventually_async, serving
 
 _IDLE = int(environment().get("IDLE_CONNECTIONS", "1000"))
 _PROJECT = {

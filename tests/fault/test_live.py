@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import clusters
-import pages
 import pytest
-from support import RunwrightServer, eventually, serving
-from viewers import Viewer, watching
+from helpers import clusters
+from helpers.server import RunwrightServer, eventually, serving
+from helpers.viewers import Viewer, watching
+from outside import pages
 
 _PAGE = (
     "<!doctype html><title>Page</title><body style='margin:0'>"

@@ -9,10 +9,10 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-import many
 import pytest
-from many import Cluster
-from support import alive_below, environment, eventually
+from helpers import many
+from helpers.many import Cluster
+from helpers.server import alive_below, environment, eventually
 
 _ROOT = Path(__file__).resolve().parents[2]
 _PROJECT = {

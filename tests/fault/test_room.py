@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from support import RunwrightServer, eventually, serving, serving_within
+from helpers.server import RunwrightServer, eventually, serving, serving_within
 
 from runwright.adapters import memory
 

@@ -8,10 +8,10 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import clusters
 import psutil
 import pytest
-from support import RunwrightServer, eventually, serving
+from helpers import clusters
+from helpers.server import RunwrightServer, eventually, serving
 
 _PROJECT = {
     "api/held.py": (

@@ -14,10 +14,10 @@ from typing import Any
 
 import boto3
 import pytest
-import recorders
 from botocore.client import Config
-from recorders import Answer, Recorder, Seen
-from support import environment
+from helpers.server import environment
+from outside import recorders
+from outside.recorders import Answer, Recorder, Seen
 
 from runwright.adapters.blobs import boto
 from runwright.adapters.blobs.s3 import Buckets, NotWritten

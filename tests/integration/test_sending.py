@@ -13,10 +13,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import certificates
 import pytest
-import recorders
-from recorders import Answer, Recorder
+from outside import certificates, recorders
+from outside.recorders import Answer, Recorder
 
 from runwright.adapters.webhook import NotSent, Sender
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from held import with_sessions
+from helpers.held import with_sessions
 
 from runwright.control.auth_sessions import auth_sessions, sealed_sessions
 from runwright.control.base.platform import Platform

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from held import with_sessions
+from helpers.held import with_sessions
+from helpers.server import eventually_async
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
-from support import eventually_async
 
 from machines.lines import Cut
 from machines.run_history import ATTEMPTS, TERMINAL, RunHistory

@@ -13,9 +13,9 @@ from typing import Any, ClassVar, TypeVar
 from uuid import uuid4
 
 import hypothesis
+from helpers.server import eventually_async
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
-from support import eventually_async
 
 from machines.lines import Cut, Line, line
 from runwright.control.base.platform import Platform

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import attempts
-import providers
 import pytest
-from attempts import Attempt
-from providers import Provider
-from support import RunwrightServer, serving
+from helpers import attempts
+from helpers.attempts import Attempt
+from helpers.server import RunwrightServer, serving
+from outside import providers
+from outside.providers import Provider
 
 
 @pytest.fixture(scope="session")

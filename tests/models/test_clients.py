@@ -6,10 +6,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import pages
 import pytest
-from providers import FOUND, Provider
-from support import RunwrightServer
+from helpers.server import RunwrightServer
+from outside import pages
+from outside.providers import FOUND, Provider
 
 PYPROJECT = """\
 [project]

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import attempts
 import httpx2
 import psutil
 import pytest
-from attempts import Attempt
-from providers import KEYS, Handler, Provider
-from support import RunwrightServer, serving
+from helpers import attempts
+from helpers.attempts import Attempt
+from helpers.server import RunwrightServer, serving
+from outside.providers import KEYS, Handler, Provider
 
 Misdeed = Callable[[Handler], Any]
 _OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import attempts
 import pytest
-from attempts import Attempt
-from providers import Provider
-from support import RunwrightServer, serving
+from helpers import attempts
+from helpers.attempts import Attempt
+from helpers.server import RunwrightServer, serving
+from outside.providers import Provider
 
 PRICES = """{
   "half": {"input": 0, "output": 100000},

@@ -10,12 +10,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import attempts
 import httpx2
 import pytest
-from attempts import Attempt
-from providers import KEYS, Provider, events_of
-from support import RunwrightServer, serving
+from helpers import attempts
+from helpers.attempts import Attempt
+from helpers.server import RunwrightServer, serving
+from outside.providers import KEYS, Provider, events_of
 
 MESSAGES = {"max_tokens": 5, "messages": [{"role": "user", "content": "q"}]}
 CHAT = {"messages": [{"role": "user", "content": "q"}]}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import attempts
 import httpx2
 import pytest
-from attempts import Attempt
-from providers import Provider, events_of
-from support import RunwrightServer, eventually
+from helpers import attempts
+from helpers.attempts import Attempt
+from helpers.server import RunwrightServer, eventually
+from outside.providers import Provider, events_of
 
 HAIKU = "claude-haiku-4-5-20251001"
 _WHOLE = (8 * 1 + 2 * 0.1 + 5 * 5) / 1_000_000

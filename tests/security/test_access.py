@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import clusters
 import httpx2
 import pytest
-import receivers
-from support import RunwrightServer, eventually, serving
+from helpers import clusters
+from helpers.server import RunwrightServer, eventually, serving
+from outside import receivers
 
 _MOUNT = "/api/v1/workspace/{workspace_id}"
 _REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "http.md"

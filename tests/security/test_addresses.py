@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import receivers
+from outside import receivers
 
 from runwright.adapters.webhook import NotSent, Sender
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx2
-from support import RunwrightServer, eventually
+from helpers.server import RunwrightServer, eventually
 
 _PROJECT = {
     "api/tells.py": (
@@ -69,7 +69,7 @@ def test_a_token_is_good_for_its_own_project_while_its_attempt_goes_on(
 
 
 def test_a_token_is_worth_nothing_between_two_attempts(tmp_path: Any) -> None:
-    from support import serving
+    from helpers.server import serving
 
     with serving(tmp_path / "data", RUNWRIGHT_RETRY_DELAY="30") as server:
         retry = {"maximumAttempts": 2}

@@ -16,11 +16,10 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-import clusters
-import places
 import psutil
 import pytest
-from support import RunwrightServer, eventually, files_of, serving
+from helpers import clusters, places
+from helpers.server import RunwrightServer, eventually, files_of, serving
 
 from runwright.storage.postgres import dump
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 import pytest
-from support import RunwrightServer, eventually, serving
+from helpers.server import RunwrightServer, eventually, serving
 
 _HOSTILE = """
 import asyncio, gc, json, os, time

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx2
 import pytest
 import structlog
-from support import RunwrightServer, eventually
+from helpers.server import RunwrightServer, eventually
 
 from runwright import telemetry
 

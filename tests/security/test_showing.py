@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import clusters
 import pytest
-import viewers
-from support import RunwrightServer, eventually, serving
+from helpers import clusters, viewers
+from helpers.server import RunwrightServer, eventually, serving
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 

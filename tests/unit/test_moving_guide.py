@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).resolve().parents[2]
-_FUNCTIONS = "acceptance/test_moved_functions.py"
-_OUTCOMES = "acceptance/test_moved_outcomes.py"
-_TYPED = "acceptance/test_typed_parameters.py"
-_FORMAT = "acceptance/test_other_format.py"
-_EFFECTS = "acceptance/test_module_effects.py"
+_FUNCTIONS = "acceptance/projects/test_moved_functions.py"
+_OUTCOMES = "acceptance/projects/test_moved_outcomes.py"
+_TYPED = "acceptance/projects/test_typed_parameters.py"
+_FORMAT = "acceptance/projects/test_other_format.py"
+_EFFECTS = "acceptance/runs/test_module_effects.py"
 _RETURNS = f"{_FUNCTIONS}::test_what_a_function_returned_there_it_returns_here"
 _RAISES = f"{_OUTCOMES}::test_whatever_an_author_raises_fails_the_run_by_its_name"
 _STORES = f"{_OUTCOMES}::test_stores_attributes_and_messages_take_what_they_took"
@@ -30,7 +30,7 @@ HELD_BY = {
         f"{_EFFECTS}::test_what_a_module_prints_on_import_is_in_the_log_of_the_run",
     ],
     "`requires-python` that is not there": [
-        "acceptance/test_requirement_layouts.py::test_a_project_of_the_other_format_that_says_no_python_gets_that_formats"
+        "acceptance/projects/test_requirement_layouts.py::test_a_project_of_the_other_format_that_says_no_python_gets_that_formats"
     ],
     "`automation(page)`": [f"{_EFFECTS}::test_a_function_that_takes_the_page_alone_gets_it_alone"],
     "child processes in Python": [f"{_EFFECTS}::test_children_import_what_the_author_imports"],
@@ -44,12 +44,12 @@ HELD_BY = {
         "unit/test_project_folder.py::test_jsonc_with_comments_and_trailing_commas",
     ],
     "`dependencies` and `requires-python`": [
-        "acceptance/test_environments.py::test_another_playwright_than_ours_works",
-        "acceptance/test_environments.py::test_a_missing_interpreter_is_a_clear_error",
+        "acceptance/projects/test_environments.py::test_another_playwright_than_ours_works",
+        "acceptance/projects/test_environments.py::test_a_missing_interpreter_is_a_clear_error",
     ],
     "`intuned-runtime` among them": [f"{_FORMAT}::test_the_browser_package_of_that_format_works"],
     "a file that cannot be imported": [
-        "acceptance/test_attempts.py::test_a_project_that_cannot_be_says_why"
+        "acceptance/runs/test_attempts.py::test_a_project_that_cannot_be_says_why"
     ],
     "`replication.maxConcurrentRequests`": [
         "unit/test_project_folder.py::test_the_older_name_of_the_concurrency_setting"
@@ -74,18 +74,20 @@ HELD_BY = {
         "unit/test_results.py::test_who_forgets_to_await_is_told_so",
     ],
     "results: NaN and infinities": ["unit/test_results.py::test_no_number_is_no_output"],
-    "results of more than 2 MiB": ["acceptance/test_attempts.py::test_two_mebibytes_are_the_most"],
+    "results of more than 2 MiB": [
+        "acceptance/runs/test_attempts.py::test_two_mebibytes_are_the_most"
+    ],
     "whatever is raised": [f"{_RAISES}[of-base]", f"{_RAISES}[exit]", f"{_RAISES}[cancelled]"],
     "what a handler raises": [f"{_OUTCOMES}::test_what_a_handler_raises_takes_nothing_away"],
     "`NonRetryableError`": [
         f"{_RAISES}[final]",
-        "acceptance/test_attempts.py::test_an_error_that_is_final_is_not_retried",
+        "acceptance/runs/test_attempts.py::test_an_error_that_is_final_is_not_retried",
     ],
     "threads, tasks, processes": [
         f"{_OUTCOMES}::test_what_runs_beside_a_function_takes_nothing_away"
     ],
     "page, context or browser closed": [
-        "acceptance/test_outcomes.py::test_what_the_author_closes_takes_nothing_away"
+        "acceptance/runs/test_outcomes.py::test_what_the_author_closes_takes_nothing_away"
     ],
     "`extend_payload`": [
         f"{_OUTCOMES}::test_payloads_are_what_they_were_when_they_were_given",
@@ -101,15 +103,15 @@ HELD_BY = {
         f"{_FORMAT}::test_full_chromium_is_the_browser_unless_another_is_chosen"
     ],
     "no context calls itself": [
-        "integration/test_browsers.py::test_nothing_of_our_browser_calls_itself_headless"
+        "integration/runners/test_browsers.py::test_nothing_of_our_browser_calls_itself_headless"
     ],
     "a PDF that is clicked": [
-        "integration/test_browsers.py::test_a_pdf_that_is_clicked_downloads",
-        "integration/test_browsers.py::test_going_to_a_pdf_says_that_it_downloads",
+        "integration/runners/test_browsers.py::test_a_pdf_that_is_clicked_downloads",
+        "integration/runners/test_browsers.py::test_going_to_a_pdf_says_that_it_downloads",
     ],
     "`proxy.deployed`, `proxy.dev`": [
-        "acceptance/test_proxies.py::test_runs_go_through_their_projects_proxy_unless_they_name_their_own",
-        "acceptance/test_proxies.py::test_dev_goes_through_its_own_proxy_with_the_settings_of_the_project",
+        "acceptance/runs/test_proxies.py::test_runs_go_through_their_projects_proxy_unless_they_name_their_own",
+        "acceptance/runs/test_proxies.py::test_dev_goes_through_its_own_proxy_with_the_settings_of_the_project",
         "unit/test_project_folder.py::test_a_wrong_setting_names_file_and_key",
     ],
     "`hooks/setup_context.py`": [
@@ -126,14 +128,14 @@ HELD_BY = {
     ],
     "auth sessions": [
         "contract/test_auth_sessions.py::test_a_session_from_its_making_to_its_end",
-        "acceptance/test_recorder.py::test_reaching_the_finish_url_saves_the_session",
-        "acceptance/test_auth_sessions.py::test_sessions_that_code_declares_are_made_changed_and_removed_by_deploying",
+        "acceptance/auth_sessions/test_recorder.py::test_reaching_the_finish_url_saves_the_session",
+        "acceptance/auth_sessions/test_auth_sessions.py::test_sessions_that_code_declares_are_made_changed_and_removed_by_deploying",
     ],
     "jobs, from HTTP and from files": [
         "contract/test_jobs.py::test_a_job_run_with_its_results",
-        "acceptance/test_code_jobs.py::test_jobs_come_change_and_go_with_their_files",
+        "acceptance/jobs/test_code_jobs.py::test_jobs_come_change_and_go_with_their_files",
     ],
-    "sinks": ["acceptance/test_deliveries.py::test_a_webhook_gets_the_outcome_signed"],
+    "sinks": ["acceptance/jobs/test_deliveries.py::test_a_webhook_gets_the_outcome_signed"],
     "web tasks": [f"{_OUTCOMES}::test_a_web_task_is_refused_by_its_name"],
 }
 """How each row begins, and the tests that hold it."""

@@ -1,3 +1,3 @@
-"""A layer of Runwright; see docs/explanation/architecture.md."""
+"""What is swapped or lies outside: queue, blobs, sealing, signals, HTTP to receivers. It knows no Run."""
 
 from __future__ import annotations

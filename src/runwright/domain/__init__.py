@@ -1,3 +1,3 @@
-"""A layer of Runwright; see docs/explanation/architecture.md."""
+"""What the nouns are and what follows from what, as values and pure functions. No I/O."""
 
 from __future__ import annotations

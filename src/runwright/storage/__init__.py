@@ -1,3 +1,3 @@
-"""A layer of Runwright; see docs/explanation/architecture.md."""
+"""Tables: one module for each noun, its statements in `sql`. It decides nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
-"""A layer of Runwright; see docs/explanation/architecture.md."""
+"""HTTP: the API, the dashboard, what they share, and the app made of them. It decides nothing about Runs; `control` does."""
 
 from __future__ import annotations

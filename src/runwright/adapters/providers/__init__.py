@@ -1,3 +1,3 @@
-"""Providers of language models: asking them, and what may be shown of their answers."""
+"""Providers of language models: asking them, and what may be shown of their answers. Limits and costs are `domain.models`."""
 
 from __future__ import annotations

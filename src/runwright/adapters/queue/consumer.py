@@ -1,7 +1,7 @@
 """Hands out the queue's entries; with `engine`, `picks` and `queue_driver` all that knows pgqueuer.
 
 What pgqueuer 1.6 does not do by itself is done here, each with a test in
-`tests/integration/test_engine.py`:
+`tests/integration/queue/test_engine.py`:
 
 - Its loop ends when PostgreSQL goes away: `Driver` waits for it to come back instead.
 - A handler's exception deletes the entry: here it puts the entry back, with a delay.

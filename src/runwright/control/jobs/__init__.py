@@ -1,3 +1,3 @@
-"""Jobs, their firings and JobRuns. The items of a JobRun end with their Runs, in `control.runs.runs`."""
+"""Jobs, their firings and JobRuns. The items of a JobRun end with their Runs, in `control.runs`."""
 
 from __future__ import annotations
