@@ -23,6 +23,7 @@ from rich.table import Table
 from runwright.adapters.queue import engine
 from runwright.adapters.queue.consumer import Consumer, Queue
 from runwright.adapters.queue.engine import Entry
+from runwright.domain.retry import DONE, FollowUp
 from runwright.storage import database
 from runwright.storage.postgres import embedded
 
@@ -106,9 +107,10 @@ async def _latency(server: embedded.Server, pool: Any, count: int) -> tuple[list
     began = 0.0
     arrived = asyncio.Event()
 
-    async def handle(_: str) -> None:
+    async def handle(_: str) -> FollowUp:
         waits.append((time.perf_counter() - began) * 1000)
         arrived.set()
+        return DONE
 
     async with _consuming(pool, count, handle):
         # Begun and warmed up; what idling costs is taken off.
@@ -132,11 +134,12 @@ async def _drain(pool: Any, count: int) -> float:
     done = 0
     over = asyncio.Event()
 
-    async def handle(_: str) -> None:
+    async def handle(_: str) -> FollowUp:
         nonlocal done
         done += 1
         if done == _ENTRIES:
             over.set()
+        return DONE
 
     async with pool.acquire() as connection:
         await engine.enqueue(

@@ -29,9 +29,9 @@ from runwright.adapters.queue import engine
 from runwright.config import Settings
 from runwright.control.access import dashboard_sessions, keys
 from runwright.control.base.platform import Platform
+from runwright.db_retry import patiently
 from runwright.domain.models.model_endpoints import Provider
 from runwright.errors import ConfigError
-from runwright.execution.db_retry import patiently
 from runwright.execution.flows import worker
 from runwright.execution.runners import reaper
 from runwright.storage import database

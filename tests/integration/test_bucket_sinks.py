@@ -257,9 +257,9 @@ async def test_no_setting_opens_an_endpoint_at_a_link_local_address(host: str) -
 _PUTS = """
 import asyncio, json, sys
 from datetime import timedelta
-from runwright.adapters.s3 import Buckets
+from runwright.adapters.blobs.s3 import Buckets
 from runwright.adapters.webhook import Sender
-from runwright.domain import sinks
+from runwright.domain.deliveries import sinks
 
 seconds = timedelta(seconds=10)
 buckets = Buckets(Sender(allow_private=True, timeout=seconds), patience=seconds)

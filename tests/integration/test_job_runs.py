@@ -23,6 +23,7 @@ from runwright.domain.ids import WorkerId
 from runwright.domain.jobs import job_text
 from runwright.domain.jobs.jobs import JobRun, JobRunStatus
 from runwright.domain.projects import Project
+from runwright.domain.retry import AT_ONCE, DONE, FollowUp
 from runwright.domain.runs import ExtendedPayload, Outcome
 from runwright.errors import Category, FailureCode
 from runwright.storage import items as item_rows, job_runs as job_run_rows
@@ -101,19 +102,19 @@ class _Hands:
             self._consumer.stop()
             await running
 
-    async def _look(self, run_id: str) -> timedelta | None:
+    async def _look(self, run_id: str) -> FollowUp:
         claim = await claims.take(self._platform, run_id, WorkerId(uuid4()))
         if not isinstance(claim, claims.Claim):
             return claim
         fate = self._chance.random()
         if fate < 0.1:
             # It dies: its entry is handed out again, and whoever takes it finds the open Attempt.
-            return timedelta(0)
+            return AT_ONCE
         await asyncio.sleep(fate / 50)
         outcome = self._outcome(claim, fate)
         await attempts.end(self._platform, claim, outcome)
         self.ended.append(run_id)
-        return None
+        return DONE
 
     def _outcome(self, claim: claims.Claim, fate: float) -> Outcome:
         if fate < 0.3:
@@ -209,8 +210,8 @@ async def test_an_old_entry_of_an_item_that_is_held_begins_nothing(
         row["id"] for row in await platform.database.fetch("SELECT id FROM runs ORDER BY position")
     ]
 
-    assert await claims.take(platform, held, WorkerId(uuid4())) is None
-    assert await claims.take(platform, "none such", WorkerId(uuid4())) is None
+    assert await claims.take(platform, held, WorkerId(uuid4())) == DONE
+    assert await claims.take(platform, "none such", WorkerId(uuid4())) == DONE
     claim = await claims.take(platform, fed, WorkerId(uuid4()))
 
     assert isinstance(claim, claims.Claim)

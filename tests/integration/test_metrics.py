@@ -19,6 +19,7 @@ from runwright.domain.failures import Failure
 from runwright.domain.ids import WorkerId
 from runwright.domain.insight import metrics as domain
 from runwright.domain.projects import Project
+from runwright.domain.retry import DONE
 from runwright.domain.runs import Outcome, RunRequest
 from runwright.errors import Category, FailureCode
 from runwright.storage import metrics as rows
@@ -35,8 +36,8 @@ async def _carry_out(platform: Platform, project: Project, outcome: Outcome) -> 
     worker_id = WorkerId(uuid.uuid4())
     claim = await claims.take(platform, run.id, worker_id)
     while isinstance(claim, claims.Claim):
-        again = await attempts.end(platform, claim, outcome)
-        claim = None if again is None else await claims.take(platform, run.id, worker_id)
+        following = await attempts.end(platform, claim, outcome)
+        claim = None if following == DONE else await claims.take(platform, run.id, worker_id)
 
 
 async def _rows(platform: Platform) -> Counter[str]:

@@ -12,6 +12,7 @@ from runwright.control.runs import attempts, claims, runs
 from runwright.domain.auth_sessions import SessionPlan, SessionStatus, SessionType
 from runwright.domain.ids import ProjectId, WorkerId
 from runwright.domain.projects import Project
+from runwright.domain.retry import DONE
 from runwright.domain.runs import RunKind, RunRequest, RunStatus
 from runwright.errors import FailureCode
 from runwright.storage import auth_sessions as rows
@@ -68,7 +69,7 @@ async def test_workers_that_die_as_they_check_leave_crashed_checks_and_so_many_f
         assert (part.parent_id, part.kind, part.attempt) == (run.id, RunKind.CHECK, 1)
         parts.append(part.run_id)
 
-    assert await claims.take(platform, run.id, WorkerId(uuid4())) is None
+    assert await claims.take(platform, run.id, WorkerId(uuid4())) == DONE
 
     found = await runs.detail(platform, project.workspace_id, run.id)
     assert [each.id for each in found.parts] == parts

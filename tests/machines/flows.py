@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
 from helpers.held import with_sessions
@@ -19,6 +18,7 @@ from runwright.control.base import queues
 from runwright.control.jobs import job_runs
 from runwright.control.runs import attempts
 from runwright.domain.ids import DeploymentId, WorkerId
+from runwright.domain.retry import AT_ONCE, DONE, FollowUp
 from runwright.domain.runs import Outcome
 from runwright.execution.attempts.attempt import Hold
 from runwright.execution.attempts.attempt_executor import Carrier
@@ -74,7 +74,7 @@ class _Look:
     """An entry of the queue in a Worker's hands."""
 
     entry: int
-    task: asyncio.Task[timedelta | None]
+    task: asyncio.Task[FollowUp]
 
 
 @dataclass(eq=False, kw_only=True)
@@ -254,7 +254,7 @@ class FlowMachine(Machine):
 
         self._step(begin, cut)
 
-    async def _handle(self, hand: _Hand, entry: dict[str, Any]) -> timedelta | None:
+    async def _handle(self, hand: _Hand, entry: dict[str, Any]) -> FollowUp:
         try:
             if entry["entrypoint"] == queues.JOB_RUNS:
                 return await job_runs.look(self.platform, entry["thing"])
@@ -263,7 +263,7 @@ class FlowMachine(Machine):
             # As the Consumer does: it comes again.
             if not self.stage.line.has_broken:
                 raise
-            return timedelta(0)
+            return AT_ONCE
 
     def _answer(self, asked: Asked, how: str, cut: Cut | None) -> None:
         outcome = self.outcome(asked.hold, how)
@@ -284,8 +284,7 @@ class FlowMachine(Machine):
         for hand in self.hands.values():
             for look in [each for each in hand.looks if each.task.done()]:
                 hand.looks.remove(look)
-                again = look.task.result()
-                if again is None:
+                if look.task.result() == DONE:
                     self.execute("DELETE FROM pgqueuer WHERE id = $1", look.entry)
                 else:
                     self.execute("UPDATE pgqueuer SET status = 'queued' WHERE id = $1", look.entry)

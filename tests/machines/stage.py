@@ -19,9 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from machines.lines import Cut, Line, line
 from runwright.control.base.platform import Platform
+from runwright.db_retry import patiently
 from runwright.domain.ids import WorkerId
 from runwright.domain.projects import Project
-from runwright.execution.db_retry import patiently
 from runwright.storage import platform as worker_rows
 
 _Value = TypeVar("_Value")

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from runwright.domain import retry
 from runwright.domain.auth_sessions import AuthState, SessionPlan
 from runwright.domain.deliveries.deliveries import Delivery
 from runwright.domain.deliveries.sinks import Sink
@@ -292,5 +293,5 @@ def after(
         return Completed(outcome=outcome)
     failures = (*earlier, outcome.failure)
     if outcome.failure.retryable and len(failures) < maximum_attempts:
-        return Retry(failure=outcome.failure, delay=retry_delay)
+        return Retry(failure=outcome.failure, delay=retry.attempt_delay(len(failures), retry_delay))
     return Failed(failure=final_failure(failures))

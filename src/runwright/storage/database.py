@@ -91,7 +91,6 @@ async def connect(
     """
     pool = await _patient_pool(url, min_size, max_size, statement_seconds)
     try:
-        await check_version(pool)
         yield pool
     finally:
         try:
@@ -111,19 +110,6 @@ async def transaction(connection: Any) -> AsyncGenerator[None]:
 async def now(connection: Any) -> datetime:
     """Return the time by the database's clock, which is the whole installation's."""
     return await connection.fetchval("SELECT clock_timestamp()")
-
-
-async def check_version(pool: Any) -> None:
-    """Refuse a PostgreSQL that is too old.
-
-    Raises:
-        ConfigError: it is; names the version found.
-    """
-    found = int(await pool.fetchval("SELECT current_setting('server_version_num')::int"))
-    if found < OLDEST_MAJOR * 10_000:
-        raise ConfigError(
-            f"The database is PostgreSQL {found // 10_000}; at least {OLDEST_MAJOR} is needed."
-        )
 
 
 def migrations(directory: Path = _MIGRATIONS) -> list[Migration]:
@@ -244,9 +230,13 @@ def _is_standby(connection: Any) -> bool:
     return getattr(connection.get_settings(), "in_hot_standby", "off") == "on"
 
 
-async def _refuse_standby(connection: Any) -> None:
+async def _check_server(connection: Any) -> None:
+    """Refuse a standby, and a PostgreSQL that is too old: both say so as they are connected to."""
     if _is_standby(connection):
         raise asyncpg.ReadOnlySQLTransactionError("the server is a standby")
+    major = connection.get_server_version().major
+    if major < OLDEST_MAJOR:
+        raise ConfigError(f"The database is PostgreSQL {major}; at least {OLDEST_MAJOR} is needed.")
 
 
 async def _patient_pool(url: str, min_size: int, max_size: int, statement_seconds: float) -> Any:
@@ -263,7 +253,7 @@ async def _patient_pool(url: str, min_size: int, max_size: int, statement_second
                 max_queries=_QUERIES,
                 command_timeout=statement_seconds,
                 max_inactive_connection_lifetime=_IDLE_SECONDS,
-                init=_refuse_standby,
+                init=_check_server,
                 reset=_reset,
                 server_settings=SESSION,
             )
@@ -272,7 +262,7 @@ async def _patient_pool(url: str, min_size: int, max_size: int, statement_second
             asyncpg.InvalidCatalogNameError,
         ) as error:
             raise ConfigError(f"The database refuses the connection: {error}") from error
-        except (ValueError, asyncpg.InterfaceError) as error:
+        except ValueError as error:
             raise ConfigError(f"`RUNWRIGHT_DATABASE_URL` cannot be read: {error}") from error
         except Exception as error:
             if not db_errors.is_passing(error):

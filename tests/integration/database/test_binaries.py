@@ -171,7 +171,7 @@ def test_after_an_upgrade_the_new_programs_are_copied_and_who_has_the_old_keeps_
     notes.write_text("a later version")
     program = textwrap.dedent(f"""
         import pathlib
-        from runwright.storage import binaries, system_users
+        from runwright.storage.postgres import binaries, system_users
         binaries.SYSTEM_DIRECTORY = pathlib.Path({str(place)!r})
         held = binaries.hold(system_users.own(), None)
         print(held.copy)
@@ -196,7 +196,7 @@ def test_after_an_upgrade_the_new_programs_are_copied_and_who_has_the_old_keeps_
 def test_ten_at_once_use_one_copy_and_leave_none(place: Path) -> None:
     program = textwrap.dedent(f"""
         import pathlib
-        from runwright.storage import binaries, system_users
+        from runwright.storage.postgres import binaries, system_users
         binaries.SYSTEM_DIRECTORY = pathlib.Path({str(place)!r})
         user = system_users.own()
         for _ in range(3):

@@ -62,7 +62,7 @@ async def test_sockets_that_a_killed_server_left_go_at_the_next_start(open_path:
     directory = open_path / ("long" * 30)
     program = textwrap.dedent(f"""
         import asyncio, os, signal, pathlib
-        from runwright.storage import embedded
+        from runwright.storage.postgres import embedded
         async def main():
             async with embedded.run(pathlib.Path({str(directory)!r})) as server:
                 print(server._place.sockets, flush=True)

@@ -62,7 +62,7 @@ async def test_a_killed_postmaster_is_started_again_with_every_row(open_path: Pa
 async def test_it_starts_again_after_everything_was_killed(open_path: Path) -> None:
     program = textwrap.dedent(f"""
         import asyncio, asyncpg
-        from runwright.storage import embedded
+        from runwright.storage.postgres import embedded
         async def main():
             async with embedded.run(__import__("pathlib").Path({str(open_path / "pg")!r})) as server:
                 connection = await asyncpg.connect(server.url)

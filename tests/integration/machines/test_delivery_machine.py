@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import strategies as st
@@ -16,6 +16,7 @@ from runwright.adapters.queue import engine
 from runwright.control.deliveries import deliveries
 from runwright.domain.deliveries.deliveries import Try
 from runwright.domain.deliveries.sinks import Sink, SinkKind
+from runwright.domain.retry import DONE, FollowUp
 from runwright.storage.deliveries import DeliveryRow
 
 _WORKERS = 2
@@ -94,11 +95,11 @@ class DeliveryMachine(Machine):
         again = self.persist(lambda: self._end(row, how), cut)
         after = self._row(delivery_id)
         if (before["fence"], before["status"]) != (row.fence, "pending"):
-            assert (after, again) == (before, None)
+            assert (after, again) == (before, DONE)
             return
         wanted = {"delivered": "delivered", "gone": "exhausted"}.get(how, "pending")
         assert after["status"] == wanted
-        assert (again is None) == (wanted != "pending")
+        assert (again == DONE) == (wanted != "pending")
 
     @rule(
         choice=st.integers(0, _MOST),
@@ -157,7 +158,7 @@ class DeliveryMachine(Machine):
             for delivery_id in self.accepted:
                 self._begin_try(delivery_id, 0, None)
                 if (row := self.held.get((delivery_id, 0))) is not None:
-                    assert self.do(self._end(row, "delivered")) is None
+                    assert self.do(self._end(row, "delivered")) == DONE
             self.everything_is_true()
             assert all(row["status"] != "pending" for row in self._rows())
             counted = sum(row["value"] for row in self.rows(_COUNTED))
@@ -190,7 +191,7 @@ class DeliveryMachine(Machine):
             assert all(row.fence > fence for fence in fences)
             self.held[delivery_id, worker] = row
 
-    async def _end(self, row: DeliveryRow, how: str) -> timedelta | None:
+    async def _end(self, row: DeliveryRow, how: str) -> FollowUp:
         found = Try(
             number=row.delivery.tries,
             at=datetime.now(UTC),

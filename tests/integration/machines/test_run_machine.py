@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from datetime import timedelta
 from typing import Any
 
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from runwright.control.runs import attempts, claims, queue_limits, runs
 from runwright.control.runs.claims import Claim
 from runwright.domain.deliveries.sinks import Sink, SinkKind
 from runwright.domain.ids import RunId, WorkerId
+from runwright.domain.retry import DONE, FollowUp
 from runwright.domain.runs import Outcome, Run, RunRequest
 
 _WORKERS = 3
@@ -109,7 +109,7 @@ class RunMachine(Machine):
         # A Worker looks at nothing twice at once.
         free = [each for each in range(_WORKERS) if (run_id, each) not in self.held]
 
-        async def together() -> list[Claim | timedelta | None]:
+        async def together() -> list[Claim | FollowUp]:
             return await asyncio.gather(
                 *(claims.take(self.platform, run_id, self.workers[each]) for each in free)
             )
@@ -245,7 +245,7 @@ class RunMachine(Machine):
         for row in self.rows(_RUNS, self.project.id):
             for _ in range(row["maximum_attempts"] + 1):
                 claim = self.do(claims.take(self.platform, row["id"], last))
-                if claim is None:
+                if claim == DONE:
                     break
                 assert isinstance(claim, Claim)
                 self.do(attempts.end(self.platform, claim, _outcome("failed")))
@@ -266,7 +266,7 @@ class RunMachine(Machine):
         self._take(run_id, worker, None)
         return self.held.get((run_id, worker))
 
-    def _keep(self, claim: Claim | timedelta | None, worker: int) -> None:
+    def _keep(self, claim: Claim | FollowUp, worker: int) -> None:
         if isinstance(claim, Claim):
             # A fence is given out once, whatever happens.
             assert (claim.run_id, claim.fence) not in self.fences

@@ -18,6 +18,7 @@ from runwright.domain.deliveries import sinks
 from runwright.domain.failures import Failure
 from runwright.domain.ids import WorkerId
 from runwright.domain.projects import Project
+from runwright.domain.retry import DONE, LookAgain
 from runwright.domain.runs import (
     AttemptStatus,
     Outcome,
@@ -81,7 +82,7 @@ async def test_a_lost_worker_counts_as_an_attempt(
     again = await claims.take(platform, run.id, WorkerId(uuid4()))
 
     found = await runs.get(platform, project.id, run.id)
-    assert again is None
+    assert again == DONE
     assert found.failure is not None
     assert found.failure.code is FailureCode.PROCESS_CRASHED
 
@@ -129,7 +130,7 @@ async def test_an_attempt_is_lost_only_with_its_worker(
 
     found = await claims.take(platform, run.id, await _beating(platform, **asking))
 
-    assert isinstance(found, claims.Claim if is_taken else timedelta)
+    assert isinstance(found, claims.Claim if is_taken else LookAgain)
     if not is_taken:
         await workers.forget_worker(platform.database, first)
         assert isinstance(await claims.take(platform, run.id, WorkerId(uuid4())), claims.Claim)
@@ -200,7 +201,7 @@ async def test_a_run_that_kills_its_workers_fails_whatever_its_retries(
     for _ in range(platform.settings.max_crashes):
         await _claim(platform, run)
 
-    assert await claims.take(platform, run.id, WorkerId(uuid4())) is None
+    assert await claims.take(platform, run.id, WorkerId(uuid4())) == DONE
     assert (await runs.get(platform, project.id, run.id)).status is RunStatus.FAILED
 
 
@@ -249,11 +250,11 @@ async def test_a_cancel_reaches_a_run_in_either_state(
 
     if claim is None:
         assert canceled.status is RunStatus.CANCELED
-        assert await claims.take(platform, run.id, WorkerId(uuid4())) is None
+        assert await claims.take(platform, run.id, WorkerId(uuid4())) == DONE
     else:
         assert await claims.interrupted(platform, [claim]) == {run.id: False}
         # Its worker dies before it hears of it: whoever looks next cancels.
-        assert await claims.take(platform, run.id, WorkerId(uuid4())) is None
+        assert await claims.take(platform, run.id, WorkerId(uuid4())) == DONE
         assert (await runs.get(platform, project.id, run.id)).status is RunStatus.CANCELED
 
 

@@ -20,6 +20,7 @@ from runwright.domain.deliveries.sinks import Sink, SinkKind
 from runwright.domain.ids import WorkerId
 from runwright.domain.jobs import job_text
 from runwright.domain.projects import Project
+from runwright.domain.retry import LookAgain
 from runwright.domain.runs import Outcome, Run, RunRequest, RunStatus
 from runwright.execution.flows.schedule_tick import ScheduleTick
 from runwright.storage import platform as workers
@@ -106,9 +107,9 @@ async def test_a_delivery_has_its_whole_window_on_a_machine_whose_clock_is_wrong
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=2)):
         tried = await deliveries.begin_try(platform, row["id"])
         assert tried is not None
-        again = await deliveries.end_try(platform, tried, _refused())
+        following = await deliveries.end_try(platform, tried, _refused())
 
-    assert again is not None
+    assert isinstance(following, LookAgain)
 
 
 @_WRONG
@@ -148,7 +149,7 @@ async def test_a_jump_of_the_databases_clock_loses_no_worker(
     await workers.beat(platform.database, asking, "here", 1, 1, silence=silence)
     found = await claims.take(platform, run.id, asking)
 
-    assert isinstance(found, timedelta)
+    assert isinstance(found, LookAgain)
 
 
 async def _start(platform: Platform, project: Project, sink: Sink | None = None) -> Run:

@@ -28,7 +28,8 @@ from runwright.adapters.queue import engine, queue_driver
 from runwright.adapters.queue.consumer import Consumer, Queue
 from runwright.adapters.queue.engine import Entry
 from runwright.adapters.queue.picks import Picks
-from runwright.execution.db_retry import patiently
+from runwright.db_retry import patiently
+from runwright.domain.retry import DONE, FollowUp, LookAgain
 from runwright.storage import database
 
 
@@ -41,12 +42,13 @@ class Seen:
         self.most = 0
         self._act = act
 
-    async def look(self, identifier: str) -> timedelta | None:
+    async def look(self, identifier: str) -> FollowUp:
         self.ids.append(identifier)
         self.running += 1
         self.most = max(self.most, self.running)
         try:
-            return None if self._act is None else await self._act(identifier)
+            after = None if self._act is None else await self._act(identifier)
+            return DONE if after is None else LookAgain(after)
         finally:
             self.running -= 1
 
@@ -232,7 +234,7 @@ async def test_what_a_killed_consumer_held_is_picked_up_by_another(
         textwrap.dedent(f"""
         import asyncio
         from datetime import timedelta
-        from runwright.adapters.consumer import Consumer, Queue
+        from runwright.adapters.queue.consumer import Consumer, Queue
         from runwright.storage import database
         async def hold(identifier):
             print(identifier, flush=True)
@@ -385,8 +387,9 @@ async def test_the_warm_up_of_a_process_that_died_is_forgotten(pool: Any) -> Non
 async def test_a_consumer_that_is_woken_by_hand_looks_when_it_is(pool: Any) -> None:
     seen: list[str] = []
 
-    async def handle(identifier: str) -> None:
+    async def handle(identifier: str) -> FollowUp:
         seen.append(identifier)
+        return DONE
 
     async def queues() -> list[Queue]:
         return [Queue(name="by-hand", limit=0, handler=handle)]

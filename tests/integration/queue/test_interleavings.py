@@ -25,6 +25,7 @@ from runwright.control.deliveries import deliveries
 from runwright.control.jobs import job_runs, job_starts, jobs
 from runwright.control.jobs.job_starts import Trigger
 from runwright.control.runs import attempts, claims, runs
+from runwright.db_retry import patiently
 from runwright.domain.auth_sessions import SessionPlan, SessionStatus, SessionType
 from runwright.domain.deliveries.sinks import Sink, SinkKind
 from runwright.domain.ids import RunId, WorkerId
@@ -32,7 +33,6 @@ from runwright.domain.jobs import job_text
 from runwright.domain.jobs.jobs import JobRunStatus
 from runwright.domain.projects import Project
 from runwright.domain.runs import Outcome, Run, RunRequest, RunStatus
-from runwright.execution.db_retry import patiently
 from runwright.storage import (
     auth_sessions as session_rows,
     database,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from helpers.server import eventually_async
-from machines.lines import Cut
+from machines.lines import Cut, line
 from machines.stage import Stage
 
 from runwright import processes
 from runwright.adapters.queue import consumer
-from runwright.execution.db_retry import patiently
+from runwright.db_retry import patiently
+from runwright.storage import database
 
 _CUTS = [
     Cut(after=after, is_answer_lost=is_answer_lost)
@@ -56,6 +58,17 @@ async def test_the_schema_is_brought_up_to_date_though_the_connection_breaks_ove
     assert stage.line.has_broken
     locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
     assert await eventually_async(lambda: _is_none(stage, locks))
+
+
+@pytest.mark.parametrize("cut", _CUTS, ids=str)
+async def test_a_pool_opens_though_the_connection_breaks_over_it(
+    database_url: str, tmp_path: Path, cut: Cut
+) -> None:
+    async with line(database_url, tmp_path) as (opened, url):
+        opened.break_at(cut)
+
+        async with database.connect(url, min_size=1, max_size=1) as pool:
+            assert pool.get_size() == 1
 
 
 async def _is_none(stage: Stage, question: str) -> bool:

@@ -81,12 +81,12 @@ async def _no_variables(_deployment: Installed) -> dict[str, str]:
 
 _WORKER = """
 import asyncio, os, pathlib, subprocess, sys
-from runwright.execution import author_side, runner_process
+from runwright.execution.runners import runner_package, runner_process
 async def main():
     directory = pathlib.Path(sys.argv[1])
     runner = await runner_process.launch(
         python=pathlib.Path(sys.executable), directory=directory / "runner",
-        author_side=author_side.stage(directory / "author-side"), environment={},
+        author_side=runner_package.stage(directory / "author-side"), environment={},
     )
     # Our end of the socket stays open in another process, whatever becomes of this one.
     held = runner._socket.fileno()

@@ -36,10 +36,11 @@ from runwright import telemetry
 from runwright.adapters.queue import engine, queue_driver
 from runwright.adapters.queue.picks import Picks
 from runwright.adapters.queue.queue_driver import Driver
+from runwright.domain import retry
+from runwright.domain.retry import FollowUp, LookAgain
 
 log = telemetry.logger(__name__)
 
-_AGAIN_AFTER_ERROR = timedelta(seconds=2)
 _POLL = timedelta(seconds=1)
 _FEWEST_TASKS = 2
 _MISSED_WAKE_UP_POLL = timedelta(milliseconds=20)
@@ -58,7 +59,7 @@ FROM unnest($1::text[]) AS queue (name) CROSS JOIN LATERAL (
 ) AS first
 """
 
-Handler = Callable[[str], Awaitable[timedelta | None]]
+Handler = Callable[[str], Awaitable[FollowUp]]
 """Looks at the thing with that id; returns None when nothing is left to do, or when to look again."""
 
 
@@ -241,8 +242,9 @@ class Consumer:
     async def _send_warm_up(self) -> str:
         name = f"warm-up:{uuid4()}"
 
-        async def warmed(_id: str) -> None:
+        async def warmed(_id: str) -> FollowUp:
             self._warmed.set()
+            return retry.DONE
 
         self._handlers[name] = warmed
         self._register(name, 0)
@@ -254,15 +256,15 @@ class Consumer:
     def _register(self, name: str, limit: int) -> None:
         async def hand_over(job: Job) -> None:
             try:
-                again = await self._handle(name, (job.payload or b"").decode())
+                following = await self._handle(name, (job.payload or b"").decode())
             finally:
                 self._manager.under_way.pop(job.id, None)
                 self._ended_at = time.monotonic()
                 self._manager.expect_more()
                 if self._is_woken_by_hand:
                     self._driver.wake()
-            if again is not None:
-                raise RetryRequested(delay=again)
+            if isinstance(following, LookAgain):
+                raise RetryRequested(delay=following.after)
 
         self._manager.entrypoint(name, concurrency_limit=limit, accepts_context=False)(hand_over)
 
@@ -276,15 +278,15 @@ class Consumer:
             and time.monotonic() - self._ended_at < _POLL.total_seconds(),
         )
 
-    async def _handle(self, name: str, identifier: str) -> timedelta | None:
+    async def _handle(self, name: str, identifier: str) -> FollowUp:
         handler = self._handlers.get(name)
         if handler is None:
             # The queue is gone from this Worker.
-            return _POLL
+            return LookAgain(_POLL)
         try:
             return await handler(identifier)
         except Exception:
             log.exception(
                 "queue handler failed", event_name="queue_handler_failed", queue=name, id=identifier
             )
-            return _AGAIN_AFTER_ERROR
+            return retry.AFTER_ERROR

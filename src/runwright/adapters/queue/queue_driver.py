@@ -12,10 +12,10 @@ from typing import Any
 from pgqueuer.db import AsyncpgPoolDriver
 
 from runwright import db_errors, telemetry
+from runwright.db_retry import patiently
 
 log = telemetry.logger(__name__)
 
-_RECONNECT_DELAYS = (0.05, 0.1, 0.25, 0.5, 1.0)
 _CHANGED = "table_changed_event"
 _DONE = re.compile(r'"operation" ?: ?"delete"')
 
@@ -112,20 +112,8 @@ class Driver(AsyncpgPoolDriver):
         self._is_patient = False
 
     async def patiently(self, send: Callable[[], Awaitable[Any]]) -> Any:
-        """Do what the database must be there for, again and again until it is, or until `give_up`."""
-        tries = 0
-        while True:
-            try:
-                return await send()
-            except Exception as error:
-                if not self._is_patient or not db_errors.is_to_wait_for(error):
-                    raise
-                if tries == 0:
-                    log.warning(
-                        "queue cannot use the database", event_name="queue_lost", error=str(error)
-                    )
-                await asyncio.sleep(_RECONNECT_DELAYS[min(tries, len(_RECONNECT_DELAYS) - 1)])
-                tries += 1
+        """Repeat what the database must be there for, until it is or `give_up` is called."""
+        return await patiently(send, is_wanted=lambda: self._is_patient)
 
 
 def is_change(payload: str) -> bool:

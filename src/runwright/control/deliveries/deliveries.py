@@ -15,10 +15,12 @@ from runwright.adapters.blobs import s3
 from runwright.adapters.queue import engine
 from runwright.control.base import cursors
 from runwright.control.base.platform import Platform
+from runwright.domain import retry
 from runwright.domain.deliveries import sink_fields, sinks
 from runwright.domain.deliveries.deliveries import Delivery, DeliveryStatus, Try
 from runwright.domain.deliveries.sinks import InvalidSink, Sink, SinkKind
 from runwright.domain.ids import DeliveryId, ProjectId, RunId, new_delivery_id
+from runwright.domain.retry import DONE, FollowUp, LookAgain
 from runwright.domain.runs import Run, RunStatus
 from runwright.domain.text import urls
 from runwright.errors import NotFound, Problem, ValidationError
@@ -175,19 +177,19 @@ async def end_try(
     *,
     asked: timedelta | None = None,
     is_gone: bool = False,
-) -> timedelta | None:
-    """Keep how a try went; return when to try again, or None when the Delivery is over.
+) -> FollowUp:
+    """Keep how a try went; Done when the Delivery is over.
 
     `asked` is how long the receiver wants to be left alone, `is_gone` that it wants no more.
     """
     if found.error is None:
         await rows.end_try(platform.database, row, found, DeliveryStatus.DELIVERED, None)
-        return None
+        return DONE
     settings = platform.settings
     is_webhook = row.delivery.kind is SinkKind.WEBHOOK
     # By the clock that the first try was noted with.
     now = await database.now(platform.database)
-    delay = sinks.next_delay(
+    delay = retry.delivery_delay(
         first_try_at=row.first_try_at or now,
         failures=row.failures + 1,
         now=now,
@@ -199,7 +201,7 @@ async def end_try(
     status = DeliveryStatus.EXHAUSTED if delay is None else DeliveryStatus.PENDING
     next_try_at = None if delay is None else now + delay
     kept = await rows.end_try(platform.database, row, found, status, next_try_at)
-    return None if kept is None else kept - now
+    return DONE if kept is None else LookAgain(kept - now)
 
 
 async def body(platform: Platform, row: DeliveryRow) -> str:

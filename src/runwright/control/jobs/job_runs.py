@@ -21,6 +21,7 @@ from runwright.domain.jobs.jobs import (
     JobRunStatus,
     NotificationKind,
 )
+from runwright.domain.retry import DONE, FollowUp, LookAgain
 from runwright.domain.runs import Cancellation, RunStatus
 from runwright.errors import CancelReason, NotFound, SessionInUse
 from runwright.storage import (
@@ -32,7 +33,7 @@ from runwright.storage import (
 )
 from runwright.storage.job_runs import JobRunRow, Reason
 
-_SESSION_LOOK = timedelta(seconds=1)
+_SESSION_LOOK = LookAgain(timedelta(seconds=1))
 _RESULTS_AT_ONCE = 200
 _SWEEP_LIMIT = 1000
 
@@ -101,17 +102,17 @@ async def terminate_locked(platform: Platform, connection: Any, job_run_id: str)
             await endings.cancel(platform, connection, item, cancellation, ended)
 
 
-async def look(platform: Platform, job_run_id: str) -> timedelta | None:
-    """Take a JobRun's next step; return when to look again, if nothing else will say so."""
+async def look(platform: Platform, job_run_id: str) -> FollowUp:
+    """Take a JobRun's next step; LookAgain where nothing else will say when."""
     async with platform.database.acquire() as connection, database.transaction(connection):
         row = await rows.lock(connection, job_run_id)
         if row is None:
-            return None
+            return DONE
         status = row.job_run.status
         if not row.is_session_good and status in (JobRunStatus.PENDING, JobRunStatus.RESUMING):
             return await _see_to_session(platform, connection, row)
         await job_items.advance(platform, connection, row)
-        return None
+        return DONE
 
 
 async def results(platform: Platform, job_run_id: str) -> AsyncIterator[str]:
@@ -156,7 +157,7 @@ async def requeue_lost(
         return lost, following
 
 
-async def _see_to_session(platform: Platform, connection: Any, row: JobRunRow) -> timedelta | None:
+async def _see_to_session(platform: Platform, connection: Any, row: JobRunRow) -> FollowUp:
     job_run = row.job_run
     assert row.auth_session_id is not None
     if row.waits_for is None:
@@ -165,15 +166,15 @@ async def _see_to_session(platform: Platform, connection: Any, row: JobRunRow) -
             await _refuse(
                 platform, connection, row, job_starts.session_not_found(row.auth_session_id)
             )
-            return None
+            return DONE
         try:
             operation_id = await session_operations.validate_for_job(platform, connection, job_run)
         except SessionInUse:
             return _SESSION_LOOK
         await rows.wait_for(connection, job_run.id, operation_id)
-        return None
+        return DONE
     await _after_operation(platform, connection, row, row.waits_for)
-    return None
+    return DONE
 
 
 async def _after_operation(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 from runwright.adapters import signals
@@ -19,6 +18,7 @@ from runwright.control.runs.claims import Claim
 from runwright.domain import runs as domain
 from runwright.domain.failures import Failure
 from runwright.domain.ids import ProjectId, RunId, WorkerId, new_run_id
+from runwright.domain.retry import DONE, FollowUp, LookAgain
 from runwright.domain.runs import (
     Canceled,
     Completed,
@@ -90,8 +90,8 @@ async def again(
     )
 
 
-async def end(platform: Platform, claim: Claim, outcome: Outcome) -> timedelta | None:
-    """End the Attempt and with it, or not, the Run; return when to look at it again, if at all."""
+async def end(platform: Platform, claim: Claim, outcome: Outcome) -> FollowUp:
+    """End the Attempt, and the Run unless another Attempt follows."""
     following = domain.after(
         outcome,
         earlier=claim.earlier,
@@ -110,11 +110,11 @@ async def end(platform: Platform, claim: Claim, outcome: Outcome) -> timedelta |
                 attributes=outcome.attributes,
             ),
         )
-        return following.delay if is_held else None
+        return LookAgain(following.delay) if is_held else DONE
     has_own_session = claim.plan.session is not None and claim.plan.session.id == claim.run_id
     if not claim.has_followers and not has_own_session:
         await rows.finish(platform.database, claim.run_id, claim.fence, _ending(following, outcome))
-        return None
+        return DONE
     async with platform.database.acquire() as connection, database.transaction(connection):
         job_run = await job_items.lock(connection, claim.job_run_id)
         if has_own_session:
@@ -123,7 +123,7 @@ async def end(platform: Platform, claim: Claim, outcome: Outcome) -> timedelta |
         if job_run is None or not await _hold_back(platform, connection, claim, job_run, outcome):
             ending = _ending(following, outcome, job_run)
             await endings.finish(platform, connection, claim.run_id, claim.fence, ending, job_run)
-    return None
+    return DONE
 
 
 async def add_log_lines(platform: Platform, claim: Claim, lines: Sequence[LogLine]) -> None:

@@ -18,6 +18,7 @@ from runwright.domain import failures, runs as domain
 from runwright.domain.auth_sessions import AuthState
 from runwright.domain.failures import Failure
 from runwright.domain.ids import DeploymentId, JobRunId, ProjectId, RunId, WorkerId, WorkspaceId
+from runwright.domain.retry import DONE, Done, FollowUp, LookAgain
 from runwright.domain.runs import AttemptStatus, RunKind, RunPlan, RunStatus
 from runwright.storage import (
     attempts as attempt_rows,
@@ -28,7 +29,7 @@ from runwright.storage import (
 )
 from runwright.storage.job_runs import JobRunRow
 
-_LOOK_AGAIN = timedelta(seconds=1)
+_LOOK_AGAIN = LookAgain(timedelta(seconds=1))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,12 +72,12 @@ class Claim:
     """What no log line and no failure may show."""
 
 
-async def take(platform: Platform, run_id: str, worker_id: WorkerId) -> Claim | timedelta | None:
-    """Begin an Attempt of the Run; None when nothing is left to do for it.
+async def take(platform: Platform, run_id: str, worker_id: WorkerId) -> Claim | FollowUp:
+    """Begin an Attempt of the Run; Done when nothing is left to do for it.
 
     The Worker must not hold the Run. An Attempt still open belongs to a Worker that died: it is
     recorded as crashed and counts, and where none is left the Run fails here. While that Worker may be
-    alive this returns when to look again. One of the asking Worker's own is a claim whose answer it
+    alive it is looked at again. One of the asking Worker's own is a claim whose answer it
     never heard: it does not count.
     """
     first = await rows.claim_first(platform.database, run_id, worker_id)
@@ -85,18 +86,18 @@ async def take(platform: Platform, run_id: str, worker_id: WorkerId) -> Claim | 
     async with platform.database.acquire() as connection, database.transaction(connection):
         seen = await rows.get(connection, run_id)
         if seen is None:
-            return None
+            return DONE
         job_run = await job_items.lock(connection, seen.run.job_run_id)
         if seen.run.auth_session_id is not None:
             await session_rows.lock(connection, seen.run.project_id, seen.run.auth_session_id)
         row = await _free(platform, connection, run_id, worker_id)
-        if row is None or isinstance(row, timedelta):
+        if isinstance(row, Done | LookAgain):
             return row
         lost = failures.lost_worker(row.run.attempt)
         if row.session is not None:
             await attempt_rows.lose_parts(connection, run_id, lost)
         if row.run.status.is_terminal:
-            return None
+            return DONE
         await attempt_rows.lose_attempts(connection, run_id, lost)
         return await _claim_again(platform, connection, row, worker_id, job_run)
 
@@ -121,17 +122,17 @@ async def interrupted(platform: Platform, held: Sequence[Claim]) -> dict[str, bo
 
 async def _free(
     platform: Platform, connection: Any, run_id: str, asking: WorkerId
-) -> rows.RunRow | timedelta | None:
-    """Lock a Run that no other Worker holds; return when to look again if one may."""
+) -> rows.RunRow | FollowUp:
+    """Lock a Run that no other Worker holds; LookAgain while one may."""
     row = await rows.lock(connection, run_id)
     if row is None or row.turn is None:
         # Gone, or held by its JobRun: an old entry led here.
-        return None
+        return DONE
     if row.worker_id is None:
         return row
     if row.worker_id == asking:
         await rows.give_back(connection, run_id, row.fence)
-        return await rows.lock(connection, run_id)
+        return await rows.lock(connection, run_id) or DONE
     silence = platform.settings.heartbeat_timeout
     is_gone = await platform_rows.is_gone(connection, row.worker_id, asking, silence)
     return row if is_gone else _LOOK_AGAIN
@@ -143,7 +144,7 @@ async def _claim_again(
     row: rows.RunRow,
     worker_id: WorkerId,
     job_run: JobRunRow | None,
-) -> Claim | None:
+) -> Claim | Done:
     run_id = row.run.id
     earlier = _failures(await attempt_rows.of_run(connection, run_id))
     crashes = earlier
@@ -157,13 +158,13 @@ async def _claim_again(
             reason = job_items.cancellation_for(job_run, ending.cancellation)
             ending = replace(ending, cancellation=reason)
         await endings.finish(platform, connection, run_id, row.fence, ending, job_run)
-        return None
+        return DONE
     if row.session is None:
         claimed = await rows.claim_next(connection, run_id, worker_id)
     else:
         claimed = await rows.claim_prepared(connection, run_id, worker_id)
     if claimed is None:
-        return None
+        return DONE
     claim = _claim(platform, claimed, earlier=earlier)
     return replace(claim, waited_for=row.waits_for)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -13,10 +13,6 @@ from runwright.domain.deliveries import sink_fields
 from runwright.domain.deliveries.sink_fields import Fields, InvalidSink
 from runwright.domain.text import urls
 from runwright.domain.text.urls import MASK
-
-_FIRST_DELAY = timedelta(seconds=10)
-_LONGEST_DELAY = timedelta(minutes=2)
-
 
 Webhook = tuple[str, tuple[tuple[str, str], ...]]
 """Address and headers of one."""
@@ -81,25 +77,6 @@ class Sink:
         """Return what must not be shown of it, wherever it is told again."""
         headers = [value for _, value in self.headers]
         return [*headers, self.secret_access_key, *(urls.secrets(self.url) if self.url else [])]
-
-
-def next_delay(
-    *,
-    first_try_at: datetime,
-    failures: int,
-    now: datetime,
-    window: timedelta,
-    asked: timedelta | None = None,
-) -> timedelta | None:
-    """Return how long to wait after so many failures, or None when the window is over by then.
-
-    What the receiver asked for is kept: if that is longer than the window, the last try is at its end.
-    If it is shorter than what would be waited anyway, to a tenth of that: nobody is tried without pause.
-    """
-    own = min(_FIRST_DELAY * 2 ** min(failures - 1, 10), _LONGEST_DELAY)
-    left = first_try_at + window - now
-    wanted = own if asked is None else max(asked, own / 10)
-    return min(wanted, left) if min(own, wanted) <= left else None
 
 
 def object_key(

@@ -8,6 +8,7 @@ from runwright import db_errors, telemetry
 from runwright.control.base import parameters
 from runwright.control.base.platform import Platform
 from runwright.control.runs.claims import Claim
+from runwright.db_retry import patiently
 from runwright.domain.failures import Failure
 from runwright.domain.ids import DeploymentId
 from runwright.domain.runs import Outcome, RunKind
@@ -15,7 +16,6 @@ from runwright.errors import BlobsAway, RunwrightError
 from runwright.execution.attempts import attempt_failures
 from runwright.execution.attempts.attempt import Attempt, Hold
 from runwright.execution.attempts.author_environment import AuthorEnvironment
-from runwright.execution.db_retry import patiently
 from runwright.execution.deployments import cache_gc, deployment_cache
 from runwright.execution.deployments.deployment_cache import Installed
 from runwright.execution.runners.pool import Pool

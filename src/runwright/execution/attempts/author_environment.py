@@ -6,8 +6,8 @@ from runwright.control.base.platform import Platform
 from runwright.control.projects import variables
 from runwright.control.runs import author_calls
 from runwright.control.runs.claims import Claim
+from runwright.db_retry import patiently
 from runwright.domain.ids import ProjectId, WorkspaceId
-from runwright.execution.db_retry import patiently
 
 _KEPT = 200
 

@@ -13,11 +13,11 @@ from runwright.control.base import admission
 from runwright.control.base.platform import Platform
 from runwright.control.runs import attempts
 from runwright.control.runs.claims import Claim
+from runwright.db_retry import patiently
 from runwright.domain.runs import RunFile
 from runwright.errors import BlobsAway
 from runwright.execution.attempts import upload_spool
 from runwright.execution.attempts.log_writer import LogWriter
-from runwright.execution.db_retry import patiently
 
 log = telemetry.logger(__name__)
 

@@ -10,12 +10,12 @@ from runwright import protocol
 from runwright.control.base.platform import Platform
 from runwright.control.runs import questions
 from runwright.control.runs.claims import Claim
+from runwright.db_retry import patiently
 from runwright.domain.auth_sessions import RECORD_API
 from runwright.domain.questions import Question
 from runwright.execution.attempts.clock import Clock
 from runwright.execution.attempts.log_writer import LogWriter
 from runwright.execution.attempts.screen import Screen
-from runwright.execution.db_retry import patiently
 from runwright.execution.runners.runner_process import RunnerProcess
 
 _LOOK_SECONDS = 1.0

@@ -18,6 +18,7 @@ from runwright.control.base.platform import Platform
 from runwright.control.runs import runs, session_claims
 from runwright.control.runs.claims import Claim
 from runwright.control.runs.session_claims import Mending
+from runwright.db_retry import patiently
 from runwright.domain import auth_sessions as domain
 from runwright.domain.auth_sessions import (
     AuthState,
@@ -30,7 +31,6 @@ from runwright.domain.failures import Failure
 from runwright.domain.runs import Cancellation, Outcome
 from runwright.errors import CancelReason, Category, FailureCode, TooLarge
 from runwright.execution.attempts.attempt import Hold, Interruption
-from runwright.execution.db_retry import patiently
 from runwright.execution.flows.session_steps import (
     Interrupted,
     NotPassed,

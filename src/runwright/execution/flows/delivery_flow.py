@@ -14,12 +14,13 @@ from runwright.adapters.blobs.s3 import Buckets, NotWritten
 from runwright.adapters.webhook import Answer, NotSent, Sender
 from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
+from runwright.db_retry import patiently
 from runwright.domain.deliveries import sinks
 from runwright.domain.deliveries.deliveries import Try
 from runwright.domain.deliveries.sinks import Sink, SinkKind
+from runwright.domain.retry import DONE, FollowUp
 from runwright.domain.text import retry_after, urls
 from runwright.errors import NotFound
-from runwright.execution.db_retry import patiently
 from runwright.redaction import Redactor
 from runwright.storage.deliveries import DeliveryRow
 
@@ -56,11 +57,11 @@ class DeliveryFlow:
         )
         self._buckets = Buckets(self._sender, patience=settings.webhook_timeout)
 
-    async def look(self, delivery_id: str) -> timedelta | None:
-        """Try a pending Delivery once; return when to try again, if at all."""
+    async def look(self, delivery_id: str) -> FollowUp:
+        """Try a pending Delivery once."""
         row = await deliveries.begin_try(self._platform, delivery_id)
         if row is None:
-            return None
+            return DONE
         sink = deliveries.open_sink(self._platform, row)
         at, began = datetime.now(UTC), time.perf_counter()
         sent = await self._send(row, sink)
@@ -74,7 +75,7 @@ class DeliveryFlow:
             answer=None if sent.answer is None else shown.text(sent.answer),
             error=None if sent.error is None else shown.text(sent.error),
         )
-        again = await patiently(
+        following = await patiently(
             lambda: deliveries.end_try(
                 self._platform, row, found, asked=sent.asked, is_gone=sent.is_gone
             )
@@ -86,9 +87,9 @@ class DeliveryFlow:
             number=found.number,
             status_code=found.status_code,
             error=found.error,
-            is_tried_again=again is not None,
+            is_tried_again=following != DONE,
         )
-        return again
+        return following
 
     async def _send(self, row: DeliveryRow, sink: Sink) -> _Sent:
         """Send once, and tell how it went."""

@@ -11,6 +11,7 @@ from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
 from runwright.control.projects import deployments
 from runwright.domain.projects import Deployment, Manifest, ProjectSecrets
+from runwright.domain.retry import DONE, FollowUp, LookAgain
 from runwright.domain.text import proxies
 from runwright.errors import AuthorError, BlobsAway, RunwrightError, ValidationError
 from runwright.execution.deployments import deployment_cache, environments, project_folder
@@ -32,17 +33,17 @@ class DeployFlow:
         self._pool = pool
         self._launcher = launcher
 
-    async def look(self, entry_id: str) -> timedelta | None:
-        """Build the Deployment named by a queue entry, if it is not finished; return when to look again."""
+    async def look(self, entry_id: str) -> FollowUp:
+        """Build the Deployment named by a queue entry, if it is not finished."""
         deployment_id = UUID(entry_id.removeprefix("deployment:"))
         deployment = await deployments.begin(self._platform, deployment_id)
         if deployment is None:
-            return None
+            return DONE
         # Until it is current, who looks for what is current would end its Runner.
         with self._pool.keeping(deployment.id):
             return await self._make(deployment)
 
-    async def _make(self, deployment: Deployment) -> timedelta | None:
+    async def _make(self, deployment: Deployment) -> FollowUp:
         try:
             manifest, secrets = await self._build(deployment)
             await deployments.finish(self._platform, deployment, manifest, secrets)
@@ -51,7 +52,7 @@ class DeployFlow:
         except BlobsAway as error:
             line = f"The bundle cannot be fetched, and is asked for again: {error.message}"
             await deployments.report(self._platform, deployment, line)
-            return timedelta(seconds=error.retry_after)
+            return LookAgain(timedelta(seconds=error.retry_after))
         except (RunwrightError, RunnerFailure) as error:
             await deployments.fail(self._platform, deployment, f"The platform failed: {error}")
         except Exception as error:
@@ -64,7 +65,7 @@ class DeployFlow:
             )
             reason = f"The platform failed: {type(error).__name__}: {error}"
             await deployments.fail(self._platform, deployment, reason)
-        return None
+        return DONE
 
     async def _build(self, deployment: Deployment) -> tuple[Manifest, ProjectSecrets]:
         """Return the manifest, and what of the project must not stand in it."""

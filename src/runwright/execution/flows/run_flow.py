@@ -13,19 +13,20 @@ from runwright.control.base import admission
 from runwright.control.base.platform import Platform
 from runwright.control.runs import attempts, claims, runs, session_claims
 from runwright.control.runs.claims import Claim
+from runwright.db_retry import patiently
 from runwright.domain.ids import WorkerId
+from runwright.domain.retry import AT_ONCE, DONE, FollowUp, LookAgain
 from runwright.domain.runs import Outcome, RunKind
 from runwright.errors import BlobsAway, TooLarge
 from runwright.execution.attempts import attempt_failures
 from runwright.execution.attempts.attempt import Hold, Interruption
 from runwright.execution.attempts.attempt_executor import Carrier
-from runwright.execution.db_retry import patiently
 from runwright.execution.flows.auth_flow import AuthFlow, Parked, Refused
 from runwright.execution.flows.session_steps import Interrupted, SessionSteps
 
 log = telemetry.logger(__name__)
 
-_LOOK_AGAIN = timedelta(seconds=1)
+_LOOK_AGAIN = LookAgain(timedelta(seconds=1))
 _ROOM_LOOKS = 20
 _ROOM_LOOK_SECONDS = 0.25
 
@@ -45,17 +46,17 @@ class RunFlow:
         self.shortages: list[admission.Shortage] = []
         """What kept this Worker from beginning something when it last wanted to."""
 
-    async def look(self, run_id: str) -> timedelta | None:
-        """Carry out the next Attempt of the Run, or its operation; return when to look again."""
+    async def look(self, run_id: str) -> FollowUp:
+        """Carry out the next Attempt of the Run, or its operation."""
         if self.is_draining:
-            return timedelta(0)
+            return AT_ONCE
         if run_id in self._looking:
             # Its entry was handed out twice: another Worker had it in between and left it to us.
             return _LOOK_AGAIN
         self._looking.add(run_id)
         try:
             if not await self._find_room():
-                return timedelta(0)
+                return AT_ONCE
             return await self._look(run_id)
         finally:
             self._looking.discard(run_id)
@@ -78,7 +79,7 @@ class RunFlow:
                 return False
         return False
 
-    async def _look(self, run_id: str) -> timedelta | None:
+    async def _look(self, run_id: str) -> FollowUp:
         claim = await patiently(lambda: claims.take(self._platform, run_id, self._worker_id))
         if not isinstance(claim, Claim):
             return claim
@@ -109,12 +110,12 @@ class RunFlow:
         for hold in self.held.values():
             hold.interrupt(Interruption.DRAINING)
 
-    async def _carry_out(self, hold: Hold) -> timedelta | None:
+    async def _carry_out(self, hold: Hold) -> FollowUp:
         try:
             await self._carrier.fetch(hold.claim.deployment_id)
             if hold.claim.kind is RunKind.OPERATION:
                 await self._sessions.operate(hold)
-                return None
+                return DONE
             if hold.claim.plan.session is None:
                 outcome = await self._carrier.carry_out(hold)
             else:
@@ -125,18 +126,20 @@ class RunFlow:
             log.warning(
                 "run waits", event_name="run_waits", run_id=hold.claim.run_id, error=str(error)
             )
-            return await self._give_back(hold.claim, timedelta(seconds=error.retry_after))
+            return await self._give_back(
+                hold.claim, LookAgain(timedelta(seconds=error.retry_after))
+            )
         except Exception as error:
             if db_errors.is_to_wait_for(error):
                 return await self._give_back(hold.claim)
             await self._disown(hold.claim)
             raise
-        return None if outcome is None else await self._conclude(hold, outcome)
+        return DONE if outcome is None else await self._conclude(hold, outcome)
 
-    async def _give_back(self, claim: Claim, again: timedelta = timedelta(0)) -> timedelta | None:
+    async def _give_back(self, claim: Claim, again: LookAgain = AT_ONCE) -> FollowUp:
         """Undo the claim, and have the Run looked at again if it still was ours."""
         is_ours = await patiently(lambda: claims.give_back(self._platform, claim))
-        return again if is_ours else None
+        return again if is_ours else DONE
 
     async def _disown(self, claim: Claim) -> None:
         try:
@@ -157,11 +160,11 @@ class RunFlow:
         hold.claim = begun
         return await self._carrier.carry_out(hold)
 
-    async def _conclude(self, hold: Hold, outcome: Outcome) -> timedelta | None:
+    async def _conclude(self, hold: Hold, outcome: Outcome) -> FollowUp:
         claim = hold.claim
         is_unfinished = outcome.result is None and outcome.cancellation is None
         if hold.interruption is Interruption.LOST:
-            return None
+            return DONE
         if hold.interruption is Interruption.DRAINING and is_unfinished:
             return await self._give_back(claim)
         if hold.interruption is Interruption.CANCELED and is_unfinished:
@@ -170,14 +173,14 @@ class RunFlow:
             )
         await self._save_state(claim, outcome)
         try:
-            again = await patiently(lambda: attempts.end(self._platform, claim, outcome))
+            following = await patiently(lambda: attempts.end(self._platform, claim, outcome))
         except Exception as error:
             # It must end all the same: a claim that is left open is taken again, and the author's code run again.
             log.exception("end not kept", event_name="end_not_kept", run_id=claim.run_id)
             outcome = Outcome(failure=attempt_failures.not_kept(error))
-            again = await patiently(lambda: attempts.end(self._platform, claim, outcome))
-        _log_end(claim, outcome, again)
-        return again
+            following = await patiently(lambda: attempts.end(self._platform, claim, outcome))
+        _log_end(claim, outcome, following)
+        return following
 
     async def _save_state(self, claim: Claim, outcome: Outcome) -> None:
         """Keep what the browser ended with, before anyone hears that the Run has ended."""
@@ -211,7 +214,7 @@ def _traced(claim: Claim) -> Generator[None]:
         yield
 
 
-def _log_end(claim: Claim, outcome: Outcome, again: timedelta | None) -> None:
+def _log_end(claim: Claim, outcome: Outcome, following: FollowUp) -> None:
     log.info(
         "attempt ended",
         event_name="attempt_ended",
@@ -219,5 +222,5 @@ def _log_end(claim: Claim, outcome: Outcome, again: timedelta | None) -> None:
         api=claim.plan.api,
         attempt=claim.attempt,
         failure=None if outcome.failure is None else outcome.failure.code.value,
-        is_retried=again is not None,
+        is_retried=following != DONE,
     )

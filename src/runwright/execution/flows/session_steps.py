@@ -11,15 +11,16 @@ from runwright.control.auth_sessions.sealed_sessions import Opened
 from runwright.control.base.platform import Platform
 from runwright.control.runs import attempts
 from runwright.control.runs.claims import Claim
+from runwright.db_retry import patiently
 from runwright.domain import auth_sessions as domain
 from runwright.domain.auth_sessions import AuthState, SessionPlan
 from runwright.domain.failures import Failure
 from runwright.domain.ids import WorkerId
+from runwright.domain.retry import Done, FollowUp
 from runwright.domain.runs import Cancellation, Outcome, RunKind, RunPlan
 from runwright.errors import CancelReason
 from runwright.execution.attempts.attempt import Hold, Interruption
 from runwright.execution.attempts.attempt_executor import Carrier
-from runwright.execution.db_retry import patiently
 
 _RECORDING_SPARE = timedelta(minutes=2)
 """What a recording may take besides waiting for the person."""
@@ -110,15 +111,15 @@ class SessionSteps:
                 claim, auth_state=state, secrets=secrets(plan, opened, state)
             )
             outcome = await self._one(hold, claim)
-            again = await self._end(claim, outcome)
+            following = await self._end(claim, outcome)
             if outcome.cancellation is not None:
                 raise Interrupted
             if outcome.failure is None:
                 return _passed(outcome, state, len(failures) + 1)
             failures.append(outcome.failure)
-            if again is None:
+            if isinstance(following, Done):
                 return NotPassed(failures=tuple(failures))
-            await hold.pause(again)
+            await hold.pause(following.after)
             if hold.interruption is not None:
                 await self._end(claim, Outcome(cancellation=_terminated()))
                 raise Interrupted
@@ -142,7 +143,7 @@ class SessionSteps:
             return dataclasses.replace(outcome, result=None, failure=failure)
         return outcome
 
-    async def _end(self, claim: Claim, outcome: Outcome) -> timedelta | None:
+    async def _end(self, claim: Claim, outcome: Outcome) -> FollowUp:
         return await patiently(lambda: attempts.end(self._platform, claim, outcome))
 
 
