@@ -16,7 +16,7 @@ from runwright.errors import TooLarge, TooSlow, UnsupportedMediaType
 from runwright.web.wire import common
 
 JSON = "application/json"
-_SLOWEST_BYTES_A_SECOND = 64 * 1024
+SLOWEST_BYTES_A_SECOND = 64 * 1024
 
 
 async def read_json(request: Request) -> Any:
@@ -62,7 +62,7 @@ async def stream(request: Request, limit: int) -> AsyncIterator[bytes]:
     chunks = request.stream()
     while True:
         try:
-            async with asyncio.timeout_at(until + taken / _SLOWEST_BYTES_A_SECOND):
+            async with asyncio.timeout_at(until + taken / SLOWEST_BYTES_A_SECOND):
                 chunk = await anext(chunks)
         except StopAsyncIteration:
             return

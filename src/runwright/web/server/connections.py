@@ -10,6 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from runwright.config import Settings
 from runwright.errors import ConfigError
+from runwright.web.bodies import SLOWEST_BYTES_A_SECOND
 
 _KEPT_FILES = 512
 """File descriptors that are left for the database, Runners and files."""
@@ -43,14 +44,28 @@ class Patient(HttpToolsProtocol):
         self._forget_head()
         super().on_headers_complete()
 
+    def data_received(self, data: bytes) -> None:
+        """Take what came; after an answer it may be blank lines, or more of a body that nobody reads."""
+        super().data_received(data)
+        is_answered = bool(self.cycle) and self.cycle.response_complete
+        if not is_answered or self not in self.connections:
+            return
+        if self._deadline is None:
+            self._await_head()
+        elif self.cycle.more_body:
+            self._close_at(self._deadline.when() + len(data) / SLOWEST_BYTES_A_SECOND)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
         self._forget_head()
         super().connection_lost(exc)
 
     def _await_head(self) -> None:
+        self._close_at(self.loop.time() + self.head_seconds)
+
+    def _close_at(self, when: float) -> None:
         self._forget_head()
-        self._deadline = self.loop.call_later(self.head_seconds, self.transport.close)
+        self._deadline = self.loop.call_at(when, self.transport.close)
 
     def _forget_head(self) -> None:
         if self._deadline is not None:
