@@ -52,7 +52,7 @@ class Patient(HttpToolsProtocol):
             return
         if self._deadline is None:
             self._await_head()
-        elif self.cycle.more_body:
+        else:
             self._close_at(self._deadline.when() + len(data) / SLOWEST_BYTES_A_SECOND)
 
     def connection_lost(self, exc: Exception | None) -> None:
