@@ -53,7 +53,13 @@ async def test_no_way_of_writing_it_leads_to_a_private_address(host: str) -> Non
             await sender.check(url)
 
 
-@pytest.mark.parametrize("host", ["93.184.216.34", "[2606:2800:220:1:248:1893:25c8:1946]"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "93.184.216.34", "[2606:2800:220:1:248:1893:25c8:1946]", "[64:ff9b::808:808]",
+        "[::ffff:8.8.8.8]", "[::808:808]", "[2002:808:808::1]", "[2001::f7f7:f7f7]",
+    ],
+)  # fmt: skip
 async def test_a_public_address_is_not_refused(host: str) -> None:
     await _sender(allow_private=False).check(f"https://{host}/x")
 
