@@ -29,6 +29,8 @@ _S3: dict[str, Any] = {
         ({"retry-after": "45"}, 45),
         ({"retry-after": " 0 "}, 0),
         ({"retry-after": "9" * 5000}, 10**9),
+        ({"retry-after": "999999999"}, 999_999_999),
+        ({"retry-after": "2000000000"}, 10**9),
         ({"retry-after": "-1"}, None),
         ({"retry-after": "1.5"}, None),
         ({"retry-after": "soon"}, None),
@@ -36,7 +38,11 @@ _S3: dict[str, Any] = {
         ({"retry-after": "Thu, 01 Jan 2026 00:01:00 GMT"}, 60),
         ({"retry-after": "Thursday, 01-Jan-26 00:01:00 GMT"}, 60),
         ({"retry-after": "Thu Jan  1 00:01:00 2026"}, 60),
+        ({"retry-after": "Thu, 01 Jan 2026 00:01:00 -0000"}, 60),
+        ({"retry-after": "Thu, 01 Jan 2026 01:01:00 +0100"}, 60),
+        ({"retry-after": "Thu, 01 Jan 2026 00:01:00 GMT", "date": "noon"}, 60),
         ({"retry-after": "Wed, 31 Dec 2025 23:00:00 GMT"}, 0),
+        ({"retry-after": "Thu, 01 Jan 99999 00:01:00 GMT"}, None),
         (
             {
                 "retry-after": "Thu, 01 Jan 2026 05:01:00 GMT",
