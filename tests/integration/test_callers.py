@@ -10,14 +10,15 @@ from uuid import UUID, uuid4
 import pytest
 from fastapi import Request, Response
 
-from runwright.control import keys, visits
-from runwright.control.platform import Platform
+from runwright.control.access import dashboard_sessions, keys
+from runwright.control.base.platform import Platform
 from runwright.domain.ids import WorkspaceId
 from runwright.domain.projects import ALL_SCOPES, Scope
 from runwright.errors import Forbidden, NotFound, Unauthorized
-from runwright.web import callers
-from runwright.web.dashboard import sign_in, visitors
-from runwright.web.dashboard.forms import Form
+from runwright.web.dashboard import sign_in
+from runwright.web.dashboard.kit import identity
+from runwright.web.dashboard.kit.forms import Form
+from runwright.web.server import callers
 
 _ALLOWED = [
     ({Scope.READ}, {Scope.READ}),
@@ -103,11 +104,11 @@ def _request(
 async def test_a_visitor_may_what_her_key_may(
     platform: Platform, workspace_id: WorkspaceId, scopes: set[Scope], allowed: set[Scope]
 ) -> None:
-    visit = await visits.begin(platform, await _key(platform, workspace_id, *scopes))
+    visit = await dashboard_sessions.begin(platform, await _key(platform, workspace_id, *scopes))
     request = _request(platform, f"other=1; runwright_visit={visit}")
 
     for scope in Scope:
-        entering = visitors._may(scope)(request)
+        entering = identity._may(scope)(request)
         if scope in allowed:
             visitor = await entering
             assert (visitor.workspace_id, visitor.secret) == (workspace_id, visit)
@@ -125,7 +126,7 @@ async def test_without_a_visit_nobody_is_signed_in(
     platform: Platform, workspace_id: WorkspaceId
 ) -> None:
     secret = await _key(platform, workspace_id, Scope.ADMIN)
-    visit = await visits.begin(platform, secret)
+    visit = await dashboard_sessions.begin(platform, secret)
     cookies = [None, "runwright_visit=", f"runwright_visit={secret}", f"runwright_visit={visit}x"]
 
     for request in (
@@ -133,21 +134,21 @@ async def test_without_a_visit_nobody_is_signed_in(
         # A cookie of an installation on another port.
         _request(platform, f"runwright_visit={visit}", "own.example:8000"),
     ):
-        assert await visitors.find(request) is None
-        with pytest.raises(visitors.NotSignedIn):
-            await visitors.viewer(request)
+        assert await identity.find(request) is None
+        with pytest.raises(identity.NotSignedIn):
+            await identity.viewer(request)
 
 
 async def test_a_visit_goes_on_until_it_ends_its_time_is_over_or_its_key_is_revoked(
     platform: Platform, workspace_id: WorkspaceId
 ) -> None:
-    async def begin() -> tuple[visitors.Visitor, Any]:
+    async def begin() -> tuple[identity.Visitor, Any]:
         key, secret = await keys.create(
             platform, workspace_id, name="k", scopes=frozenset({Scope.READ})
         )
-        visit = await visits.begin(platform, secret)
+        visit = await dashboard_sessions.begin(platform, secret)
         request = _request(platform, f"runwright_visit_8000={visit}", "own.example:8000")
-        found = await visitors.find(request)
+        found = await identity.find(request)
         assert found is not None
         assert await found.is_still_welcome()
         return found, key
@@ -155,7 +156,7 @@ async def test_a_visit_goes_on_until_it_ends_its_time_is_over_or_its_key_is_revo
     ended, _ = await begin()
     revoked, key = await begin()
     staying, _ = await begin()
-    await visits.end(platform, ended.secret)
+    await dashboard_sessions.end(platform, ended.secret)
     await keys.revoke(platform, workspace_id, key.id)
 
     assert [await each.is_still_welcome() for each in (ended, revoked, staying)] == [
@@ -199,7 +200,7 @@ async def test_a_visit_s_cookie_is_out_of_reach_and_ends_with_the_visit(
     assert (bool(cookie["httponly"]), cookie["samesite"]) == (True, "lax")
     assert int(cookie["max-age"]) == platform.settings.visit_lifetime.total_seconds()
     request = _request(platform, f"{cookie.key}={cookie.value}", **more)
-    visitor = await visitors.find(request)
+    visitor = await identity.find(request)
     assert visitor is not None
 
     out = await sign_in.sign_out(request)
@@ -215,7 +216,9 @@ async def test_a_link_is_good_once_and_who_gets_in_by_nothing_is_told_why(
     platform: Platform, workspace_id: WorkspaceId
 ) -> None:
     key = await keys.authenticate(platform, await _key(platform, workspace_id, Scope.READ))
-    link = Form({"link": [await visits.new_link(platform, key)], "next": ["//evil.example"]})
+    link = Form(
+        {"link": [await dashboard_sessions.new_link(platform, key)], "next": ["//evil.example"]}
+    )
     request = _request(platform, None)
 
     good = await sign_in.sign_in(request, link)

@@ -13,9 +13,9 @@ from fastapi import Request
 
 from runwright import config
 from runwright.errors import TooLarge, TooSlow, UnsupportedMediaType, ValidationError
-from runwright.web import bodies
-from runwright.web.dashboard import forms
-from runwright.web.dashboard.forms import Form
+from runwright.web.dashboard.kit import forms
+from runwright.web.dashboard.kit.forms import Form
+from runwright.web.server import bodies
 
 _FORM = "application/x-www-form-urlencoded"
 

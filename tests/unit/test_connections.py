@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from runwright import config
-from runwright.web import connections
+from runwright.web.server import connections
 
 _GET = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n"
 _ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"

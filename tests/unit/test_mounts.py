@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runwright.web.mounts import Mounted
+from runwright.web.server.mounts import Mounted
 
 _LONGEST = "/" + "a" * 199
 

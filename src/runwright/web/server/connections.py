@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from runwright.config import Settings
 from runwright.errors import ConfigError
-from runwright.web.bodies import SLOWEST_BYTES_A_SECOND
+from runwright.web.server.bodies import SLOWEST_BYTES_A_SECOND
 
 _KEPT_FILES = 512
 """File descriptors that are left for the database, Runners and files."""

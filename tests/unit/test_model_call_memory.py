@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runwright.web.room import Loan, Room, Turns
+from runwright.web.server.model_call_memory import Loan, Room, Turns
 
 
 class Borrower:

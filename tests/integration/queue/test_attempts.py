@@ -10,17 +10,19 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from held import with_sessions
+from helpers.held import with_sessions
 
 from runwright import telemetry
-from runwright.control import attempts, claims, job_runs, jobs, runs
-from runwright.control.claims import Claim
-from runwright.control.platform import Platform
-from runwright.domain import job_text, sinks
+from runwright.control.base.platform import Platform
+from runwright.control.jobs import job_runs, jobs
+from runwright.control.runs import attempts, claims, runs
+from runwright.control.runs.claims import Claim
 from runwright.domain.auth_sessions import SessionPlan, SessionStatus, SessionType
+from runwright.domain.deliveries import sinks
 from runwright.domain.failures import Failure
 from runwright.domain.ids import RunId, WorkerId
-from runwright.domain.jobs import JobRunStatus
+from runwright.domain.jobs import job_text
+from runwright.domain.jobs.jobs import JobRunStatus
 from runwright.domain.projects import Project
 from runwright.domain.runs import (
     AttemptStatus,
