@@ -247,7 +247,7 @@ def test_without_settings_of_their_own_heads_have_20_seconds() -> None:
 _FILES = """
 import resource
 from runwright import config, errors
-from runwright.web import connections
+from runwright.web.server import connections
 settings = config.read({"RUNWRIGHT_MAX_CONNECTIONS": "2000"})
 for limits in ((3000, 3000), (100, 2000), (1024, 1024), (600, 1023)):
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)

@@ -10,11 +10,11 @@ from uuid import UUID
 
 import pytest
 
-from runwright.domain import model_calls, model_endpoints, model_prices, model_requests
 from runwright.domain.ids import ProjectId, RunId
-from runwright.domain.model_calls import Limits, ModelCall, Spending, Spendings, Tally, Used
-from runwright.domain.model_requests import ModelRequest
-from runwright.domain.model_usage import Usage
+from runwright.domain.models import model_calls, model_endpoints, model_prices, model_requests
+from runwright.domain.models.model_calls import Limits, ModelCall, Spending, Spendings, Tally, Used
+from runwright.domain.models.model_requests import ModelRequest
+from runwright.domain.models.model_usage import Usage
 from runwright.errors import PaymentRequired
 
 _PRICES = model_prices.read(

@@ -24,6 +24,7 @@ from runwright.domain.ids import RunId, WorkerId
 from runwright.domain.jobs import job_text
 from runwright.domain.jobs.jobs import JobRunStatus
 from runwright.domain.projects import Project
+from runwright.domain.retry import DONE, LookAgain
 from runwright.domain.runs import (
     AttemptStatus,
     Cancellation,
@@ -128,11 +129,11 @@ async def test_a_check_is_a_run_of_its_own_with_attempts_of_its_own(
         has_followers=False,
     )
     assert part.run_id != claim.run_id
-    assert await attempts.end(platform, part, Outcome(failure=_FAILURE)) == timedelta(0)
+    assert await attempts.end(platform, part, Outcome(failure=_FAILURE)) == LookAgain(timedelta(0))
     second = await attempts.again(platform, part, WorkerId(uuid4()), _FAILURE)
     assert second is not None
     assert second == replace(part, fence=2, attempt=2, earlier=(_FAILURE,))
-    assert await attempts.end(platform, second, Outcome(result="true")) is None
+    assert await attempts.end(platform, second, Outcome(result="true")) == DONE
 
     assert await attempts.again(platform, second, WorkerId(uuid4()), _FAILURE) is None
     (found,) = (await _detail(platform, project, claim.run_id)).parts
@@ -173,7 +174,7 @@ async def test_an_end_keeps_all_that_is_known_of_the_attempt(
         outcome, author_started_at=_BEGAN, attributes={"k": 1}, extended_payloads=extended
     )
 
-    assert await attempts.end(platform, claim, outcome) is None
+    assert await attempts.end(platform, claim, outcome) == DONE
 
     found = await _detail(platform, project, claim.run_id)
     (attempt,) = found.attempts
@@ -194,7 +195,7 @@ async def test_an_attempt_that_is_repeated_leaves_what_it_said_and_a_run_that_go
     claim = await _begin(platform, project)
     outcome = Outcome(failure=_FAILURE, author_started_at=_BEGAN, attributes={"k": 1})
 
-    assert await attempts.end(slow, claim, outcome) == timedelta(seconds=7)
+    assert await attempts.end(slow, claim, outcome) == LookAgain(timedelta(seconds=7))
 
     found = await _detail(platform, project, claim.run_id)
     (attempt,) = found.attempts
@@ -203,7 +204,7 @@ async def test_an_attempt_that_is_repeated_leaves_what_it_said_and_a_run_that_go
     assert (attempt.author_started_at, found.run.attributes) == (_BEGAN, {"k": 1})
     # Who has lost the Run has nothing to look at again.
     assert (await _take(platform, claim.run_id)).earlier == (_FAILURE,)
-    assert await attempts.end(slow, claim, outcome) is None
+    assert await attempts.end(slow, claim, outcome) == DONE
 
 
 async def test_only_what_took_its_worker_along_counts_as_a_crash(
@@ -241,7 +242,7 @@ async def test_an_item_whose_session_is_bad_is_held_back_and_its_job_run_paused(
 ) -> None:
     job_run_id, claim = await _begin_item(platform, project)
 
-    assert await attempts.end(platform, claim, Outcome(cancellation=_BAD_SESSION)) is None
+    assert await attempts.end(platform, claim, Outcome(cancellation=_BAD_SESSION)) == DONE
 
     found = await job_runs.get(platform, project.id, "j", job_run_id)
     assert found.status is JobRunStatus.PAUSED
@@ -285,7 +286,7 @@ async def test_an_item_of_a_job_run_that_was_terminated_says_so_whoever_ends_it(
     await job_runs.terminate(platform, project.id, "j", job_run_id)
 
     if is_lost:
-        assert await claims.take(platform, claim.run_id, WorkerId(uuid4())) is None
+        assert await claims.take(platform, claim.run_id, WorkerId(uuid4())) == DONE
     else:
         await attempts.end(platform, claim, Outcome(cancellation=_BAD_SESSION))
 
@@ -362,7 +363,7 @@ async def test_a_run_that_was_not_begun_in_its_time_is_canceled_by_who_takes_it(
         await claims.give_back(platform, await _take(platform, run.id))
     await platform.database.execute("UPDATE runs SET expires_at = now() - interval '1 second'")
 
-    assert await claims.take(platform, run.id, WorkerId(uuid4())) is None
+    assert await claims.take(platform, run.id, WorkerId(uuid4())) == DONE
 
     found = (await _detail(platform, project, run.id)).run
     assert found.status is RunStatus.CANCELED
