@@ -1,6 +1,6 @@
-"""The one reader of the environment: settings, read once, frozen.
+"""The only module that reads the environment: settings, read once and frozen.
 
-A plain dataclass and not a settings framework: the command line reads these too and must start
+A plain dataclass rather than a settings framework: the command line reads these too and must start
 fast.
 """
 
@@ -25,113 +25,113 @@ _CERTIFICATES = (
     Path("/etc/pki/tls/certs/ca-bundle.crt"),
     Path("/etc/ssl/ca-bundle.pem"),
 )
-"""Where systems keep the certificates that they trust."""
+"""Where systems keep their trusted certificates."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What an operator can set; each field is `RUNWRIGHT_<NAME>` in the environment."""
+    """Everything an operator can set; each field is `RUNWRIGHT_<NAME>` in the environment."""
 
     data_dir: Path
-    """Where everything lives that is not in an external database or bucket."""
+    """Holds everything that is not in an external database or bucket."""
     host: str = "127.0.0.1"
     port: int = 8417
     database_url: str | None = None
-    """A PostgreSQL ≥ 14; None starts the embedded one in `data_dir`."""
+    """PostgreSQL 14 or newer; None starts the embedded one in `data_dir`."""
     blobs: str | None = None
     """`s3://…`, `gs://…`, `az://…`; None keeps blobs in `data_dir`."""
     url: str | None = None
-    """Where authors' code and receivers of links reach the server; None: where `serve` listens."""
+    """The server's address for authors' code and for recipients of links; None: where `serve` listens."""
     internal_url: str | None = None
-    """Where Workers reach this very server, past any balancer; None: found out when it starts."""
+    """This server's own address for Workers, bypassing any load balancer; None: worked out at startup."""
     secret_key: str | None = None
-    """What secrets are sealed with; None keeps a key file in `data_dir`."""
+    """The key that seals secrets; None keeps a key file in `data_dir`."""
     old_secret_key: str | None = None
-    """What secrets were sealed with before: it opens and does not seal, until all are sealed anew."""
+    """The previous key: opens secrets but never seals them, until all are sealed with the new one."""
     chromium: str | None = None
     chromium_shell: str | None = None
     chromium_args: tuple[str, ...] = ()
     max_body_bytes: int = 10 * 1024 * 1024
     max_bundle_bytes: int = 100 * 1024 * 1024
-    """Of the upload; what it unpacks to may be five times that."""
+    """Size of the upload; unpacked it may be five times that."""
     max_environment_bytes: int = 5 * 1024 * 1024 * 1024
-    """Of one Environment on disk."""
+    """Size of one Environment on disk."""
     max_result_bytes: int = 2 * 1024 * 1024
     max_log_bytes: int = 1024 * 1024
-    """Of log text kept for one Attempt."""
+    """Log text kept for one Attempt."""
     max_trace_bytes: int = 256 * 1024 * 1024
     max_file_bytes: int = 256 * 1024 * 1024
-    """Of one file that an Attempt uploads."""
+    """Size of one file that an Attempt uploads."""
     max_auth_state_bytes: int = 16 * 1024 * 1024
-    """Of one session's state, as JSON."""
+    """Size of one AuthSession's state, as JSON."""
     save_auth_state: bool = True
-    """Keep what a Run's browser ends with in its session, when the Run ends well and cookies changed."""
+    """Save the browser's final state to the AuthSession when a Run completes and cookies changed."""
     slots: int | None = None
-    """Attempts one Worker carries out at once; None decides from cores and memory."""
+    """Attempts one Worker runs at once; None derives it from cores and memory."""
     retry_delay: timedelta = timedelta(seconds=1)
     """Between two Attempts of a Run."""
     cancel_grace: timedelta = timedelta(seconds=10)
-    """From asking the author's task to stop to killing its process group."""
+    """From asking the author's task to stop until its process group is killed."""
     drain_grace: timedelta = timedelta(seconds=10)
-    """What running Attempts get on SIGTERM before they go back to the queue."""
+    """What running Attempts get on SIGTERM before they return to the queue."""
     heartbeat_timeout: timedelta = timedelta(seconds=5)
-    """A Worker silent for longer has lost its Runs to another one."""
+    """A Worker silent for longer loses its Runs to another."""
     max_crashes: int = 3
-    """A Run that took this many Workers with it fails, whatever its retry policy says."""
+    """A Run that takes down this many Workers fails, whatever its retry policy says."""
     trace_timeout: timedelta = timedelta(seconds=30)
     """For saving a trace and closing a context, enforced from outside the Runner."""
     download_timeout: timedelta = timedelta(seconds=60)
-    """For downloads that are still on their way when the automation has returned."""
+    """For downloads still in progress when the automation returns."""
     runner_start_timeout: timedelta = timedelta(seconds=60)
     inspect_timeout: timedelta = timedelta(seconds=60)
     environment_timeout: timedelta = timedelta(minutes=10)
     unused_retention: timedelta = timedelta(days=7)
-    """What is unpacked or built on a machine goes when it was not used for so long."""
+    """Unpacked Bundles and built Environments are removed after going unused for this long."""
     run_retention: timedelta = timedelta(days=30)
-    """Ended Runs go after so long, with all that is theirs; 0 keeps them for ever."""
+    """Ended Runs are removed after this long, with everything that belongs to them; 0 keeps them forever."""
     file_retention: timedelta = timedelta(days=7)
-    """Traces and files of ended Runs go after so long; 0 keeps them as long as the Run."""
+    """Traces and files of ended Runs are removed after this long; 0 keeps them as long as the Run."""
     prune_hour: int | None = 3
-    """The hour of the day, in UTC, at which what is old is removed; None: only when asked."""
+    """Hour of the day, in UTC, at which old data is removed; None: only on request."""
     max_data_bytes: int | None = None
-    """What the data directory may hold; None is no ceiling."""
+    """Disk quota of the data directory; None is unlimited."""
     runner_memory_bytes: int = 2 * 1024 * 1024 * 1024
-    """A Runner whose whole tree holds more than this after an Attempt retires; at 150 % it is killed."""
+    """A Runner whose process tree holds more after an Attempt retires; at 150 % it is killed."""
     runner_max_attempts: int = 1000
     webhook_allow_private: bool = False
-    """Webhooks may go to private and loopback addresses."""
+    """Allow webhooks to private and loopback addresses."""
     webhook_timeout: timedelta = timedelta(seconds=10)
-    """Of one try of a Delivery."""
+    """For one try of a Delivery."""
     webhook_window: timedelta = timedelta(hours=1)
-    """A webhook is tried for so long, from its first try."""
+    """How long a webhook is retried, counted from its first try."""
     s3_window: timedelta = timedelta(minutes=10)
-    """The same of an object in a bucket."""
+    """The same for an object in a bucket."""
     visit_lifetime: timedelta = timedelta(days=7)
-    """Who signs in to the dashboard signs in again after so long."""
+    """How long a sign-in to the dashboard lasts."""
     max_queued_runs: int = 100_000
-    """Runs of one project that may wait at once; its own `queue.max_length` wins."""
+    """Runs of one project that may wait at once; its own `queue.max_length` takes precedence."""
     queue_time_to_live: timedelta = timedelta(0)
-    """A Run that waits longer to be begun is canceled; 0: it waits for ever. `queue.time_to_live` wins."""
+    """A Run that waits longer is canceled; 0: it waits forever. `queue.time_to_live` takes precedence."""
     max_requests_in_flight: int = 512
-    """Requests that one server answers at once, those that were asked to wait apart; more are a 429."""
+    """Requests that one server answers at once, apart from those with `wait`; any more get a 429."""
     max_requests_waiting: int = 10_000
-    """Requests with `wait`, and streams of events, that one server holds at once."""
+    """Requests with `wait`, and event streams, that one server holds at once."""
     key_requests_in_flight: int = 256
     """Requests of one API key that one server answers at once."""
     key_requests_per_second: float = 0.0
-    """What one API key may ask of one server; 0 is no limit."""
+    """Rate limit of one API key on one server; 0 is unlimited."""
     max_connections: int = 16_000
-    """Connections that one server holds; the limit on open files, less 512, may be lower."""
+    """Connections that one server holds; the limit on open files, minus 512, may be lower."""
     header_timeout: timedelta = timedelta(seconds=20)
-    """From a connection's beginning, or a request's, to the end of the request's head."""
+    """From the start of a connection or request to the end of the request's headers."""
     body_timeout: timedelta = timedelta(seconds=30)
-    """For a request's body, and a second more for each 64 KiB."""
+    """For a request's body, plus one second for each 64 KiB."""
     min_free_bytes: int = 256 * 1024 * 1024
-    """With less free on the data directory's disk nothing new is taken or begun; 0 is no line."""
+    """With less free space on the data directory's disk nothing new is accepted or started; 0 disables the check."""
     min_memory_bytes: int = 256 * 1024 * 1024
-    """With less memory available a Worker begins no Attempt; 0 is no line."""
+    """With less available memory a Worker starts no Attempt; 0 disables the check."""
     anthropic_api_key: str | None = field(default=None, repr=False)
-    """What the gateway to language models sends to Anthropic; authors never see it."""
+    """The key that the model gateway sends to Anthropic; authors never see it."""
     anthropic_url: str | None = None
     """Another server that speaks Anthropic's protocol; with one set, a key is optional."""
     openai_api_key: str | None = field(default=None, repr=False)
@@ -170,18 +170,18 @@ class Settings:
 
 
 def default_data_dir(environ: Mapping[str, str]) -> Path:
-    """Return `RUNWRIGHT_DATA_DIR`, or a folder of the user's own."""
+    """`RUNWRIGHT_DATA_DIR`, or a folder in the user's home."""
     if given := environ.get("RUNWRIGHT_DATA_DIR"):
         return Path(given).absolute()
     given_home = Path(environ.get("XDG_DATA_HOME", ""))
-    # One that is relative is to be ignored, says the specification.
+    # The XDG specification says to ignore a relative path.
     return (
         given_home if given_home.is_absolute() else home(environ) / ".local/share"
     ) / "runwright"
 
 
 def home(environ: Mapping[str, str]) -> Path:
-    """Return the user's home: as the environment says, else as the system knows it; `/` of a user without one."""
+    """The user's home: from the environment, else from the system's user database; `/` for a user without one."""
     given = Path(environ.get("HOME", ""))
     if given.is_absolute():
         return given
@@ -192,10 +192,10 @@ def home(environ: Mapping[str, str]) -> Path:
 
 
 def read(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
-    """Read the settings; an override that is not None wins over the environment.
+    """Read the settings; an override that is not None takes precedence over the environment.
 
     Raises:
-        ConfigError: a variable holds what cannot be read as its type.
+        ConfigError: a variable cannot be parsed.
     """
     source = os.environ if environ is None else environ
     values: dict[str, object] = {"data_dir": default_data_dir(source)}
@@ -211,14 +211,14 @@ def read(environ: Mapping[str, str] | None = None, **overrides: object) -> Setti
 
 
 def server_address(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return how the command line reaches the server, as far as the environment says."""
+    """How the command line reaches the server, as far as the environment says."""
     source = os.environ if environ is None else environ
     names = ("RUNWRIGHT_SERVER", "RUNWRIGHT_WORKSPACE_ID", "RUNWRIGHT_API_KEY")
     return {name: source[name] for name in names if source.get(name)}
 
 
 def program_places(environ: Mapping[str, str] | None = None) -> tuple[str | None, Path]:
-    """Return where programs are looked for: the PATH, and the folder of Playwright's downloads."""
+    """Where to look for programs: the PATH, and the folder of Playwright's downloads."""
     source = os.environ if environ is None else environ
     downloads = source.get("PLAYWRIGHT_BROWSERS_PATH")
     default = home(source) / ".cache/ms-playwright"
@@ -226,10 +226,10 @@ def program_places(environ: Mapping[str, str] | None = None) -> tuple[str | None
 
 
 def read_env_file(file: Path) -> dict[str, str]:
-    """Return the variables of a `.env` file: `NAME=value` a line, quotes taken off; none is none.
+    """The variables of a `.env` file, one `NAME=value` per line, unquoted; empty when the file is missing.
 
     Raises:
-        ConfigError: a line is no assignment.
+        ConfigError: a line is not an assignment.
     """
     if not file.is_file():
         return {}
@@ -249,14 +249,14 @@ def read_env_file(file: Path) -> dict[str, str]:
 
 
 def interpreter_places(environ: Mapping[str, str] | None = None) -> tuple[str | None, Path]:
-    """Return where interpreters are looked for: the PATH, and pyenv's folder."""
+    """Where to look for Python interpreters: the PATH, and pyenv's folder."""
     source = os.environ if environ is None else environ
     default = home(source) / ".pyenv"
     return source.get("PATH"), Path(source["PYENV_ROOT"]) if "PYENV_ROOT" in source else default
 
 
 def author_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the few variables a Runner gets from ours: where programs are, and the language."""
+    """The few variables a Runner inherits from us: mostly paths and locale."""
     source = os.environ if environ is None else environ
     kept = (
         "PATH",
@@ -273,35 +273,36 @@ def author_environment(environ: Mapping[str, str] | None = None) -> dict[str, st
 
 
 def build_environment(spare_home: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return what building an Environment may see: our variables less the platform's own.
+    """The variables that building an Environment may see: ours, minus the platform's own.
 
-    Builders keep caches in the home; the spare one is for a user whose own cannot be written, as many services' cannot.
+    Build tools keep caches in the home folder; `spare_home` is for a user, such as many a service's, who cannot write
+    to their own.
     """
     source = os.environ if environ is None else environ
     hidden = ("RUNWRIGHT_", "PYTHON", "VIRTUAL_ENV", "AWS_", "AZURE_", "GOOGLE_", "PG")
     found = {name: value for name, value in source.items() if not name.startswith(hidden)}
     own = home(source)
     is_usable = own != Path("/") and os.access(own, os.W_OK | os.X_OK)
-    # uv's own list of certificates lacks those that a company adds to its machines.
+    # uv's built-in certificates lack those that a company adds to its machines.
     has_certificates = any(file.is_file() for file in _CERTIFICATES)
     certificates = {"UV_SYSTEM_CERTS": "1"} if has_certificates else {}
     return {**certificates, **found, "HOME": str(own if is_usable else spare_home)}
 
 
 def forget_postgresql() -> None:
-    """Drop the variables that clients of PostgreSQL read: they are meant for another than the embedded one."""
+    """Drop the variables that PostgreSQL clients read: they are not meant for the embedded server."""
     for name in [name for name in os.environ if name.startswith("PG")]:
         del os.environ[name]
 
 
 def postgresql_environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the variables that clients of PostgreSQL read."""
+    """The variables that PostgreSQL clients read."""
     source = os.environ if environ is None else environ
     return {name: value for name, value in source.items() if name.startswith("PG")}
 
 
 def has_display(environ: Mapping[str, str] | None = None) -> bool:
-    """Return whether a headed browser has somewhere to show itself, were it virtual."""
+    """True when a headed browser has a display, if only a virtual one."""
     source = os.environ if environ is None else environ
     if sys.platform != "linux" or source.get("DISPLAY"):
         return True
@@ -309,7 +310,7 @@ def has_display(environ: Mapping[str, str] | None = None) -> bool:
 
 
 def is_root() -> bool:
-    """Return whether this process runs as root."""
+    """True when this process runs as root."""
     return sys.platform != "win32" and os.geteuid() == 0
 
 

@@ -1,33 +1,33 @@
-"""Every exception of the platform as one tree, and the failure codes of the wire.
+"""Every exception of the platform as one tree, and the failure codes on the wire.
 
 RunwrightError
-├── RequestError            the caller can mend it: answered as 4xx
+├── RequestError            the caller can fix it: answered as 4xx
 │   ├── Unauthorized        401
 │   ├── Forbidden           403
 │   ├── NotFound            404
 │   ├── MethodNotAllowed    405
 │   ├── Conflict            409
-│   ├── SessionInUse        409, another operation of that auth session is under way
+│   ├── SessionInUse        409, another operation on that auth session is in progress
 │   ├── TooSlow             408
 │   ├── TooLarge            413
 │   ├── UnsupportedMediaType 415
-│   ├── ModelNotPriced      400, what a language model costs is not known, and there is a limit
-│   ├── PaymentRequired     402, what may be spent on language models is spent
+│   ├── ModelNotPriced      400, the model's price is unknown and a spending limit applies
+│   ├── PaymentRequired     402, the budget for language models is used up
 │   ├── ValidationError     400, with a list of paths and reasons
 │   └── RateLimited         429
-├── AuthorError             the author's project is at fault: a deploy that cannot be
+├── AuthorError             the author's project is at fault: it cannot be deployed
 ├── PlatformError           ours: answered as 5xx
 │   ├── NotImplementedYet   501
-│   ├── ProviderFailed      502, a provider of language models did not answer as it should
-│   │   ├── ProviderNotSet  501, the operator has set none
-│   │   ├── ProviderRefused 502, it refuses the operator's key
-│   │   ├── ProviderAway    503, it cannot be reached
-│   │   └── ProviderSlow    504, it says nothing
+│   ├── ProviderFailed      502, a language model provider answered with an error or nonsense
+│   │   ├── ProviderNotSet  501, no provider is configured
+│   │   ├── ProviderRefused 502, it rejects the operator's key
+│   │   ├── ProviderAway    503, it is unreachable
+│   │   └── ProviderSlow    504, it is silent for too long
 │   └── Unavailable         503, the same request may succeed later
-│       └── BlobsAway       the blob store does not do what was asked of it
-└── ConfigError             a setting or the machine is at fault: printed, exit code 2
+│       └── BlobsAway       the blob store is not serving requests
+└── ConfigError             a setting or this machine is at fault: printed, exit code 2
 
-What happens to a Run is never an exception that crosses layers but a value: `domain.runs.Failure`.
+What happens to a Run is a value, `domain.runs.Failure`, never an exception that crosses layers.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from enum import StrEnum
 
 
 class Category(StrEnum):
-    """Whose business a failure is, as the wire spells it."""
+    """Who has to act on a failure, as spelled on the wire."""
 
     USER = "user"
     AUTH = "auth"
@@ -47,7 +47,7 @@ class Category(StrEnum):
 
 
 class FailureCode(StrEnum):
-    """What went wrong with a Run or an Attempt, as the wire spells it."""
+    """What went wrong with a Run or an Attempt, as spelled on the wire."""
 
     INTERNAL_SERVER_ERROR = "internal-server-error"
     PROCESS_CRASHED = "script-process-crashed"
@@ -67,7 +67,7 @@ class FailureCode(StrEnum):
 
 
 class CancelReason(StrEnum):
-    """Why a Run was canceled, as the wire spells it."""
+    """Why a Run was canceled, as spelled on the wire."""
 
     AUTH_SESSION_VALIDATE_DEPENDENCY_FAILED = "auth-session-validate-dependency-failed"
     TERMINATED = "terminated"
@@ -86,12 +86,12 @@ class RunwrightError(Exception):
 
     @property
     def message(self) -> str:
-        """What happened, to which thing, and what to do."""
+        """What happened, to which thing, and what to do next."""
         return str(self.args[0])
 
 
 class RequestError(RunwrightError):
-    """The request cannot be carried out as it is."""
+    """The request cannot be processed."""
 
     status = 400
     code = "bad-request"
@@ -100,7 +100,7 @@ class RequestError(RunwrightError):
 
 
 class Unauthorized(RequestError):
-    """The API key is missing or not valid: send a valid key in the `x-api-key` header."""
+    """The API key is missing or invalid: send a valid key in the `x-api-key` header."""
 
     status = 401
     code = "unauthorized"
@@ -108,7 +108,7 @@ class Unauthorized(RequestError):
 
 
 class Forbidden(RequestError):
-    """The API key lacks the scope that this call needs."""
+    """The API key lacks the scope that this call requires."""
 
     status = 403
     code = "forbidden"
@@ -116,35 +116,35 @@ class Forbidden(RequestError):
 
 
 class NotFound(RequestError):
-    """There is nothing here by that name."""
+    """Nothing exists under that name."""
 
     status = 404
     code = "not-found"
 
 
 class MethodNotAllowed(RequestError):
-    """This address does not answer that method."""
+    """This path does not support that method."""
 
     status = 405
     code = "method-not-allowed"
 
 
 class Conflict(RequestError):
-    """The request contradicts what is already there."""
+    """The request conflicts with the current state."""
 
     status = 409
     code = "conflict"
 
 
 class SessionInUse(Conflict):
-    """Another operation of the auth session is under way: wait until it is over."""
+    """Another operation on this auth session is in progress: wait until it finishes."""
 
     code = "auth-session-already-in-use"
     retryable = True
 
 
 class TooSlow(RequestError):
-    """The request body came too slowly."""
+    """The request body arrived too slowly."""
 
     status = 408
     code = "request-timeout"
@@ -152,7 +152,7 @@ class TooSlow(RequestError):
 
 
 class TooLarge(RequestError):
-    """The request body is larger than this server takes."""
+    """The request body is larger than this server accepts."""
 
     status = 413
     code = "payload-too-large"
@@ -166,14 +166,14 @@ class UnsupportedMediaType(RequestError):
 
 
 class ModelNotPriced(RequestError):
-    """The language model has no price, so its use cannot be held to a limit."""
+    """This language model has no known price, so no spending limit can be enforced on it."""
 
     code = "model-not-priced"
     category = Category.BILLING
 
 
 class PaymentRequired(RequestError):
-    """What may be spent on language models is spent."""
+    """The budget for language models is used up."""
 
     status = 402
     code = "payment-required"
@@ -192,7 +192,7 @@ class RateLimited(RequestError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """One thing wrong with a request."""
+    """One problem in a request."""
 
     path: str
     """Where in the request, dotted: `retry.maximumAttempts`, `parameters.pages`."""
@@ -201,22 +201,22 @@ class Problem:
 
 
 class ValidationError(RequestError):
-    """The request is not valid."""
+    """The request is invalid."""
 
     code = "validation-error"
 
     def __init__(self, problems: list[Problem], message: str | None = None) -> None:
         first = problems[0]
-        super().__init__(message or f"The request is not valid: `{first.path}` {first.message}")
+        super().__init__(message or f"The request is invalid: `{first.path}` {first.message}")
         self.problems = problems
 
 
 class AuthorError(RunwrightError):
-    """The project cannot be deployed as it is."""
+    """This project cannot be deployed."""
 
 
 class PlatformError(RunwrightError):
-    """The platform failed; the fault is not in the request."""
+    """The platform failed; the request is not at fault."""
 
     status = 500
     code = "internal-server-error"
@@ -225,7 +225,7 @@ class PlatformError(RunwrightError):
 
 
 class NotImplementedYet(PlatformError):
-    """This part of the protocol is not built yet."""
+    """This part of the API is not implemented yet."""
 
     status = 501
     code = "not-implemented"
@@ -233,14 +233,14 @@ class NotImplementedYet(PlatformError):
 
 
 class ProviderFailed(PlatformError):
-    """The provider of language models did not answer as it should."""
+    """The language model provider returned an error or an invalid response."""
 
     status = 502
     code = "model-provider-failed"
 
 
 class ProviderNotSet(ProviderFailed):
-    """The operator has set no provider of language models."""
+    """No language model provider is configured: ask the operator to set one."""
 
     status = 501
     code = "model-provider-not-set"
@@ -248,28 +248,28 @@ class ProviderNotSet(ProviderFailed):
 
 
 class ProviderRefused(ProviderFailed):
-    """The provider of language models refuses the operator's key."""
+    """The language model provider rejects the operator's key."""
 
     code = "model-provider-refused"
     retryable = False
 
 
 class ProviderAway(ProviderFailed):
-    """The provider of language models cannot be reached."""
+    """The language model provider is unreachable."""
 
     status = 503
     code = "model-provider-unavailable"
 
 
 class ProviderSlow(ProviderFailed):
-    """The provider of language models does not answer in time."""
+    """The language model provider did not answer in time."""
 
     status = 504
     code = "model-provider-timeout"
 
 
 class Unavailable(PlatformError):
-    """The platform cannot do this just now: try again."""
+    """The platform cannot do this right now: try again."""
 
     status = 503
     code = "unavailable"
@@ -278,10 +278,10 @@ class Unavailable(PlatformError):
 
 
 class BlobsAway(Unavailable):
-    """The blob store does not answer just now: try again."""
+    """The blob store is unavailable right now: try again."""
 
     retry_after = 2
 
 
 class ConfigError(RunwrightError):
-    """A setting or this machine does not allow it."""
+    """A setting or this machine does not allow this."""

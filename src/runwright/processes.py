@@ -1,4 +1,4 @@
-"""Composition roots: which parts make a server, a worker, or both. The only wiring there is."""
+"""Composition roots: the parts of a server, a Worker, or both. All wiring happens here."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ log = telemetry.logger(__name__)
 _POOL_MIN = 4
 _POOL_MAX = 24
 _PULSE_SECONDS = 10.0
-"""Beats and the queue's statements take milliseconds; one that is not answered is sent again on another connection."""
+"""Heartbeats and the queue's statements take milliseconds; one without an answer is sent again on another connection."""
 _PULSE_MAX = 6
 _HTTP_DRAIN_SECONDS = 5
 _BACKLOG = 2048
@@ -56,10 +56,10 @@ _PR_SET_DUMPABLE = 4
 
 
 async def serve(settings: Settings, *, with_worker: bool = True) -> None:
-    """Answer HTTP, and carry out Runs unless told not to, until SIGTERM or SIGINT.
+    """Answer HTTP until SIGTERM or SIGINT, with a Worker in the same process unless `with_worker` is False.
 
     Raises:
-        ConfigError: the port is taken, the data directory is in use, a setting is wrong.
+        ConfigError: the port is taken, the data directory is in use, or a setting is wrong.
     """
     _begin(settings)
     http = connections.protocol(settings)
@@ -106,7 +106,7 @@ async def serve(settings: Settings, *, with_worker: bool = True) -> None:
 
 
 async def work(settings: Settings) -> None:
-    """Carry out Runs of the installation at `RUNWRIGHT_DATABASE_URL` until SIGTERM or SIGINT.
+    """Execute Runs of the installation at `RUNWRIGHT_DATABASE_URL` until SIGTERM or SIGINT.
 
     Raises:
         ConfigError: there is no database URL, or a setting is wrong.
@@ -114,7 +114,7 @@ async def work(settings: Settings) -> None:
     _begin(settings)
     if settings.database_url is None:
         raise ConfigError(
-            "A worker of its own needs `RUNWRIGHT_DATABASE_URL`; `runwright serve` has one inside."
+            "A standalone worker needs `RUNWRIGHT_DATABASE_URL`; `runwright serve` includes a worker."
         )
     stopping = _stop_on_signals()
     async with _platform(settings) as platform, worker.begin(platform) as begun:
@@ -126,7 +126,7 @@ async def work(settings: Settings) -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: stopping is ordered here, worker first."""
+    """uvicorn without its signal handlers: the shutdown order is decided here, Worker first."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -135,7 +135,7 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def _platform(settings: Settings) -> AsyncGenerator[Platform]:
-    # As root, PostgreSQL's own user must be able to pass through; every file inside is private.
+    # When we run as root, PostgreSQL's own user must be able to traverse it; every file inside is private.
     mode = 0o711 if config.is_root() else 0o700
     await asyncio.to_thread(disk.make_data_directory, settings.data_dir, mode=mode)
     await asyncio.to_thread(disk.close_folders, settings.data_dir)
@@ -194,14 +194,14 @@ def _vault(settings: Settings) -> vault.Vault:
 
 
 def _bind(settings: Settings) -> list[socket.socket]:
-    """Listen on every address that the host has here, all on one port."""
+    """Listen on every local address of the host, all on one port."""
     try:
         found = socket.getaddrinfo(
             settings.host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except OSError as error:
         raise ConfigError(
-            f"The host `{settings.host}` is not known here: {error.strerror}"
+            f"The host `{settings.host}` cannot be resolved: {error.strerror}"
         ) from error
     addresses = dict.fromkeys((each[0], each[4]) for each in found)
     listening: list[socket.socket] = []
@@ -224,16 +224,16 @@ def _bind(settings: Settings) -> list[socket.socket]:
 
 
 def _listen(family: int, address: tuple[Any, ...], port: int) -> socket.socket:
-    # asyncio sets TCP_NODELAY on what says that it is TCP alone; without it answers come 40 ms late.
+    # asyncio sets TCP_NODELAY only on sockets whose protocol is IPPROTO_TCP; without it responses are 40 ms late.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            # `::` is every address, whatever the machine's default for such sockets is; the others are one each.
+            # `::` covers IPv4 too, whatever the machine's default; any other address stands for itself alone.
             listening.setsockopt(
                 socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] != _EVERY_IPV6)
             )
-        # What is behind the port is the zone of an IPv6 address.
+        # After the port comes the zone of an IPv6 address.
         listening.bind((address[0], port, *address[2:]))
         listening.listen(_BACKLOG)
         listening.settimeout(0)
@@ -252,11 +252,11 @@ def _cannot_listen(settings: Settings, error: OSError) -> ConfigError:
     if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
         return ConfigError(
             f"Cannot listen on {where}: this machine has no such address. Choose one with `--host`: "
-            "`127.0.0.1`, or `::1` where there is IPv6 alone."
+            "`127.0.0.1`, or `::1` on an IPv6-only machine."
         )
     if error.errno == errno.EACCES:
         return ConfigError(
-            f"Cannot listen on {where}: ports below 1024 are root's. Choose another with `--port`, and have a "
+            f"Cannot listen on {where}: ports below 1024 are reserved for root. Choose another with `--port`, and have a "
             "reverse proxy listen there."
         )
     return ConfigError(f"Cannot listen on {where}: {error.strerror}")
@@ -269,7 +269,7 @@ def _shown_host(host: str) -> str:
 
 
 def _loopback() -> str:
-    """Return the address of this machine to itself."""
+    """This machine's loopback address."""
     try:
         with socket.socket(socket.AF_INET) as trial:
             trial.bind(("127.0.0.1", 0))
@@ -279,7 +279,7 @@ def _loopback() -> str:
 
 
 def _internal_url(settings: Settings, port: int) -> str:
-    """Return where Workers reach this server: where it listens, or the address it has towards the database."""
+    """The address at which Workers reach this server: where it listens, or its address on the route to the database."""
     host = settings.host
     if host in (_EVERY_IPV4, _EVERY_IPV6):
         host = _address_towards(settings.database_url)
@@ -295,7 +295,7 @@ def _address_towards(database_url: str | None) -> str:
             parts.hostname, parts.port or _POSTGRESQL_PORT, type=socket.SOCK_DGRAM
         )[0]
         with socket.socket(family, socket.SOCK_DGRAM) as asking:
-            # Sends nothing: it only chooses the route.
+            # Sends nothing, only picks the route.
             asking.connect(address)
             return str(asking.getsockname()[0])
     except OSError:
@@ -309,18 +309,16 @@ def _begin(settings: Settings) -> None:
 
 
 def _shield() -> None:
-    """Keep other users out of the files that we make, and other processes of ours out of our memory and environment.
-
-    Authors' code is one of those.
+    """Keep other users out of our files, and our other processes, authors' code included, out of our memory.
 
     Raises:
-        ConfigError: the machine has no /proc.
+    ConfigError: /proc is not mounted.
     """
     os.umask(0o077)
     if sys.platform == "linux":
         if not reaper.has_proc():
             raise ConfigError(
-                "/proc is not mounted, without which no browser starts and no process can be looked after: "
+                "/proc is not mounted, so browsers cannot start and processes cannot be tracked: run "
                 "`mount -t proc proc /proc`."
             )
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
@@ -335,7 +333,7 @@ def _stop_on_signals() -> asyncio.Event:
 
 
 async def _until_over(stopping: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
-    """Return when told to stop, or when a part ended by itself; its error comes up later."""
+    """Return when told to stop, or when a part has ended by itself; its error is raised later."""
     waiting = asyncio.create_task(stopping.wait())
     try:
         await asyncio.wait({waiting, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -344,7 +342,7 @@ async def _until_over(stopping: asyncio.Event, tasks: list[asyncio.Task[None]]) 
 
 
 async def _write_connection(platform: Platform, url: str) -> str:
-    """Write down how to reach the server; return the API key that is written down."""
+    """Write the file that says how to reach the server; return the API key in it."""
     file = platform.settings.connection_file
     known = await asyncio.to_thread(_read_connection, file)
     workspace_id, secret = await keys.ensure_first(platform, known.get("api_key"))
@@ -354,9 +352,9 @@ async def _write_connection(platform: Platform, url: str) -> str:
 
 
 async def _sign_in_link(platform: Platform, secret: str) -> str | None:
-    """Return a link to sign in to the dashboard with, good once, where a person looks.
+    """A single-use link that signs in to the dashboard, when stdout is a terminal.
 
-    What is printed elsewhere is kept in some log, and a link is as good as a key.
+    Output that goes elsewhere ends up in some log, and a link is as good as a key.
     """
     if not sys.stdout.isatty():
         return None
@@ -386,7 +384,7 @@ def _say_ready(url: str, settings: Settings, link: str | None) -> None:
     print(  # noqa: T201
         f"dashboard, for one sign-in within {minutes} minutes: {link}"
         if link
-        else f"dashboard: {settings.url}/, with an API key or a link of `runwright dashboard --print`",
+        else f"dashboard: {settings.url}/, sign in with an API key or a link from `runwright dashboard --print`",
         flush=True,
     )
     if config.is_root():

@@ -1,4 +1,4 @@
-"""Takes secrets out of texts: what a sign-in types and is given must not show in logs and traces.
+"""Removes secrets from text: what a sign-in types and receives must not appear in logs and traces.
 
 Standard library only, because the Runner uses it too.
 """
@@ -12,31 +12,31 @@ from typing import Any
 
 MARK = "•••"
 _SHORT = 4
-"""Shorter than this a secret is only taken out where it stands by itself."""
+"""A shorter secret is replaced only where it stands alone as a word."""
 _MIN_COOKIE_LENGTH = 8
-"""A shorter value of a cookie is a flag and no secret."""
+"""A shorter cookie value is a flag, not a secret."""
 _MIN_ITEM_LENGTH = 16
-"""The same of what is stored for an origin."""
+"""The same for an origin's storage."""
 
 
 class Redactor:
-    """Replaces every occurrence of some secrets in texts and JSON values."""
+    """Replaces every occurrence of the given secrets in strings and JSON values."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._known = {secret for secret in secrets if secret}
         self._pattern = self._compiled()
 
     def learn(self, secret: str) -> None:
-        """Replace one more from now on."""
+        """Replace one more secret from now on."""
         self._known |= {secret} - {""}
         self._pattern = self._compiled()
 
     def text(self, text: str) -> str:
-        """Return the text without the secrets."""
+        """The text with its secrets replaced."""
         return text if self._pattern is None else self._pattern.sub(MARK, text)
 
     def value(self, value: Any) -> Any:
-        """Return a JSON value whose strings are without the secrets."""
+        """A copy of a JSON value with secrets replaced in its strings."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
@@ -51,7 +51,7 @@ class Redactor:
 
 
 def secrets_of_parameters(parameters: Any) -> list[str]:
-    """Return every text and number in a session's parameters, as texts."""
+    """Every string and number in an AuthSession's parameters, as strings."""
     if isinstance(parameters, dict):
         return [each for item in parameters.values() for each in secrets_of_parameters(item)]  # pyright: ignore[reportUnknownVariableType]
     if isinstance(parameters, list):
@@ -62,7 +62,7 @@ def secrets_of_parameters(parameters: Any) -> list[str]:
 
 
 def secrets_of_state(state: dict[str, Any] | None) -> list[str]:
-    """Return the values of a state's cookies and of what is stored for its origins."""
+    """The values of a state's cookies and of its origins' storage, short ones excluded."""
     known: dict[str, list[dict[str, Any]]] = state or {}
     cookies = [str(cookie["value"]) for cookie in known.get("cookies", [])]
     items = [
@@ -82,7 +82,7 @@ def secrets_of_state(state: dict[str, Any] | None) -> list[str]:
 
 
 def _pattern(secret: str) -> str:
-    # As it is, and as it stands inside a JSON text.
+    # As is, and as escaped inside a JSON string.
     forms = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
     pattern = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
     return rf"(?<!\w)(?:{pattern})(?!\w)" if len(secret) < _SHORT else pattern

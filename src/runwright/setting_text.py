@@ -1,4 +1,4 @@
-"""How the text of a setting is read: each function raises ValueError with what is wrong."""
+"""Parsers for the text of a setting: each raises ValueError that says what is wrong."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LAST_PORT = 65_535
 
 
 def boolean(text: str) -> bool:
-    """Return what a yes or no means."""
+    """Parse `true`, `yes`, `on`, `1` or the opposites, in any case."""
     known = {
         "1": True,
         "true": True,
@@ -30,7 +30,7 @@ def boolean(text: str) -> bool:
 
 
 def positive(text: str) -> int:
-    """Return a whole number of at least 1."""
+    """Parse an integer of at least 1."""
     number = int(text)
     if number < 1:
         raise ValueError(f"`{text}` is not at least 1")
@@ -38,7 +38,7 @@ def positive(text: str) -> int:
 
 
 def host(text: str) -> str:
-    """Return a host's name or address; one of IPv6 may stand in brackets, as in a URL."""
+    """Parse a host name or address; an IPv6 address may be in brackets, as in a URL."""
     found = text.strip().removeprefix("[").removesuffix("]")
     if not found:
         raise ValueError("it is empty")
@@ -46,14 +46,14 @@ def host(text: str) -> str:
 
 
 def port(text: str) -> int:
-    """Return the number of a port; 0 takes a free one."""
+    """Parse a port number; 0 picks a free port."""
     if not text.isdecimal() or int(text) > LAST_PORT:
         raise ValueError(f"`{text}` is not a port: a number up to {LAST_PORT}")
     return int(text)
 
 
 def hour(text: str) -> int | None:
-    """Return an hour of the day; `off` is None."""
+    """Parse an hour of the day; `off` is None."""
     if text == "off":
         return None
     hour = int(text)
@@ -63,7 +63,7 @@ def hour(text: str) -> int | None:
 
 
 def natural(text: str) -> int:
-    """Return a whole number of at least 0."""
+    """Parse an integer of at least 0."""
     number = int(text)
     if number < 0:
         raise ValueError(f"`{text}` is negative")
@@ -71,15 +71,15 @@ def natural(text: str) -> int:
 
 
 def rate(text: str) -> float:
-    """Return how many a second."""
+    """Parse a number per second."""
     number = float(text)
     if not 0 <= number < math.inf:
-        raise ValueError(f"`{text}` is no number of at least 0")
+        raise ValueError(f"`{text}` is not a number of at least 0")
     return number
 
 
 def seconds(text: str) -> timedelta:
-    """Return a duration."""
+    """Parse a duration in seconds."""
     number = float(text)
     if number < 0:
         raise ValueError(f"`{text}` is negative")
@@ -87,37 +87,37 @@ def seconds(text: str) -> timedelta:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Split as a shell does."""
+    """Split the way a shell does."""
     return tuple(shlex.split(text))
 
 
 def url(text: str) -> str:
-    """Return an address without a slash at its end."""
+    """Parse an `http` or `https` URL; trailing slashes are dropped."""
     if not text.startswith(("http://", "https://")):
-        raise ValueError(f"`{text}` is no address such as `https://runwright.example.com`")
+        raise ValueError(f"`{text}` is not a URL such as `https://runwright.example.com`")
     return text.rstrip("/")
 
 
 def base_url(text: str) -> str:
-    """Return an address that paths are put behind, without a slash at its end.
+    """Parse a URL that paths are appended to; trailing slashes are dropped.
 
     Raises:
-        ValueError: it is none; what it holds beside host and path is not shown, since it may be a password.
+        ValueError: it is not such a URL; the message does not quote it, since it may hold a password.
     """
     try:
         parts = urlsplit(text.strip())
         is_whole = bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError as error:
-        raise ValueError("it is no address such as `http://localhost:11434/v1`") from error
+        raise ValueError("it is not a URL such as `http://localhost:11434/v1`") from error
     if parts.scheme not in ("http", "https") or not is_whole or not text.isascii():
-        raise ValueError("it is no address such as `http://localhost:11434/v1`")
+        raise ValueError("it is not a URL such as `http://localhost:11434/v1`")
     if parts.username is not None or parts.query or parts.fragment:
-        raise ValueError("only host, port and path are taken: no user, `?` or `#`")
+        raise ValueError("only host, port and path are allowed: no user, `?` or `#`")
     return text.strip().rstrip("/")
 
 
 def json_or_file(text: str) -> str:
-    """Return JSON, which begins with `{`, or what the file of that name holds.
+    """Return JSON, recognized by its leading `{`, or the contents of the named file.
 
     Raises:
         ValueError: the file cannot be read.
@@ -131,30 +131,30 @@ def json_or_file(text: str) -> str:
 
 
 def money(text: str) -> Decimal:
-    """Return an amount of money."""
+    """Parse an amount of money."""
     try:
         amount = Decimal(text.strip())
     except InvalidOperation as error:
-        raise ValueError(f"`{text}` is no amount such as `2.50`") from error
+        raise ValueError(f"`{text}` is not an amount such as `2.50`") from error
     if not amount.is_finite() or amount < 0:
-        raise ValueError(f"`{text}` is no amount of at least 0")
+        raise ValueError(f"`{text}` is not an amount of at least 0")
     return amount
 
 
 def secret(text: str) -> str:
-    """Return a key that stands in a header; spaces and line ends around it are dropped.
+    """Parse a key that is sent in a header; surrounding whitespace is dropped.
 
     Raises:
-        ValueError: it cannot stand there; it is not shown.
+        ValueError: a header cannot carry it; the message does not quote it.
     """
     found = text.strip()
     if not found or not all(" " < char <= "~" for char in found):
-        raise ValueError("it must have printable ASCII characters alone, without spaces")
+        raise ValueError("it must consist of printable ASCII characters without spaces")
     return found
 
 
 def log_format(text: str) -> str:
-    """Return the name of a form of logs."""
+    """Parse `console` or `json`."""
     if text not in ("console", "json"):
         raise ValueError(f"`{text}` is neither `console` nor `json`")
     return text

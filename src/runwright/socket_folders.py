@@ -1,4 +1,4 @@
-"""Private folders in which Unix sockets fit: the kernel takes a path of at most 107 bytes."""
+"""Private folders with paths short enough for Unix sockets: the kernel allows at most 107 bytes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from runwright.errors import ConfigError
 
 _LONGEST_BYTES = 107
 _PLACES = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"), Path("/run"))  # noqa: S108
-"""Tried after the temporary folder that the environment names."""
+"""Tried after the temporary folder named by the environment."""
 
 
 def make(prefix: str, *, inside_bytes: int, fits: Callable[[Path], bool] | None = None) -> Path:
-    """Make a folder of mode 0700 in which a path of so many bytes can be a socket's.
+    """Create a folder of mode 0700 in which a socket path of `inside_bytes` more bytes fits.
 
-    `fits` may ask more of the place it lies in.
+    `fits` may impose further conditions on its parent folder.
 
     Raises:
-        ConfigError: no temporary folder of this machine is good for it; says why each is not.
+        ConfigError: no temporary folder of this machine is suitable; the message says why for each.
     """
     refused: list[str] = []
     for place in _places():
@@ -35,15 +35,15 @@ def make(prefix: str, *, inside_bytes: int, fits: Callable[[Path], bool] | None 
         if reason is None and (fits is None or fits(place)):
             return made
         made.rmdir()
-        refused.append(f"{place}: {reason or 'closed to the user who needs it'}")
+        refused.append(f"{place}: {reason or 'not accessible to the user who needs it'}")
     raise ConfigError(
-        "There is no temporary folder for a socket: set `TMPDIR` to one with a short path. Tried "
+        "No temporary folder is suitable for a socket: set `TMPDIR` to one with a short path. Tried "
         + "; ".join(refused)
     )
 
 
 def why_not(folder: Path, *, inside_bytes: int) -> str | None:
-    """Tell why a socket whose path inside the folder has so many bytes cannot be there; None: it can."""
+    """Why a socket whose path inside the folder has so many bytes cannot be bound there; None: it can."""
     if len(os.fsencode(folder)) + 1 + inside_bytes > _LONGEST_BYTES:
         return "its path is too long"
     trial = folder / f"trial.{os.getpid()}"
@@ -61,6 +61,6 @@ def why_not(folder: Path, *, inside_bytes: int) -> str | None:
 def _places() -> Iterable[Path]:
     named = []
     with contextlib.suppress(FileNotFoundError):
-        # On a full disk it finds none, and neither do we below.
+        # On a full disk it finds none, and the loop in `make` will report why.
         named = [Path(tempfile.gettempdir()).absolute()]
     return dict.fromkeys((*named, *_PLACES))

@@ -1,4 +1,4 @@
-"""Logs: named events with a context, for people or for machines.
+"""Logs: named events with context, for people or for machines.
 
 An event's name never changes once released; what varies goes into its fields. Parameters, results,
 headers and states are never logged: they hold secrets.
@@ -18,14 +18,14 @@ from typing import Any, TextIO, cast
 import structlog
 
 _PENDING_BYTES = 1024 * 1024
-"""Of the log, kept for a reader that does not read just now."""
+"""Log output kept for a reader that is not reading right now."""
 
 correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
-"""Of the request that is being answered; None outside of one."""
+"""Of the request being answered; None outside of one."""
 
 
 def configure(log_format: str = "console") -> None:
-    """Send every log of this process to stderr, one line an event."""
+    """Send all logs of this process to stderr, one line per event."""
     rendering: list[Any] = (
         [structlog.processors.JSONRenderer()]
         if log_format == "json"
@@ -53,7 +53,7 @@ def configure(log_format: str = "console") -> None:
         structlog.stdlib.ProcessorFormatter(
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                # Without it the renderer shows the values of local variables, secrets among them.
+                # Without this the renderer shows the values of local variables, secrets included.
                 structlog.processors.format_exc_info,
                 *rendering,
             ],
@@ -66,9 +66,9 @@ def configure(log_format: str = "console") -> None:
 
 
 class _Unblocked:
-    """A text stream that keeps what its reader does not take just now, and never waits for it.
+    """A text stream that buffers what its reader does not take right now, and never blocks.
 
-    A pipe that nobody reads, or a terminal that is halted, would else hold up the whole process.
+    Otherwise a pipe that nobody reads, or a paused terminal, would block the whole process.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -77,7 +77,7 @@ class _Unblocked:
         self._lost_bytes = 0
 
     def write(self, text: str) -> None:
-        """Write a text, or keep it until the next one is written."""
+        """Write text, or buffer it until the next write."""
         data = text.encode(errors="backslashreplace")
         if len(self._pending) + len(data) > _PENDING_BYTES:
             self._lost_bytes += len(data)
@@ -86,7 +86,7 @@ class _Unblocked:
         self.flush()
 
     def flush(self) -> None:
-        """Write what can be written at once."""
+        """Write as much as possible without blocking."""
         poll = select.poll()
         poll.register(self._descriptor, select.POLLOUT)
         while self._pending and poll.poll(0):
@@ -95,7 +95,7 @@ class _Unblocked:
             except BlockingIOError:
                 return
             except OSError:
-                # Nobody reads it any more.
+                # The reader is gone.
                 self._pending.clear()
                 return
             del self._pending[:written]
@@ -107,10 +107,10 @@ class _Unblocked:
 
 
 def _one_line(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Let nothing that is logged look like another line of the log, or move a terminal's cursor.
+    """Keep logged text from looking like another line of the log, or from moving a terminal's cursor.
 
-    The renderer quotes values of fields that hold spaces or line breaks; other control characters, the event's text
-    and a traceback it writes as they are.
+    The renderer quotes field values with spaces or line breaks, but writes other control characters, the event's text
+    and tracebacks as they are.
     """
     found = {name: _printable(value) for name, value in event.items()}
     found["event"] = _escaped(str(event.get("event", "")))
@@ -126,7 +126,7 @@ def _printable(value: Any) -> Any:
 
 
 class _Quoted:
-    """A text that the renderer writes as its `repr`, in which everything prints."""
+    """Text that the renderer writes as its `repr`, in which every character is printable."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -141,12 +141,12 @@ def _escaped(text: str) -> str:
 
 @contextmanager
 def bound(**context: object) -> Generator[None]:
-    """Put fields into every event that the block logs; what is None is left out."""
+    """Add fields to every event logged in the block; None values are left out."""
     known = {name: value for name, value in context.items() if value is not None}
     with structlog.contextvars.bound_contextvars(**known):
         yield
 
 
 def logger(name: str) -> Any:
-    """Return the logger of a module."""
+    """The structured logger of a module."""
     return structlog.get_logger(name)

@@ -1,6 +1,6 @@
-"""OpenTelemetry traces, if they are wanted: request → queue → attempt. Without them nothing is done here.
+"""Optional OpenTelemetry traces: request → queue → Attempt. Without an endpoint every function here is a no-op.
 
-The packages are an extra, `runwright[otel]`, and are imported only where a collector is named.
+The packages are an extra, `runwright[otel]`, imported only when a collector is configured.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from runwright.errors import ConfigError
 
 _NANOSECONDS = 1_000_000_000
 _open: dict[str, Any] = {}
-"""The tracer and the propagator, once configured. What was not sent is sent when the process ends."""
+"""The tracer and the propagator, once configured. Unsent spans are sent when the process ends."""
 
 
 def configure(endpoint: str | None) -> None:
-    """Send traces to a collector that takes OTLP over HTTP; None: nowhere.
+    """Send traces to a collector that accepts OTLP over HTTP; None sends them nowhere.
 
     Raises:
         ConfigError: the extra is not installed.
@@ -34,7 +34,7 @@ def configure(endpoint: str | None) -> None:
         propagation = importlib.import_module("opentelemetry.trace.propagation.tracecontext")
     except ImportError as error:
         raise ConfigError(
-            "`RUNWRIGHT_OTEL_ENDPOINT` needs the extra: pip install 'runwright[otel]'."
+            "`RUNWRIGHT_OTEL_ENDPOINT` needs an extra: pip install 'runwright[otel]'."
         ) from error
     provider = sdk.TracerProvider(resource=resources.Resource({"service.name": "runwright"}))
     exporter = otlp.OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces")
@@ -47,7 +47,7 @@ def configure(endpoint: str | None) -> None:
 
 @contextmanager
 def span(name: str, *, parent: str | None = None, **attributes: str | int) -> Generator[None]:
-    """Trace the block, below a W3C trace context if one is given, else below the span around it."""
+    """Trace the block, under the given W3C trace context, else under the enclosing span."""
     if not _open:
         yield
         return
@@ -57,7 +57,7 @@ def span(name: str, *, parent: str | None = None, **attributes: str | int) -> Ge
 
 
 def past(name: str, *, parent: str | None, since: datetime, until: datetime) -> None:
-    """Trace something that is over."""
+    """Record a span that has already ended."""
     if not _open:
         return
     began = _open["tracer"].start_span(
@@ -67,7 +67,7 @@ def past(name: str, *, parent: str | None, since: datetime, until: datetime) -> 
 
 
 def current() -> str | None:
-    """Return the W3C trace context of the span around this; None: there is none."""
+    """The W3C trace context of the enclosing span; None without one."""
     if not _open:
         return None
     carrier: dict[str, str] = {}

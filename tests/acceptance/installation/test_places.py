@@ -189,7 +189,7 @@ def test_where_there_is_no_temporary_folder_it_says_so(
     refused = places.install(folder, person, wheel).run("serve", "--port", "0")
 
     assert refused.returncode == 2, refused.stderr
-    assert "error: There is no temporary folder" in refused.stderr
+    assert "error: No temporary folder is suitable" in refused.stderr
     assert "TMPDIR" in refused.stderr
 
 

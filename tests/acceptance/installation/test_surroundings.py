@@ -99,7 +99,7 @@ def test_what_cannot_be_listened_on_says_what_to_do(tmp_path: Path) -> None:
     assert "--port" in _refused(tmp_path, "--port", "99999")
     assert "not a port" in _refused(tmp_path, RUNWRIGHT_PORT="-1")
     assert "is empty" in _refused(tmp_path, "--host", "")
-    assert "not known here" in _refused(tmp_path, "--host", "no.such.host.invalid")
+    assert "cannot be resolved" in _refused(tmp_path, "--host", "no.such.host.invalid")
     assert "no such address. Choose one with `--host`" in _refused(tmp_path, "--host", "192.0.2.1")
 
 
