@@ -527,7 +527,7 @@ def test_what_has_no_schema_takes_anything_with_a_remark() -> None:
     assert problems(taking(Odd), {"known": "x"}) != []
     assert schema.convert(taking(Odd), {"known": 1, "foreign": {"a": 1}}) == Odd(1, {"a": 1})  # pyright: ignore[reportArgumentType]
     assert "`parameters.foreign` is of the type `Custom`" in found["remarks"][0]
-    assert "`parameters.absent` cannot be read here (NameError" in found["remarks"][1]
+    assert "`parameters.absent` cannot be resolved here (NameError" in found["remarks"][1]
 
 
 @pytest.mark.parametrize("kind", [str, list[int], Custom, int | None, Spot, {"a": int}, "Nothing"])

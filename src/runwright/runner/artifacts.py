@@ -1,4 +1,4 @@
-"""What is left of an Attempt when it is over: its state, the trace, downloads, the recorded network."""
+"""What an Attempt leaves when it is over: its state, the trace, downloads, the recorded network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PAINT_MILLISECONDS = 2000
 async def outcome_is_told(
     stage: Stage, start: protocol.Start, opened: Opened, ended: protocol.Ended
 ) -> None:
-    """Report what is there when the outcome is told, which nothing here can take away or hold up."""
+    """Report the artifacts that exist once the outcome is sent; nothing here can change or delay the outcome."""
     await drain(opened.context)
     state = ended.auth_state
     if ended.is_state_to_come:
@@ -31,7 +31,7 @@ async def outcome_is_told(
     await opened.downloads.finish(stage.setup.download_seconds)
     await hook.clean_up(opened, stage.send)
     if opened.har is not None:
-        # The recording is written when the context is closed.
+        # The recording is written when the context closes.
         await opened.context.close()
         if os.path.exists(opened.har):  # noqa: ASYNC240 - a local file, once an Attempt
             stage.send(protocol.File(kind="har", name="network.har.zip", path=opened.har))
@@ -45,7 +45,7 @@ async def trace(
     *,
     is_failed: bool = False,
 ) -> None:
-    """Report the trace, once, if one is kept; secrets, those of the state too, are taken out of it."""
+    """Report the trace, at most once, if one is kept, with secrets removed, including those in the state."""
     if not opened.is_tracing or not start.save_trace:
         return
     secrets = (*start.secrets, *stage.questions.secrets, *redaction.secrets_of_state(state))
@@ -56,14 +56,14 @@ async def trace(
 
 
 async def _paint(opened: Opened) -> None:
-    """Have the newest tab painted, so that the trace's last picture is of what the author's code failed at.
+    """Make the newest tab paint, so that the trace's last picture shows where the author's code failed.
 
-    A trace gets its pictures when the browser paints, which code that fails at once leaves no time for.
+    A trace gets its pictures when the browser paints, and code that fails right away leaves no time for that.
     """
     there = [page for page in opened.context.pages if not page.is_closed()]
     if not there:
         return
-    # A browser that is gone, or a page that hangs, has nothing new to show; and any error may be of the author's handlers.
+    # A dead browser or a hung page has nothing new to show, and any error may come from the author's handlers.
     with contextlib.suppress(Exception):
         # Playwright before 1.49 has no groups.
         if (group := getattr(opened.context.tracing, "group", None)) is not None:
@@ -76,9 +76,9 @@ async def _save_trace(stage: Stage, opened: Opened, secrets: tuple[str, ...]) ->
     try:
         await opened.context.tracing.stop(path=str(path))
         if secrets:
-            # Nothing else is to be done here meanwhile, and the threads of the Attempt have ended.
+            # Blocking is fine: there is nothing else to do here, and the Attempt's threads have ended.
             traces.redact(path, Redactor(secrets))
-    except Exception as error:  # noqa: BLE001 - the browser may be gone; the Run has its outcome
+    except Exception as error:  # noqa: BLE001 - the browser may be gone; the Run has its outcome already
         _warn(stage, f"the trace could not be saved: {type(error).__name__}: {error}")
         return
     stage.send(protocol.File(kind="trace", name="trace.zip", path=str(path)))

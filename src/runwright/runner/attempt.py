@@ -1,4 +1,4 @@
-"""One Attempt inside the Runner: call the author's function, and tell how it went."""
+"""One Attempt inside the Runner: call the author's function and report the outcome."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MAX_TRACEBACK_LENGTH = 100_000
 
 
 class _Quit(Exception):
-    """The author's code wanted to end the process."""
+    """The author's code tried to end the process."""
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__(str(cause))
@@ -41,11 +41,11 @@ class _Quit(Exception):
 
 
 class _Unrestorable(Exception):
-    """The browser does not take the session's state."""
+    """The browser rejects the AuthSession's state."""
 
 
 async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> protocol.Ended:
-    """Call the author's function and return how it went; never raises what the author raised."""
+    """Call the author's function and return the outcome; never raises what the author raised."""
     context = AttemptContext(
         info=RunInfo(
             run_id=start.run_id,
@@ -88,7 +88,7 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
 
 
 def _function(stage: Stage, start: protocol.Start) -> tuple[Callable[..., Any], Any]:
-    """Return what is called, and what with."""
+    """The function to call, and its argument."""
     if start.kind == "record":
         return recording.recorder(start, stage.questions), start.parameters
     function = stage.project.entry(start.api, start.kind)
@@ -123,11 +123,11 @@ class _Call:
 
     @property
     def makes_state(self) -> bool:
-        """Return whether the state that the browser ends with is what this Attempt is for."""
+        """True when the purpose of this Attempt is the browser's final state."""
         return self._start.kind in ("create", "record")
 
     async def with_state(self, ended: protocol.Ended) -> protocol.Ended:
-        """Add the state that was made; without it there is nothing to come back with."""
+        """Add the captured state; the Attempt fails without it."""
         try:
             async with asyncio.timeout(_STATE_SECONDS):
                 state = self._opened.last_state or await self._capture()
@@ -141,7 +141,7 @@ class _Call:
         return await auth_state.capture(self._opened.context, self._visited, before, is_final=True)
 
     async def _rescue(self) -> None:
-        """Take what belongs to the Attempt from a context that the author's code is about to close."""
+        """Save what belongs to the Attempt from a context that the author's code is about to close."""
         await drain(self._opened.context)
         if self.makes_state:
             with contextlib.suppress(PlaywrightError, TimeoutError):
@@ -159,7 +159,7 @@ class _Call:
         return self._opened.context, self._opened.page
 
     async def _prepare(self) -> None:
-        """Let the hook, if there is one, replace context and page; sign in; then trace what is used."""
+        """Let the hook, if any, replace context and page; sign in; then trace the context in use."""
         stage, start, opened = self._stage, self._start, self._opened
         if hook.exists(stage.project):
             await hook.call(stage.project, opened, start, await stage.chromium.cdp_url())
@@ -173,7 +173,7 @@ class _Call:
         self._stack.enter_context(closing.watched(opened, self._rescue))
         self._stack.enter_context(author_tracing.giving_way(opened, self.warn))
         if start.replay_har is not None:
-            # Asked last to first: the recording, then what tells of what it has not.
+            # Routes run last to first: the recording, then the one that reports what is missing from it.
             await opened.context.route("**/*", self._refuse)
             await opened.context.route_from_har(start.replay_har, not_found="fallback")
 
@@ -185,7 +185,7 @@ class _Call:
             raise _Unrestorable(str(error)) from error
 
     def warn(self, text: str) -> None:
-        """Tell something in the Attempt's log."""
+        """Write a warning to the Attempt's log."""
         self._stage.send(
             protocol.Log(at=time.time(), stream="platform", level="warning", text=text)
         )
@@ -202,7 +202,7 @@ async def _carry(
     dying = asyncio.ensure_future(stage.chromium.gone.wait())
     try:
         await asyncio.wait({calling, dying}, return_when=asyncio.FIRST_COMPLETED)
-        # What it was about to do with a browser that is gone has failed by now, or it needs none.
+        # By now a call to the dead browser has failed, unless the code does not need the browser.
         patience = None if opened.is_closed_by_author else _DYING_SECONDS
         await asyncio.wait({calling}, timeout=patience)
         if not calling.done():
@@ -261,7 +261,7 @@ def _unexpected(message: str) -> protocol.Failed:
 
 
 async def _dead_part(stage: Stage, opened: Opened, calling: asyncio.Future[Any]) -> str | None:
-    """Return whether it was the death of browser or driver that the author's code failed of."""
+    """The dead part, browser or driver, if its death is why the author's code failed."""
     if opened.is_closed_by_author:
         return None
     if calling.cancelled() or not isinstance(calling.exception(), PlaywrightError):
@@ -284,7 +284,9 @@ def _raised(error: BaseException, root: Path) -> protocol.Failed:
             code="script-timeout", category="user", message=f"{error}.", retryable=False
         )
     if isinstance(error, _Unrestorable):
-        return _unexpected(f"The auth session's state could not be put into the browser: {error}")
+        return _unexpected(
+            f"The auth session's state could not be restored in the browser: {error}"
+        )
     kind, message = type(error).__name__, _cut(_text(error), _MAX_MESSAGE_LENGTH)
     return protocol.Failed(
         code="script-execution-exception",
@@ -303,7 +305,7 @@ def _raised(error: BaseException, root: Path) -> protocol.Failed:
 def _attributes(error: BaseException) -> dict[str, str]:
     try:
         held = dict(vars(error))
-    except Exception:  # noqa: BLE001 - its class may answer for it, in any way
+    except Exception:  # noqa: BLE001 - its class may override attribute access in any way
         return {}
     return {
         str(name): _cut(_text(value), _MAX_ATTRIBUTE_LENGTH)
@@ -313,15 +315,15 @@ def _attributes(error: BaseException) -> dict[str, str]:
 
 
 def _text(value: object) -> str:
-    """Return a value as text, whatever its class does when it is asked."""
+    """A value as text, even when its class raises."""
     try:
         return str(value)
     except BaseException as error:  # noqa: BLE001 - it is the author's
-        return f"<{type(value).__name__} whose text cannot be had: {type(error).__name__}>"
+        return f"<{type(value).__name__}: str() raised {type(error).__name__}>"
 
 
 def _cut(text: str, length: int) -> str:
-    """Return a text with the middle of a very long one left out."""
+    """Text with the middle left out where it exceeds the length."""
     if len(text) <= length:
         return text
     left_out = len(text) - length

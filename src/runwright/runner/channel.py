@@ -1,7 +1,7 @@
 """The Runner's end of the socket to its Worker.
 
-A thread of its own reads, so that a Worker that is gone is noticed while the author's code blocks
-the event loop: then everything this Runner started dies, and it with them.
+A separate thread reads, so that the Runner notices a dead Worker even while the author's code blocks
+the event loop: then it kills everything it started, and itself.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Send = Callable[[protocol.Message], None]
 
 
 class Channel:
-    """Sends messages from any thread and hands received ones to the event loop."""
+    """Sends messages from any thread and passes received ones to the event loop."""
 
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
@@ -32,14 +32,14 @@ class Channel:
         os.register_at_fork(after_in_child=self._leave_to_parent)
 
     def send(self, message: protocol.Message) -> None:
-        """Send one message whole; blocks while the Worker is slow, and dies with it.
+        """Send one whole message; blocks while the Worker is slow, and dies with the Worker.
 
         Raises:
-            RuntimeError: this is a forked child, which the Worker does not know.
+            RuntimeError: this is a forked child, unknown to the Worker.
         """
         if self._is_child:
             raise RuntimeError(
-                "a forked process cannot speak for its attempt: let its parent do it"
+                "a forked process cannot report for its attempt: call this in the parent process"
             )
         line = protocol.encode(message)
         try:
@@ -51,14 +51,14 @@ class Channel:
     def listen(
         self, loop: asyncio.AbstractEventLoop, receive: Callable[[protocol.Message], None]
     ) -> None:
-        """Begin to hand what comes in to `receive`, called in the loop."""
+        """Start passing incoming messages to `receive`, called in the loop."""
         thread = threading.Thread(
             target=self._read, args=(loop, receive), name="runwright-channel", daemon=True
         )
         thread.start()
 
     def receive_first(self) -> protocol.Message:
-        """Block for the first message, before anything else runs."""
+        """Block until the first message, before anything else runs."""
         line = bytearray()
         while not line.endswith(b"\n"):
             byte = self._socket.recv(1)
@@ -68,7 +68,7 @@ class Channel:
         return protocol.decode(bytes(line))
 
     def _leave_to_parent(self) -> None:
-        # With the socket in a child, the death of its parent would go unnoticed.
+        # If a child held the socket, the death of its parent would go unnoticed.
         self._is_child = True
         self._socket.close()
 
@@ -89,7 +89,7 @@ class Channel:
 
 
 def die() -> None:
-    """Kill all that this process started, then itself; never returns."""
+    """Kill every descendant of this process, then the process itself; never returns."""
     for pid in reversed(process_tree.descendants(os.getpid())):
         try:
             os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Whether a Runner is as it was found: what an Attempt may leave behind, compared before and after."""
+"""Whether a Runner is clean: process state that an Attempt may change, compared before and after."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SIGNALS = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Snapshot:
-    """What of the process an Attempt could have changed."""
+    """The process state that an Attempt could have changed."""
 
     environment: dict[str, str]
     directory: str
@@ -37,7 +37,7 @@ class Snapshot:
 
 
 def look() -> Snapshot:
-    """Take a snapshot."""
+    """Take a snapshot of this process."""
     mask = os.umask(0)
     os.umask(mask)
     return Snapshot(
@@ -52,7 +52,7 @@ def look() -> Snapshot:
 
 
 def differences(before: Snapshot, after: Snapshot) -> list[str]:
-    """Return what is not as it was found, in words."""
+    """What has changed, as sentences."""
     found = {
         "the environment was changed": before.environment != after.environment,
         "the working directory was changed": before.directory != after.directory,
@@ -66,7 +66,7 @@ def differences(before: Snapshot, after: Snapshot) -> list[str]:
 
 
 async def end_tasks(ours: set[asyncio.Task[Any]], seconds: float) -> bool:
-    """Cancel every task but ours; return whether all have ended within the time."""
+    """Cancel every task but ours; True when all have ended within the time."""
     stray = asyncio.all_tasks() - ours
     for task in stray:
         task.cancel()
@@ -77,7 +77,7 @@ async def end_tasks(ours: set[asyncio.Task[Any]], seconds: float) -> bool:
 
 
 def memory_bytes() -> int:
-    """Return the resident memory of this process and all below it."""
+    """The resident memory of this process and its descendants."""
     pids = [os.getpid(), *process_tree.descendants(os.getpid())]
     return sum(process_tree.own_bytes(pid) for pid in pids)
 

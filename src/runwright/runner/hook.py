@@ -1,4 +1,4 @@
-"""The project's hook, which may give an Attempt another context or page."""
+"""The project's hook, which may replace an Attempt's context or page."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ FILE = "hooks/setup_context.py"
 
 
 def exists(project: Project) -> bool:
-    """Return whether the project has a hook."""
+    """True when the project has a hook."""
     return (project.root / FILE).is_file()
 
 
 async def call(project: Project, opened: Opened, start: protocol.Start, cdp_url: str) -> None:
-    """Call the hook and put what it gives in the place of what was opened.
+    """Call the hook and adopt the context and page it returns.
 
     Raises:
-        EntryError: it has no `async def setup_context`, or returns what it must not.
+        EntryError: it has no `async def setup_context`, or returns something invalid.
     """
     function: Callable[..., Awaitable[Any]] | None = getattr(
         project.load("hooks", "setup_context"), "setup_context", None
@@ -39,7 +39,7 @@ async def call(project: Project, opened: Opened, start: protocol.Start, cdp_url:
     if context is None:
         return
     if context is not opened.context:
-        # The browser's own is what the hook was given to connect to, and may be what it returns.
+        # The hook connects to the browser's own context, and may return that.
         if not opened.is_browsers_own:
             await opened.context.close()
         opened.adopt(context)
@@ -49,13 +49,13 @@ async def call(project: Project, opened: Opened, start: protocol.Start, cdp_url:
 
 
 async def clean_up(opened: Opened, send: Send) -> None:
-    """Await the hook's cleanup; what it raises is told in the log and changes nothing."""
+    """Await the hook's cleanup; an error in it is logged and changes nothing."""
     cleanup, opened.cleanup = opened.cleanup, None
     if cleanup is None:
         return
     try:
         await cleanup()
-    except Exception as error:  # noqa: BLE001 - the Attempt has its outcome
+    except Exception as error:  # noqa: BLE001 - the Attempt has its outcome already
         text = f"the hook's cleanup failed: {type(error).__name__}: {error}"
         send(protocol.Log(at=time.time(), stream="platform", level="warning", text=text))
 

@@ -1,4 +1,4 @@
-"""The Runner's main: read an Attempt, run it, report, clean up, repeat; or inspect a project once."""
+"""The Runner's main loop: read an Attempt, run it, report, clean up, repeat; or inspect a project once."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _HIDDEN = (
     "NODE_COMPILE_CACHE",
 )
 _DRIVER_OPTIONS = "--max-semi-space-size=2"
-"""Of Playwright's Node: it lets its young garbage grow to 32 MiB otherwise, and is no faster for it."""
+"""For Playwright's Node: its young generation otherwise grows to 32 MiB and is no faster for it."""
 _CLOSE_SECONDS = 20.0
 _TASK_SECONDS = 1.0
 _MEMORY_SECONDS = 5.0
 
 
 def main() -> None:
-    """Run until the Worker closes the socket or the Runner is no longer fit."""
+    """Run until the Worker closes the socket or the Runner is unfit."""
     channel = Channel(int(os.environ[protocol.SOCKET_FD_VARIABLE]))
     setup = channel.receive_first()
     if not isinstance(setup, protocol.Setup):
@@ -53,7 +53,7 @@ def main() -> None:
     driver_stderr = os.fdopen(int(os.environ[protocol.DRIVER_STDERR_VARIABLE]), "w")
     os.set_inheritable(driver_stderr.fileno(), False)  # noqa: FBT003 - as Python has it
     for name in _HIDDEN:
-        # The kernel's copy of the environment keeps the mark, which children are found by.
+        # The kernel's copy of the environment keeps the mark by which children are found.
         os.environ.pop(name, None)
     streams = output.Output()
     _enter(setup.project_root)
@@ -71,13 +71,13 @@ def main() -> None:
 
 
 def _enter(project_root: str) -> None:
-    """Make the project the place that code is run in and imported from, for the author's children as well."""
+    """Make the project the working directory and first import path, for the author's children as well."""
     os.chdir(project_root)
     ours = str(Path(compat.__file__).parent)
     others = [entry for entry in sys.path if entry not in ("", project_root, ours)]
     sys.path[:] = [project_root, ours, *others]
     os.environ["PYTHONPATH"] = os.pathsep.join((ours, str(Path(ours).parents[1])))
-    # What children print is shown at once.
+    # Show what children print immediately.
     os.environ["PYTHONUNBUFFERED"] = "1"
 
 
@@ -93,7 +93,7 @@ def _inspect(
 
 
 class _Runner:
-    """The warm loop: one Attempt at a time, clean or retired."""
+    """The warm loop: one Attempt at a time, then clean or retired."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class _Runner:
     def _take_environment(
         self, start: protocol.Start, before: cleanliness.Snapshot
     ) -> cleanliness.Snapshot:
-        """Take variables that have changed."""
+        """Apply the project's variables if they have changed."""
         if start.environment == self._environment:
             return before
         for name in self._environment:
@@ -171,7 +171,7 @@ class _Runner:
         self, stage: Stage, start: protocol.Start, opened: Opened
     ) -> protocol.Ended:
         os.environ.update(start.token)
-        # Threads of `asyncio.to_thread` end with the Attempt.
+        # Threads from `asyncio.to_thread` end with the Attempt.
         executor = ThreadPoolExecutor(thread_name_prefix="attempt")
         asyncio.get_running_loop().set_default_executor(executor)
         self._questions.secrets.clear()
@@ -191,7 +191,7 @@ class _Runner:
     async def _launch(self) -> Chromium:
         chromium = Chromium(self._setup.browser, with_cdp=self._has_hook)
         display.ensure(self._setup.browser)
-        # Playwright gives its own process's environment to driver and browser.
+        # Playwright passes this process's environment on to driver and browser.
         os.environ.update(self._mark)
         try:
             with contextlib.redirect_stderr(self._driver_stderr):
@@ -212,7 +212,7 @@ class _Runner:
         elif self._live is not None:
             self._live.receive(message)
         elif isinstance(message, protocol.Watch):
-            # It has come before the Attempt begins.
+            # It arrived before the Attempt started.
             self._watch = message
 
     def _say_ready(self, chromium: Chromium) -> None:
@@ -226,8 +226,8 @@ class _Runner:
         )
 
     async def _fit(self, chromium: Chromium, opened: Opened, start: protocol.Start) -> Opened:
-        """The context opened ahead if it fits the Attempt and is alive, else a new one that fits."""
-        # With a session tracing begins once the state is there, which it must not show.
+        """The context opened ahead, if it fits the Attempt and is alive; otherwise a new one that fits."""
+        # With an AuthSession tracing starts after the state is restored, which it must not show.
         is_traced_now = start.save_trace and not self._has_hook and start.auth_state is None
         state = None
         if auth_state.NEEDS_NEW_CONTEXT and start.auth_state is not None and not self._has_hook:
@@ -247,12 +247,12 @@ class _Runner:
         )
 
     async def _refuse(self, chromium: Chromium, start: protocol.Start, error: Error) -> None:
-        """Fail an Attempt whose proxy the browser rejects; without one it is not the caller's mistake."""
+        """Fail an Attempt whose proxy the browser rejects; without a proxy the error is not the caller's."""
         if start.proxy is None or await chromium.dead_part() is not None:
             raise error
         self._channel.send(protocol.Started(at=time.time()))
         self._channel.send(protocol.Ended(failure=attempt.unopened(error)))
-        self._channel.send(protocol.Retiring(reasons=("the browser was not opened",)))
+        self._channel.send(protocol.Retiring(reasons=("the browser could not be opened",)))
 
     async def _end(self, running: asyncio.Task[protocol.Ended]) -> protocol.Ended:
         try:
@@ -276,21 +276,21 @@ class _Runner:
         if chromium.gone.is_set():
             reasons.append("the browser is gone")
         if not have_ended:
-            reasons.append("an asyncio task does not end")
+            reasons.append("an asyncio task is still running")
         if ended.result is None:
             reasons.append("the attempt failed")
         if self._setup.is_isolated:
-            reasons.append("every attempt has a process of its own")
+            reasons.append("every attempt gets its own process")
         if self._has_hook:
             reasons.append("the browser's own context was used")
         if self._attempts >= self._setup.max_attempts:
-            reasons.append(f"it has carried out {self._attempts} attempts")
+            reasons.append(f"it has run {self._attempts} attempts")
         if (held := self._held_bytes()) > self._setup.max_memory_bytes:
             reasons.append(f"it holds {held} bytes of memory")
         return reasons
 
     def _held_bytes(self) -> int:
-        # Looking through /proc costs as much as opening a page: now and then is enough.
+        # Scanning /proc costs as much as opening a page: once in a while is enough.
         now = time.monotonic()
         if now - self._memory_seen_at < _MEMORY_SECONDS:
             return 0
@@ -298,7 +298,7 @@ class _Runner:
         return cleanliness.memory_bytes()
 
     async def _next(self, chromium: Chromium, opened: Opened) -> Opened:
-        """Close what the Attempt used and open what the next will find."""
+        """Close what the Attempt used and open what the next one will use."""
         async with asyncio.timeout(_CLOSE_SECONDS):
             await undisturbed(opened.context.close)
         self._project.forget()
@@ -307,7 +307,7 @@ class _Runner:
 
 
 async def _is_alive(opened: Opened, *, trace: bool) -> bool:
-    """Begin or end tracing as the Attempt wants it; False when the page died while nobody used it."""
+    """Start or stop tracing as the Attempt wants; False when the page died while idle."""
     try:
         if trace and not opened.is_tracing:
             await start_tracing(opened.context)
@@ -323,8 +323,8 @@ async def _open_anew(chromium: Chromium, state: dict[str, Any] | None, **options
     try:
         return await chromium.open(state=state, **options)
     except Error:
-        # What is wrong with the state is told by putting it in during the Attempt; a renderer that
-        # died meanwhile is replaced.
+        # If the state is at fault, restoring it during the Attempt will say why; if a renderer died,
+        # this replaces it.
         return await chromium.open(**options)
 
 

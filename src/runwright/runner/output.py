@@ -17,22 +17,22 @@ _STDOUT = 1
 
 
 class LogHandler(logging.Handler):
-    """Writes log records between the prints, marked, so that they keep their level and their place."""
+    """Writes log records between printed lines, marked, so that they keep their level and their place."""
 
     def __init__(self) -> None:
         super().__init__()
-        # The author's code may put something else in the place of its own stdout.
+        # The author's code may replace its stdout.
         self._descriptor = os.dup(_STDOUT)
         self.setFormatter(logging.Formatter("%(name)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record, each of its lines as one."""
+        """Write a record, one `Log` per line of it."""
         if _is_printed(record, self):
             return
         level = next((name for number, name in _LEVELS if record.levelno >= number), "debug")
         try:
             text = self.format(record)
-        except Exception:  # noqa: BLE001 - a bad format string is the author's, and told as Python does
+        except Exception:  # noqa: BLE001 - a bad format string is the author's, and reported the way Python does
             self.handleError(record)
             return
         for line in text.splitlines():
@@ -47,12 +47,12 @@ class LogHandler(logging.Handler):
                 try:
                     data = data[os.write(self._descriptor, data) :]
                 except BlockingIOError:
-                    # A child that shares the pipe, such as Node, has it not block.
+                    # A child that shares the pipe, such as Node, may have made it non-blocking.
                     select.select([], [self._descriptor], [])
 
 
 class Output:
-    """The streams as the author's code finds them, and as they are put back."""
+    """The streams as the author's code finds them, restored after each Attempt."""
 
     def __init__(self) -> None:
         self._streams = (sys.stdout, sys.stderr)
@@ -61,30 +61,30 @@ class Output:
         self.restore()
 
     def restore(self) -> None:
-        """Put the streams and the handler of log records back, whatever an Attempt has made of them."""
+        """Restore the streams and the log handler, whatever an Attempt did to them."""
         for stream in (sys.stdout, sys.stderr):
             if stream not in self._streams:
-                # Whoever wraps a stream closes it when it is forgotten.
+                # A wrapper closes the underlying stream when it is garbage-collected.
                 self._displaced.append(stream)
         sys.stdout, sys.stderr = self._streams
         for stream in self._streams:
             assert isinstance(stream, io.TextIOWrapper)
-            # Whatever is printed is shown; a character that no text may have never fails a Run.
+            # Everything printed is shown: an unencodable character never fails a Run.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
         root = logging.getLogger()
         root.handlers[:] = [self._handler]
         root.setLevel(logging.INFO)
 
     def flush(self) -> None:
-        """Have everything that was printed in the pipes."""
+        """Push everything printed so far into the pipes."""
         for stream in (sys.stdout, sys.stderr, *self._streams):
-            # The author's code may have closed it, or put anything in its place.
+            # The author's code may have closed it or replaced it with anything.
             with contextlib.suppress(Exception):
                 stream.flush()
 
 
 def _is_printed(record: logging.LogRecord, ours: logging.Handler) -> bool:
-    """Return whether a handler of the author's prints the record, which would show it twice."""
+    """True when one of the author's handlers prints the record, which would show it twice."""
     logger: logging.Logger | None = logging.getLogger(record.name)
     while logger is not None:
         for handler in logger.handlers:

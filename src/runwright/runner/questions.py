@@ -1,4 +1,4 @@
-"""What this Runner's Attempt asks a person: one question at a time, answered through the Worker."""
+"""Questions of this Runner's Attempt to a person: one at a time, answered through the Worker."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from runwright.runner.channel import Send
 
 
 class Questions:
-    """Asks, and takes the answers; the Worker keeps the time."""
+    """Asks questions and receives the answers; the Worker enforces the time limit."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self._open: tuple[str, asyncio.Future[str | None]] | None = None
         self.secrets: list[str] = []
-        """Answers that neither log nor trace of the Attempt may show."""
+        """Answers that must appear in neither the log nor the trace of the Attempt."""
 
     async def ask(self, question: str, seconds: float, is_secret: bool) -> str | None:  # noqa: FBT001 - as the SDK's context has it
-        """Return what a person answers, None when nobody does in time.
+        """Return a person's answer, or None when nobody answers in time.
 
         Raises:
             RuntimeError: another question is open.
@@ -44,6 +44,6 @@ class Questions:
         return text
 
     def receive(self, answer: protocol.Answer) -> None:
-        """Take an answer; one to a question that is no longer open is dropped."""
+        """Accept an answer; one to a question that is no longer open is dropped."""
         if self._open is not None and self._open[0] == answer.id and not self._open[1].done():
             self._open[1].set_result(answer.text)

@@ -1,6 +1,6 @@
 """Recording a sign-in: a person signs in through the live view, and none of the author's code runs.
 
-Nothing that is typed is kept: no trace, no log; what stays is the state the browser ends with.
+No keystroke is kept, neither in a trace nor in a log; all that remains is the browser's final state.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _START_MILLISECONDS = 30_000
 
 
 class NobodySignedIn(Exception):
-    """Nobody has finished the recording in time."""
+    """Nobody finished the recording in time."""
 
 
 def recorder(
     start: protocol.Start, questions: Questions
 ) -> Callable[[Page, Any], Awaitable[dict[str, Any]]]:
-    """Return what takes the place of the author's function: it returns once the person is signed in."""
+    """A stand-in for the author's function that returns once the person is signed in."""
 
     async def record(page: Page, parameters: dict[str, Any]) -> dict[str, Any]:
         await _open(page, start.start_url)
@@ -54,9 +54,9 @@ def recorder(
 
 
 def is_at(url: str, wanted: str) -> bool:
-    """Return whether an address is the wanted one; `*` stands for anything.
+    """True when a URL matches the wanted one; `*` matches anything.
 
-    The fragment does not count, nor does the query where the wanted address has none.
+    Ignores the fragment, and the query where the wanted URL has none.
     """
     url = url.partition("#")[0]
     wanted = wanted.partition("#")[0]
@@ -68,13 +68,13 @@ def is_at(url: str, wanted: str) -> bool:
 
 async def _open(page: Page, url: str | None) -> None:
     if url is not None:
-        # Where it leads nowhere the person sees that, and may go elsewhere.
+        # If it fails to load, the person sees that and can navigate elsewhere.
         with contextlib.suppress(Error):
             await page.goto(url, timeout=_START_MILLISECONDS)
 
 
 def _arrival(context: BrowserContext, wanted: str | None) -> asyncio.Future[None]:
-    """Return a future that is done once a tab goes to the wanted address, from now on."""
+    """A future that is done once a tab navigates to the wanted URL, from now on."""
     arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def follow(page: Page) -> None:
@@ -92,7 +92,7 @@ def _arrival(context: BrowserContext, wanted: str | None) -> asyncio.Future[None
 
 
 async def _settle(context: BrowserContext) -> None:
-    """Let the pages set the cookies that they are about to set."""
+    """Give the pages time to set their cookies."""
     for page in context.pages:
         with contextlib.suppress(Error):
             await page.wait_for_load_state("load", timeout=_LOAD_MILLISECONDS)

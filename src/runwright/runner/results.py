@@ -1,4 +1,4 @@
-"""Turns what an automation returns into JSON text, or into the failure that says why not."""
+"""Turns an automation's return value into JSON text, or into the failure that says why it cannot."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runwright.sdk import encoding
 
 
 class Unencodable(Exception):
-    """The result cannot be JSON; `failure` says where and why."""
+    """The result cannot be represented in JSON; `failure` says where and why."""
 
     def __init__(self, failure: protocol.Failed) -> None:
         super().__init__(failure.message)
@@ -17,11 +17,11 @@ class Unencodable(Exception):
 
 
 def encode(value: Any, *, max_bytes: int) -> str:
-    """Return the value as ASCII-escaped JSON.
+    """The value as ASCII-escaped JSON.
 
     Raises:
-        Unencodable: a value inside is of a type that JSON cannot represent (named by its path), is not
-            a finite number, contains itself, or the whole is larger than `max_bytes`.
+        Unencodable: a value inside (named by its path) is of a type that JSON cannot represent, is not
+    a finite number, or contains itself, or the whole is larger than `max_bytes`.
     """
     try:
         text = encoding.encode(value, "result")

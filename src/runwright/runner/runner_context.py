@@ -1,4 +1,4 @@
-"""What every Attempt on a Runner shares."""
+"""The context that all Attempts of a Runner share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runwright.runner.questions import Questions
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """What every Attempt on this Runner shares."""
+    """Everything the Attempts of this Runner share."""
 
     setup: protocol.Setup
     project: Project

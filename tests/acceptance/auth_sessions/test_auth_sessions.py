@@ -361,7 +361,7 @@ def test_a_state_that_no_browser_takes_cancels_the_run_with_why(
     failure = _failure(server.run(project, "home", authSession={"id": "odd", "checkAttempts": 1}))
 
     assert failure["code"] == "check-attempts-failed"
-    assert "could not be put into the browser" in failure["message"]
+    assert "could not be restored in the browser" in failure["message"]
 
 
 def test_a_state_that_is_too_large_is_refused(site: Site, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def _native(server: RunwrightServer) -> str:
     deployed = server.deploy("orders", NATIVE)
     assert deployed["status"] == "ready", deployed["error"]
     said = "\n".join(deployed["progress"])
-    assert "`api/order.py`: `parameters.more` cannot be read here (NameError" in said
+    assert "`api/order.py`: `parameters.more` cannot be resolved here (NameError" in said
     assert "`api/order.py`: the sample `old` does not fit: `parameters.date` is unknown" in said
     assert "sample `good`" not in said
     return "orders"
@@ -205,7 +205,7 @@ def test_a_job_in_code_that_does_not_fit_fails_the_deploy_and_the_check(
     told = "The job `daily`: `payload.0.parameters"
     assert (deployed["status"], told in deployed["error"]) == ("failed", True)
     assert (checked.returncode, told in checked.stderr) == (1, True), checked.stderr
-    assert "`parameters.more` cannot be read here" in checked.stderr
+    assert "`parameters.more` cannot be resolved here" in checked.stderr
 
 
 def test_dev_refuses_what_the_server_would(tmp_path: Path) -> None:
@@ -279,10 +279,10 @@ def test_in_the_other_format_there_is_always_a_dict_where_it_is_taken(
 @pytest.mark.parametrize(
     ("source", "told"),
     [
-        ("def automation(page, params):\n    return 1\n", "an `async def`, and it is a plain function"),
-        ("async def automation(page, params):\n    yield 1\n", "with `yield` it is a generator"),
-        ("class automation:\n    pass\n", "and it is a class"),
-        ("class A:\n    async def __call__(self, page, params): ...\nautomation = A()\n", "and it is an object"),
+        ("def automation(page, params):\n    return 1\n", "an `async def`, but it is a plain function"),
+        ("async def automation(page, params):\n    yield 1\n", "`yield` makes it a generator"),
+        ("class automation:\n    pass\n", "but it is a class"),
+        ("class A:\n    async def __call__(self, page, params): ...\nautomation = A()\n", "but it is an object"),
     ],
     ids=["plain", "generator", "class", "object"],
 )  # fmt: skip

@@ -118,5 +118,5 @@ def test_a_trace_of_the_authors_own_replaces_ours(server: RunwrightServer, tmp_p
     found = server.result("own-traces", run_id)
 
     assert found["result"] == ["Tracing.stop: Must start tracing before stopping", True]
-    assert "a trace of its own" in _log(server, "own-traces", run_id)
+    assert "its own trace" in _log(server, "own-traces", run_id)
     assert not [each for each in server.detail(run_id)["files"] if each["kind"] == "trace"]

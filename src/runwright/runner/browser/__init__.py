@@ -1,3 +1,3 @@
-"""The Runner's Chromium: context, page, downloads, traces, signed-in state. It knows no Attempt."""
+"""The Runner's Chromium: context, page, downloads, traces, signed-in state. It knows nothing of Attempts."""
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A browser's signed-in state: put into a context before an Attempt, taken out of one after it.
+"""A browser's signed-in state: restored into a context before an Attempt, captured from it afterwards.
 
-Playwright's storage state has cookies, localStorage and IndexedDB. sessionStorage belongs to a tab, so
-it is put in and taken out by visiting its origins in that tab, answered here and not by the network.
+Playwright's storage state covers cookies, localStorage and IndexedDB. sessionStorage belongs to a tab, so
+it is restored and captured by visiting its origins in that tab, with responses from here, not the network.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ Warn = Callable[[str], None]
 
 
 class Visited:
-    """The origins that each tab of a context was at."""
+    """The origins that each tab of a context has visited."""
 
     def __init__(self) -> None:
         self._of_page: dict[Page, dict[str, None]] = {}
 
     def watch(self, context: BrowserContext) -> None:
-        """Follow the tabs of the context."""
+        """Follow the context's tabs."""
         context.on("page", self._follow)
         for page in context.pages:
             self._follow(page)
 
     def of(self, page: Page) -> list[str]:
-        """Return the origins that the tab was at, in order."""
+        """The origins that the tab has visited, in order."""
         return list(self._of_page.get(page, {}))
 
     def _follow(self, page: Page) -> None:
@@ -59,19 +59,19 @@ class Visited:
 
 
 NEEDS_NEW_CONTEXT = not hasattr(BrowserContext, "set_storage_state")
-"""Playwright before 1.59 takes a whole state only when a context is made."""
+"""Playwright before 1.59 accepts a whole state only when it creates a context."""
 
 
 def stored(state: AuthState) -> dict[str, Any]:
-    """Return what of a state Playwright calls a storage state."""
+    """The part of a state that Playwright calls a storage state."""
     return {"cookies": state.get("cookies", []), "origins": state.get("origins", [])}
 
 
 async def restore(opened: Opened, state: AuthState, warn: Warn) -> None:
-    """Put a state into a context and the tab the author's code is given.
+    """Put a state into a context and into the tab passed to the author's code.
 
     Raises:
-        playwright.async_api.Error: the browser does not take it.
+        playwright.async_api.Error: the browser rejects it.
     """
     context, page = opened.context, opened.page
     local: dict[str, list[Any]] = {}
@@ -88,15 +88,15 @@ async def restore(opened: Opened, state: AuthState, warn: Warn) -> None:
 async def _put_storage(
     context: BrowserContext, stored: dict[str, Any], warn: Warn
 ) -> dict[str, list[Any]]:
-    """Put a storage state into a context; return what of localStorage is left to be put in."""
+    """Put a storage state into a context; return the localStorage that still has to be put in."""
     if not NEEDS_NEW_CONTEXT:
         await context.set_storage_state(stored)  # type: ignore[arg-type]
         return {}
     await context.add_cookies(stored["cookies"])
     if any(each.get("indexedDB") for each in stored["origins"]):
         warn(
-            "a context of the project's hook gets no IndexedDB from this project's Playwright: "
-            "update it to 1.59 or later"
+            "this project's Playwright cannot restore IndexedDB in a context from a hook: "
+            "update Playwright to 1.59 or later"
         )
     return {each["origin"]: each.get("localStorage", []) for each in stored["origins"]}
 
@@ -107,7 +107,7 @@ async def _put_items(
     session: dict[str, dict[str, str]],
     local: dict[str, list[Any]],
 ) -> None:
-    """Visit the origins in the tab and put their items in, as if it had been nowhere yet."""
+    """Visit the origins in the tab and set their items, then clear the tab's history."""
     async with _unplugged(page):
         for origin in origins:
             await page.goto(origin, timeout=_VISIT_MILLISECONDS)
@@ -125,10 +125,10 @@ async def _put_items(
 async def capture(
     context: BrowserContext, visited: Visited, before: AuthState | None, *, is_final: bool
 ) -> AuthState:
-    """Return the context's state.
+    """Capture the context's state.
 
-    `is_final`: no code runs any more and nothing is recorded, so that tabs may be led to the origins
-    they have left. Otherwise what such an origin had `before` is taken.
+    `is_final`: no more code runs and nothing is recorded, so tabs may be sent back to the origins they
+    have left. Otherwise such an origin keeps its items from `before`.
 
     Raises:
         playwright.async_api.Error: the context or its browser is gone.
@@ -148,7 +148,7 @@ async def capture(
 
 
 async def is_changed(context: BrowserContext, before: AuthState) -> bool:
-    """Return whether the context's cookies are others than those it began with."""
+    """True when the context's cookies differ from those it started with."""
     now = _cookies(list(await context.cookies()))
     known = _cookies(before.get("cookies", []))
     if now.keys() != known.keys():
@@ -160,7 +160,7 @@ async def is_changed(context: BrowserContext, before: AuthState) -> bool:
 
 
 def has_storage(state: AuthState) -> bool:
-    """Return whether a state is more than cookies, which tell of themselves when they change."""
+    """True when a state has more than cookies; storage, unlike cookies, gives no sign when it changes."""
     return bool(state.get("origins") or state.get("sessionStorage"))
 
 
@@ -168,16 +168,16 @@ async def _storage_state(context: BrowserContext) -> Any:
     try:
         return await context.storage_state(indexed_db=True)
     except TypeError:
-        # Playwright before 1.51 does not know it.
+        # Playwright before 1.51 lacks `indexed_db`.
         return await context.storage_state()
 
 
 async def _read_frames(page: Page, session: dict[str, dict[str, str]]) -> None:
-    """Add the sessionStorage of what the tab shows."""
+    """Add the sessionStorage of the origins that the tab shows."""
     top = _origin(page.url)
     for frame in page.frames:
         origin = _origin(frame.url)
-        # What is embedded from elsewhere has a storage that depends on where it is embedded.
+        # Storage of a cross-origin frame is partitioned by the page that embeds it.
         if origin is None or (frame.parent_frame is not None and origin != top):
             continue
         with contextlib.suppress(Error):
@@ -185,7 +185,7 @@ async def _read_frames(page: Page, session: dict[str, dict[str, str]]) -> None:
 
 
 async def _read_left(page: Page, visited: Visited, session: dict[str, dict[str, str]]) -> None:
-    """Add the sessionStorage of the origins that the tab was at before."""
+    """Add the sessionStorage of the origins that the tab has left."""
     left = [origin for origin in visited.of(page) if origin != _origin(page.url)]
     if not left or page.is_closed():
         return
@@ -197,7 +197,7 @@ async def _read_left(page: Page, visited: Visited, session: dict[str, dict[str, 
 
 @asynccontextmanager
 async def _unplugged(page: Page) -> AsyncGenerator[None]:
-    """Answer whatever the tab asks for with an empty page."""
+    """Answer every request of the tab with an empty page."""
 
     async def answer(route: Route) -> None:
         await route.fulfill(status=200, content_type="text/html", body="<!doctype html>")

@@ -1,4 +1,4 @@
-"""A context is traced once at a time: where the author's code makes a trace of its own, ours gives way."""
+"""A context allows one trace at a time: when the author's code starts its own, ours is dropped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runwright.runner.browser.browser import Opened
 
 @contextmanager
 def giving_way(opened: Opened, warn: Callable[[str], None]) -> Generator[None]:
-    """Let the author's code trace the context as if nobody did, until the block ends."""
+    """Let the author's code trace the context as if nothing else did, until the block ends."""
     tracing: Any = opened.context.tracing
     begin, end = tracing.start, tracing.stop
 
@@ -21,7 +21,7 @@ def giving_way(opened: Opened, warn: Callable[[str], None]) -> Generator[None]:
         if opened.is_tracing:
             opened.is_tracing = False
             await end()
-            warn("the automation makes a trace of its own, so this run has none here")
+            warn("the automation records its own trace, so this run has none here")
         await begin(*arguments, **options)
 
     async def stop(*arguments: Any, **options: Any) -> None:

@@ -39,36 +39,36 @@ _QUIET = (
     "--disable-quic",
     "--metrics-recording-only",
 )
-# The shell names itself a second time, among the brands of its client hints: told nothing, it names none.
+# The shell also names itself among the brands of its client hints; with this override it sends none.
 _NO_BRANDS = "--enable-features=UACHOverrideBlank"
 _DRIVER = Path(__file__).with_name("driver.cjs")
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
 class Opened:
-    """A context and page of our own, used for one Attempt."""
+    """A context and page of ours, used for one Attempt."""
 
     context: BrowserContext
     page: Page
     is_tracing: bool
     downloads: Downloads = field(default_factory=Downloads)
     har: str | None = None
-    """Path that the recording of its network will have once the context is closed."""
+    """Path of the network recording, written once the context is closed."""
     holds_state: bool = False
-    """The context was made with the session's state."""
+    """The context was created with the AuthSession's state."""
     is_browsers_own: bool = False
-    """The context is the browser's own, which whoever connects by CDP finds as the first."""
+    """The context is the browser's default one, the first that a CDP client finds."""
     has_crashed: bool = False
     """The page's renderer has died."""
     is_closed_by_author: bool = False
-    """The author's code has closed the context, or the browser."""
+    """The author's code has closed the context or the browser."""
     last_state: dict[str, Any] | None = None
-    """What state the browser had when the author's code closed it, where that is wanted."""
+    """The browser's state when the author's code closed it, where it is needed."""
     cleanup: Callable[[], Awaitable[None]] | None = None
-    """What the project's hook wants done at the end."""
+    """The hook's cleanup, awaited at the end."""
 
     def adopt(self, context: BrowserContext) -> None:
-        """Take another context in place of ours, and hear of its downloads instead."""
+        """Replace our context with another one, and follow its downloads instead."""
         self.downloads.leave(self.context)
         self.context = context
         self.is_tracing = False
@@ -78,7 +78,7 @@ class Opened:
 
 
 class Chromium:
-    """A launched Chromium and the Playwright driver it is driven by."""
+    """A launched Chromium and the Playwright driver that drives it."""
 
     def __init__(self, settings: protocol.Browser, *, with_cdp: bool = False) -> None:
         self._settings = settings
@@ -91,7 +91,7 @@ class Chromium:
 
     @property
     def version(self) -> str:
-        """Return the browser's version."""
+        """The browser's version; empty before launch."""
         return "" if self._browser is None else self._browser.version
 
     async def launch(self) -> None:
@@ -105,14 +105,14 @@ class Chromium:
             agent = await user_agent.of_program(program)
         browser = await self._start(agent)
         if agent is None and settings.headless:
-            # A program that does not tell its version tells it once it runs.
+            # The program does not print its version, so ask the running browser.
             agent = user_agent.of_version(browser.version)
             await browser.close()
             browser = await self._start(agent)
         browser.on("disconnected", lambda _browser: self.gone.set())
         self._browser = browser
-        # Playwright derives a system from it, for client hints: right for one that was chosen, and
-        # all that the shell has. Full Chromium knows its own.
+        # Playwright derives a platform from it for client hints: right for a user agent that was chosen, and
+        # all that the shell has. Full Chromium knows its own platform.
         self._user_agent = agent if settings.is_shell else settings.user_agent
 
     async def _start(self, agent: str | None) -> Browser:
@@ -124,10 +124,10 @@ class Chromium:
             *settings.arguments,
         ]
         if agent is not None:
-            # For contexts and workers of anybody, however they come to be.
+            # Applies to every context and worker, whoever creates it.
             arguments.append(user_agent.switch(agent))
         if settings.ignore_https_errors:
-            # Contexts that the author's code or hook opens are of this browser too.
+            # Contexts that the author's code or hook opens belong to this browser too.
             arguments.append("--ignore-certificate-errors")
         if self._cdp_port is not None:
             arguments.append(f"--remote-debugging-port={self._cdp_port}")
@@ -154,11 +154,11 @@ class Chromium:
         har: str | None = None,
         state: dict[str, Any] | None = None,
     ) -> Opened:
-        """Open a fresh context and page, through the proxy if there is one.
+        """Open a fresh context and page, through the proxy if given.
 
-        With a hook it is the browser's own context, so that what connects by CDP finds the page and is
-        signed in; not with a proxy, a recording or a state, which are given to a context that is made. `har` is where a recording of the network is written when the context is closed; `state` what
-        Playwright calls a storage state.
+        With a hook it is the browser's default context, so that a CDP client finds the page and is signed
+        in; not with a proxy, a recording or a state, which only a new context accepts. `har` is the path of
+        the network recording, written when the context closes; `state` is a Playwright storage state.
         """
         assert self._browser is not None
         is_own = self._cdp_port is not None and proxy is None and har is None and state is None
@@ -207,9 +207,9 @@ class Chromium:
         return browser.contexts[0]
 
     async def cdp_url(self) -> str:
-        """Return where a hook can reach the browser's own protocol: `ws://…` on loopback."""
+        """The address of the browser's DevTools protocol for a hook: `ws://…` on loopback."""
         address = f"http://127.0.0.1:{self._cdp_port}/json/version"
-        # A proxy among the project's variables is for the sites it visits.
+        # A proxy in the project's variables is meant for the sites it visits.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
         def ask() -> str:
@@ -219,7 +219,7 @@ class Chromium:
         return await asyncio.to_thread(ask)
 
     async def dead_part(self) -> str | None:
-        """Return `browser` or `driver` when that has died, None when both answer."""
+        """`browser` or `driver`, whichever has died; None when both answer."""
         assert self._browser is not None
         if not self.gone.is_set():
             try:
@@ -230,13 +230,13 @@ class Chromium:
                 self.gone.set()
             else:
                 return None
-        # Without its driver Playwright calls the browser disconnected too.
+        # When its driver dies, Playwright reports the browser as disconnected too.
         return "browser" if _has_driver() else "driver"
 
 
 @contextmanager
 def _driver_options() -> Generator[None]:
-    """Have Playwright's driver load what we add to it; the author's own drivers do not."""
+    """Make our Playwright driver load `driver.cjs`; drivers that the author starts do not."""
     before = os.environ.get("NODE_OPTIONS")
     ours = f"--require {json.dumps(str(_DRIVER), ensure_ascii=False)}"
     os.environ["NODE_OPTIONS"] = ours if before is None else f"{before} {ours}"
@@ -259,7 +259,7 @@ def _has_driver() -> bool:
     for child in process_tree.children(os.getpid()):
         try:
             with open(f"/proc/{child}/cmdline", "rb") as file:
-                # A zombie's is empty.
+                # Empty for a zombie.
                 if b"run-driver" in file.read():
                     return True
         except OSError:
@@ -268,27 +268,27 @@ def _has_driver() -> bool:
 
 
 async def undisturbed(call: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Await a call of ours to Playwright, once more if it fails.
+    """Await a Playwright call of ours, and retry it once if it fails.
 
-    What a handler of the author's code raised, Playwright raises at the next call, whoever makes it.
+    Playwright re-raises an error from one of the author's handlers at the next call, whoever makes it.
     """
     try:
         return await call()
-    except Exception:  # noqa: BLE001 - an author's error is of any type
+    except Exception:  # noqa: BLE001 - an author's error can be of any type
         return await call()
 
 
 async def drain(context: BrowserContext) -> None:
-    """Take what a handler of the author's code raised, before it is raised at a call of ours that must not fail."""
+    """Consume an error from one of the author's handlers before it surfaces in a call of ours that must not fail."""
     if context.browser is None:
         return
     with suppress(Exception):
         async with asyncio.timeout(_ANSWER_SECONDS):
-            # Unlike a call of the context it is not in the trace.
+            # Unlike a call on the context, this does not appear in the trace.
             session = await undisturbed(context.browser.new_browser_cdp_session)
             await session.detach()
 
 
 async def start_tracing(context: BrowserContext) -> None:
-    """Record what the trace viewer shows: screenshots, snapshots, sources."""
+    """Start recording for the trace viewer: screenshots, snapshots, sources."""
     await context.tracing.start(screenshots=True, snapshots=True, sources=True)

@@ -1,4 +1,4 @@
-"""Lets the author's code close its context or browser, after what belongs to the Attempt is safe."""
+"""Lets the author's code close its context or browser, but only after the Attempt's artifacts are safe."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Rescue = Callable[[], Awaitable[None]]
 
 @contextmanager
 def watched(opened: Opened, rescue: Rescue) -> Generator[None]:
-    """Await `rescue` before the author's code closes the context, or the browser that it is in.
+    """Await `rescue` before the author's code closes the context or its browser.
 
-    Playwright tells of a context that is closed when nothing can be had of it any more.
+    Playwright reports a closed context only when nothing can be retrieved from it anymore.
     """
     watched: list[Any] = [opened.context]
     if opened.context.browser is not None:

@@ -1,4 +1,4 @@
-"""A virtual display for a headed browser where there is no real one."""
+"""A virtual display for a headed browser on a machine without a real one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def ensure(settings: protocol.Browser) -> None:
     """Start Xvfb for a headed browser without a display; it dies with this process's tree.
 
     Raises:
-        OSError: Xvfb is not there, or does not start.
+        OSError: Xvfb is not installed, or does not start.
     """
     if settings.headless or os.environ.get("DISPLAY"):
         return

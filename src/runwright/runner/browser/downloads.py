@@ -1,4 +1,4 @@
-"""The files that the browser downloads in an Attempt, kept as they finish."""
+"""The files that the browser downloads during an Attempt, saved as they finish."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Send = Callable[[protocol.Message], None]
 
 
 class Downloads:
-    """Keeps every download of some contexts, while the author's code goes on."""
+    """Saves every download of some contexts while the author's code continues."""
 
     def __init__(self) -> None:
         self._directory = Path()
@@ -26,33 +26,33 @@ class Downloads:
         self._keeping: dict[asyncio.Task[None], Download] = {}
 
     def begin(self, directory: str, send: Send) -> None:
-        """Say which files are there, and put them into the directory, from now on."""
+        """From now on, save downloads to the directory and report them."""
         self._directory = Path(directory)
         self._send = send
 
     def hear(self, context: BrowserContext) -> None:
-        """Keep what the pages of this context download."""
+        """Save what the pages of this context download."""
         context.on("page", self._watch)
         for page in context.pages:
             self._watch(page)
 
     def leave(self, context: BrowserContext) -> None:
-        """Keep no more of what the pages of this context download."""
+        """Stop saving what the pages of this context download."""
         context.remove_listener("page", self._watch)
         for page in context.pages:
             page.remove_listener("download", self._add)
 
     async def settle(self, seconds: float) -> None:
-        """Wait a while for those that are on their way."""
+        """Wait up to `seconds` for downloads in progress."""
         if self._keeping:
             await asyncio.wait(set(self._keeping), timeout=seconds)
 
     async def finish(self, seconds: float) -> None:
-        """Wait for what is still on its way, and give up what then is."""
+        """Wait up to `seconds` for downloads in progress, then cancel the rest."""
         await self.settle(seconds)
         for task, download in list(self._keeping.items()):
             task.cancel()
-            self._warn(download, f"it was not complete {seconds:g} s after the automation ended")
+            self._warn(download, f"it was incomplete {seconds:g} s after the automation ended")
             await asyncio.wait({asyncio.ensure_future(download.cancel())}, timeout=_CANCEL_SECONDS)
         self._keeping.clear()
 

@@ -1,4 +1,4 @@
-"""The state that the browser of a session ends with, when its Attempt has its outcome."""
+"""The final state of an AuthSession's browser, captured once its Attempt has an outcome."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from runwright.runner.browser.auth_state import Warn
 from runwright.runner.browser.browser import Opened
 
 SECONDS = 5.0
-"""How long an outcome may wait for its state."""
+"""How long an outcome may wait for the state."""
 
 
 async def after(start: protocol.Start, opened: Opened, warn: Warn) -> auth_state.AuthState | None:
-    """Return the state, None where it is what it was before or cannot be taken."""
+    """The state; None when it is unchanged or cannot be captured."""
     before = start.auth_state
     if opened.last_state is not None or before is None:
         return opened.last_state
@@ -33,11 +33,11 @@ async def after(start: protocol.Start, opened: Opened, warn: Warn) -> auth_state
 
 
 def untaken(error: Exception) -> str:
-    """Return the sentence that says why a state could not be taken."""
-    return f"the browser's state could not be taken: {type(error).__name__}: {error}"
+    """The warning that a state could not be captured."""
+    return f"the browser's state could not be captured: {type(error).__name__}: {error}"
 
 
 async def _is_wanted(start: protocol.Start, opened: Opened, before: auth_state.AuthState) -> bool:
-    # A check may renew what is not a cookie, and the Run that follows must have it.
+    # A check may renew more than cookies, and the Run that follows needs that.
     is_storage_asked = start.kind == "check" and auth_state.has_storage(before)
     return is_storage_asked or await auth_state.is_changed(opened.context, before)

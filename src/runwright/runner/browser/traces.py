@@ -1,4 +1,4 @@
-"""Takes secrets out of a Playwright trace before it leaves the Runner."""
+"""Removes secrets from a Playwright trace before it leaves the Runner."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PICTURES = (".jpeg", ".jpg", ".png", ".webp", ".gif", ".woff2")
 
 
 def redact(trace: Path, redactor: Redactor) -> None:
-    """Replace secrets in every text of a trace: calls, headers, bodies, snapshots."""
+    """Replace secrets in all text of a trace, in place: calls, headers, bodies, snapshots."""
     clean = trace.with_suffix(".clean")
     with (
         zipfile.ZipFile(trace) as read,
@@ -29,5 +29,5 @@ def _clean(content: bytes, redactor: Redactor) -> bytes:
     try:
         return redactor.text(content.decode()).encode()
     except UnicodeDecodeError:
-        # Not a text; what it holds is a picture, a font, a program.
+        # Binary: an image, a font, a program.
         return content

@@ -1,4 +1,4 @@
-"""What a browser calls itself: Chrome's own words, without the word Headless."""
+"""The browser's user agent: Chrome's own, without the word Headless."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import sys
 _SWITCH = "--user-agent="
 _VERSION = re.compile(r"(\d+)\.\d+\.\d+\.\d+")
 _VERSION_SECONDS = 10.0
-# Chrome names these systems and the version's first number alone, whatever the machine.
+# Chrome reports these platforms and only the major version, whatever the machine.
 _SYSTEM = "Macintosh; Intel Mac OS X 10_15_7" if sys.platform == "darwin" else "X11; Linux x86_64"
 
 
 def of_version(version: str) -> str | None:
-    """Return what a Chrome of that version (`156.0.8078.108`, or a text with it) calls itself."""
+    """The user agent of that version of Chrome (`156.0.8078.108`, or text that contains it)."""
     found = _VERSION.search(version)
     if found is None:
         return None
@@ -25,7 +25,7 @@ def of_version(version: str) -> str | None:
 
 
 async def of_program(executable: str) -> str | None:
-    """Return what the browser of that program calls itself; None when it does not tell its version."""
+    """The user agent of the browser at that path; None when it does not print its version."""
     try:
         process = await asyncio.create_subprocess_exec(
             executable,
@@ -47,11 +47,11 @@ async def of_program(executable: str) -> str | None:
 
 
 def among(arguments: tuple[str, ...]) -> str | None:
-    """Return the user agent that launch arguments name; the last one counts."""
+    """The user agent set by launch arguments; the last one counts."""
     named = [each[len(_SWITCH) :] for each in arguments if each.startswith(_SWITCH)]
     return named[-1] if named else None
 
 
 def switch(agent: str) -> str:
-    """Return the launch argument that has every context and worker of a browser call itself that."""
+    """The launch argument that sets the user agent of every context and worker of a browser."""
     return _SWITCH + agent

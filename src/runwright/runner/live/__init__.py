@@ -1,3 +1,3 @@
-"""The live view in the Runner: frames out, a person's input in. Who may watch is decided by the server."""
+"""The live view in the Runner: frames out, a person's input in. The server decides who may watch."""
 
 from __future__ import annotations

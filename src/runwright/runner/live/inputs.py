@@ -1,4 +1,4 @@
-"""What a person does to a page that is watched, in the words of the browser's own protocol."""
+"""What a person does to a watched page, as commands of the DevTools protocol."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ function (place) {
 
 
 def replaces(new: protocol.Input, waiting: protocol.Input) -> bool:
-    """Return whether an input makes one that still waits needless: the mouse has moved on."""
+    """True when an input supersedes one that still waits: the mouse has moved on."""
     return (
         new.page == waiting.page
         and new.action == waiting.action == "mouse"
@@ -71,20 +71,20 @@ def replaces(new: protocol.Input, waiting: protocol.Input) -> bool:
 
 
 class Hand:
-    """What a person does to the pages of one Attempt, in order."""
+    """A person's actions on the pages of one Attempt, in order."""
 
     def __init__(self) -> None:
         self._list: str | None = None
-        """The browser's handle of the list that was opened last."""
+        """The browser's handle of the select opened last."""
         self._is_press_ours = False
-        """The press has opened a list of ours, and its release is none for the page."""
+        """The press opened a select of ours, so the page must not see the release."""
 
     async def act(self, command: Command, page: Page, message: protocol.Input) -> Answer | None:
-        """Do it; return what the person is shown because of it.
+        """Perform the action; return what the person is to be shown as a result.
 
         Raises:
             playwright.async_api.Error: the page is gone.
-            TimeoutError: it does not answer.
+            TimeoutError: the page does not answer.
         """
         details = message.details
         match message.action:
@@ -99,7 +99,7 @@ class Hand:
             case "choose":
                 await self._choose(command, details["place"])
             case "close":
-                # Without a tab nothing could be opened any more.
+                # Without a tab there would be no way to open another.
                 if len(page.context.pages) > 1:
                     await page.close()
             case _:
@@ -119,7 +119,7 @@ class Hand:
         return None
 
     async def _open_list(self, command: Command, details: dict[str, Any]) -> Answer | None:
-        """Return what a list at that place holds: the browser would show it beside the page."""
+        """The options of a select at that position: the browser would draw them outside the page."""
         place = f"({_LIST_AT})({float(details['x'])}, {float(details['y'])})"
         answer = await command("Runtime.evaluate", {"expression": place})
         handle = answer.get("result", {}).get("objectId")
@@ -145,7 +145,7 @@ class Hand:
 async def _travel(command: Command, message: protocol.Input) -> None:
     match message.action:
         case "navigate":
-            # The page says itself when an address leads nowhere.
+            # The page itself shows when an address fails to load.
             await command("Page.navigate", {"url": message.details["url"]})
         case "reload":
             await command("Page.reload", {})
@@ -154,7 +154,7 @@ async def _travel(command: Command, message: protocol.Input) -> None:
         case "forward":
             await _move_in_history(command, 1)
         case _:
-            raise Error(f"no such input: {message.action}")
+            raise Error(f"unknown input: {message.action}")
 
 
 async def _move_in_history(command: Command, steps: int) -> None:

@@ -1,6 +1,6 @@
-"""The Runner's side of the live view: shows the Attempt's tabs, and does in them what a person does.
+"""The Runner's side of the live view: shows the Attempt's tabs and performs a person's actions in them.
 
-Nothing of it exists in the browser, nor runs here, while nobody watches.
+While nobody is watching, none of it exists in the browser or runs here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAX_WAITING = 500
 
 
 class Live:
-    """What is seen of one Attempt, and done to it, by who watches."""
+    """The view of one Attempt, and the input to it, for whoever is watching."""
 
     def __init__(self, opened: Opened, send: Send) -> None:
         self._opened = opened
@@ -47,7 +47,7 @@ class Live:
         self._tasks: list[asyncio.Task[None]] = []
 
     def receive(self, message: protocol.Message) -> None:
-        """Take a message of the Worker's."""
+        """Handle a message from the Worker."""
         if isinstance(message, protocol.Watch):
             self._watch = message
             self._told = None
@@ -64,12 +64,12 @@ class Live:
             self._take_input(message)
 
     async def stop(self) -> None:
-        """Show nothing more, and leave nothing in the browser."""
+        """Stop showing, and remove everything from the browser."""
         for task in self._tasks:
             task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_SECONDS):
-                # What went wrong in them is nothing for the author's log.
+                # Errors in these tasks do not belong in the author's log.
                 await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._stop(list(self._casts))
 
@@ -81,13 +81,13 @@ class Live:
         self._has_input.set()
 
     async def _act(self) -> None:
-        """Do what the person does, in order."""
+        """Perform the person's actions, in order."""
         while True:
             await self._has_input.wait()
             self._has_input.clear()
             while self._waiting:
                 message = self._waiting.popleft()
-                # A page that is gone, or hangs: the person sees that it does.
+                # The person can see that a page is gone or hangs.
                 with contextlib.suppress(Error, TimeoutError):
                     cast, page = await self._ready(message.page)
                     answer = await self._hand.act(cast.command, page, message)
@@ -95,10 +95,10 @@ class Live:
                         self._send(answer)
 
     async def _ready(self, page_id: str) -> tuple[Screencast, Page]:
-        """Return a page that is watched, once it takes commands.
+        """A watched page, once it accepts commands.
 
         Raises:
-            TimeoutError: it is not there, or not watched.
+            TimeoutError: it is gone, or not watched.
         """
         async with asyncio.timeout(_READY_SECONDS):
             while True:
@@ -125,7 +125,7 @@ class Live:
             self._look_now.clear()
 
     def _find_pages(self) -> None:
-        """Number the tabs that are new, forget those that are closed, and follow the newest."""
+        """Number new tabs, forget closed ones, and follow the newest."""
         there = [page for context in self._contexts() for page in context.pages]
         for page_id, page in list(self._pages.items()):
             if page.is_closed() or page not in there:
@@ -140,13 +140,13 @@ class Live:
             self._current = next(reversed(self._pages), "")
 
     def _contexts(self) -> list[BrowserContext]:
-        """Return the Attempt's context, and those that the author has opened beside it."""
+        """The Attempt's context, and any that the author has opened besides."""
         ours = self._opened.context
         others = [] if ours.browser is None else ours.browser.contexts
         return [ours, *(context for context in others if context is not ours)]
 
     async def _show(self) -> None:
-        """Have a screencast of every page that is watched, and of no other."""
+        """Keep a screencast of every watched page, and of no other."""
         wanted = {each or self._current for each in self._watch.pages} & self._pages.keys()
         over = [
             page_id

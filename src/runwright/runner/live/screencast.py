@@ -1,7 +1,7 @@
-"""What one page shows, frame by frame, as fast as somebody can take it and no faster.
+"""What one page shows, frame by frame, no faster than viewers can receive it.
 
-What a page paints now and then is passed on at once. While it paints more than that, or nobody takes what there
-is, the browser captures nothing; then it begins anew, with what the page shows by then.
+An occasional frame is passed on immediately. When the page paints faster than that, or viewers lag, the browser
+stops capturing for a while and then starts afresh with what the page shows by then.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Screencast:
     """The frames of one page, until it is stopped or the page is gone."""
 
     def __init__(self, page: Page, page_id: str, send: Send, number: list[int]) -> None:
-        """`number` holds the number of the last frame of any page."""
+        """`number` holds the number of the latest frame of any page."""
         self._page = page
         self._id = page_id
         self._send = send
@@ -41,21 +41,21 @@ class Screencast:
 
     @property
     def is_begun(self) -> bool:
-        """Return whether it takes commands."""
+        """True once it accepts commands."""
         return self._session is not None
 
     @property
     def is_over(self) -> bool:
-        """Return whether nothing more will come."""
+        """True when no more frames will come."""
         return self._task is not None and self._task.done()
 
     def start(self, max_width: int, max_height: int) -> None:
-        """Begin to send frames that are no larger than this."""
+        """Start sending frames no larger than this, in pixels."""
         self._size = (max_width, max_height)
         self._task = asyncio.create_task(self._run(), name=f"screencast {self._id}")
 
     async def stop(self) -> None:
-        """Send no more frames, and leave nothing of it in the browser."""
+        """Stop sending frames, and detach from the browser."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -65,16 +65,16 @@ class Screencast:
                     await self._session.detach()
 
     def taken(self, number: int) -> None:
-        """Note that somebody has the frame of that number, and those before it."""
+        """Note that a viewer has received the frame of that number and those before it."""
         self._in_flight = [each for each in self._in_flight if each > number]
         self._changed.set()
 
     async def command(self, method: str, parameters: dict[str, Any]) -> Any:
-        """Send a command of the browser's protocol to the page.
+        """Send a DevTools protocol command to the page.
 
         Raises:
             playwright.async_api.Error: the page is gone.
-            TimeoutError: it does not answer.
+            TimeoutError: the page does not answer.
         """
         assert self._session is not None
         async with asyncio.timeout(_ANSWER_SECONDS):
@@ -125,10 +125,10 @@ class Screencast:
             await self.command("Page.screencastFrameAck", {"sessionId": session_id})
 
     async def _rest(self) -> None:
-        """Capture nothing for a while, and as long as nobody takes what there is; then begin as it is by then.
+        """Pause capturing, for as long as viewers lag, then start afresh with what the page shows.
 
-        A browser that is told of no frame's arrival goes on capturing and drops the frames: at 60 a
-        second that costs more than all the rest.
+        Without acknowledgments a browser keeps capturing and drops the frames: at 60 a second that costs
+        more than everything else.
         """
         await self.command("Page.stopScreencast", {})
         self._unthanked.clear()

@@ -1,3 +1,3 @@
-"""The author's project: imported, inspected, forgotten again. What its parameters are is `runner.types`."""
+"""The author's project: imported, inspected, dropped again. Its parameters' types are in `runner.types`."""
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Imports of the project's own files, compiled once: they are imported anew for every Attempt.
+"""Imports of the project's own files: imported afresh for every Attempt, but compiled only once.
 
-Modules and what they hold never outlive an Attempt; their code may, for it cannot be changed.
+Modules and their contents never outlive an Attempt; code objects may, because they are immutable.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from importlib.machinery import (
 from types import CodeType
 
 _codes: dict[str, tuple[tuple[float, int], CodeType]] = {}
-"""By file: when it was changed and how large it was, and its code."""
+"""By file: its modification time and size, and its code."""
 
 
 class Loader(SourceFileLoader):
-    """Python's own, which remembers what it has compiled."""
+    """Python's own loader, with a memory of what it has compiled."""
 
     def get_code(self, fullname: str) -> CodeType | None:
-        """Return the code of the file as it is now."""
+        """The file's current code."""
         path = self.get_filename(fullname)
         try:
             stats = self.path_stats(path)
@@ -42,7 +42,7 @@ class Loader(SourceFileLoader):
 
 
 def use_for(root: str) -> None:
-    """Have everything below a folder imported this way."""
+    """Import everything under a folder this way."""
     loaders = (
         (ExtensionFileLoader, EXTENSION_SUFFIXES),
         (Loader, SOURCE_SUFFIXES),

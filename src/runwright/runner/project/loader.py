@@ -1,4 +1,4 @@
-"""Imports the author's project, finds entry functions, and forgets the project again."""
+"""Imports the author's project, finds its entry functions, and drops its modules again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OTHER_FILES = ("hooks/setup_context.py", "auth-sessions/create.py", "auth-sessi
 
 
 class EntryError(Exception):
-    """A file has no function that can be an Api, or parameters are not what the function takes."""
+    """A file has no usable entry function, or the parameters do not fit the function."""
 
 
 class Project:
@@ -33,13 +33,13 @@ class Project:
         self._is_native = is_native
         self._prefix = f"{root}/"
         self._foreign: set[str] = set()
-        """Names of modules that were seen to live elsewhere."""
+        """Names of modules known to live outside the project."""
         if str(root) not in sys.path:
             sys.path.insert(0, str(root))
         imports.use_for(str(root))
 
     def api_names(self) -> list[str]:
-        """Return the names of all Apis in the folder, sorted."""
+        """The names of all Apis in the folder, sorted."""
         folder = self.root / "api"
         files = (file for file in folder.rglob("*.py") if file.name != "__init__.py")
         return sorted(file.relative_to(folder).with_suffix("").as_posix() for file in files)
@@ -54,14 +54,14 @@ class Project:
             is_hidden = f"{module_name}.".startswith(f"{error.name}.")
             if not is_hidden or not file.is_file():
                 raise
-            # `api/x.py` hides the folder `api/x` from the import system, and so does a dot in a name; not from us.
+            # `api/x.py` hides the folder `api/x` from the import system, as does a dot in a name; load the file directly.
             return _load_file(module_name, file)
 
     def entry(self, name: str, kind: str = "api") -> Callable[..., Any]:
-        """Return the entry function of an Api, or of `auth-sessions/check` and `auth-sessions/create`.
+        """The entry function of an Api, or of `auth-sessions/check` and `auth-sessions/create`.
 
         Raises:
-            EntryError: its file has none, or one that is not an `async def`.
+            EntryError: its file is missing, has no such function, or has one that is not an `async def`.
         """
         folder, file = ("api", name) if kind == "api" else ("auth-sessions", kind)
         if not (self.root / folder / f"{file}.py").is_file():
@@ -69,12 +69,12 @@ class Project:
         return entry_of(self.load(folder, file), f"{folder}/{file}.py")
 
     def preload(self, apis: tuple[str, ...]) -> None:
-        """Import ahead of need what Apis, the session's functions and the hook import from elsewhere."""
+        """Import ahead of need the outside modules that Apis, the AuthSession functions and the hook import."""
         files = [f"api/{name}.py" for name in apis]
         preloading.preload(self.root, [*files, *_OTHER_FILES], is_native=self._is_native)
 
     def forget(self) -> None:
-        """Drop every module that lives under the project, so that the next import is fresh."""
+        """Drop every module that lives in the project, so that the next import is fresh."""
         for name, module in list(sys.modules.items()):
             if name in self._foreign:
                 continue
@@ -84,20 +84,20 @@ class Project:
                 self._foreign.add(name)
 
     def given(self, function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
-        """Return what a function gets for a Run's parameters: the dict itself, or an instance of what it asks for.
+        """The argument for a Run's parameters: the dict itself, or an instance of the declared type.
 
         Raises:
-            EntryError: it asks for something else.
+            EntryError: the parameters do not fit that type.
         """
         if not self._is_native:
             return parameters
         try:
             return schema.convert(function, parameters)
         except Misfit as error:
-            raise EntryError(f"The parameters are not what the function takes: {error}.") from error
+            raise EntryError(f"The parameters do not fit the function: {error}.") from error
 
     def inspect(self, apis: tuple[str, ...] = ()) -> tuple[list[dict[str, Any]], str | None]:
-        """Import everything, or some Apis alone; return what each is, or the first traceback."""
+        """Import everything, or only some Apis; return a description of each, or the first error."""
         found: list[dict[str, Any]] = []
         for name in apis or self.api_names():
             file = f"api/{name}.py"
@@ -107,7 +107,7 @@ class Project:
                 found.append({"name": name, **described})
             except EntryError as error:
                 return [], str(error)
-            except BaseException as error:  # noqa: BLE001 - SystemExit of a module too is its author's
+            except BaseException as error:  # noqa: BLE001 - even a module's SystemExit is its author's error
                 return [], f"Importing `{file}` failed:\n{author_traceback(error, self.root)}"
         for file in () if apis else _OTHER_FILES:
             if (self.root / file).is_file() and (error := self._inspect_other(file)) is not None:
@@ -115,7 +115,7 @@ class Project:
         return found, None
 
     def _inspect_other(self, file: str) -> str | None:
-        """Import a file that is no Api; return what is wrong with it."""
+        """Import a file that is not an Api; return what is wrong with it."""
         folder, name = file.removesuffix(".py").split("/")
         try:
             module = self.load(folder, name)
@@ -123,7 +123,7 @@ class Project:
                 entry_of(module, file)
         except EntryError as error:
             return str(error)
-        except BaseException as error:  # noqa: BLE001 - SystemExit of a module too is its author's
+        except BaseException as error:  # noqa: BLE001 - even a module's SystemExit is its author's error
             return f"Importing `{file}` failed:\n{author_traceback(error, self.root)}"
         return None
 
@@ -134,7 +134,7 @@ class Project:
         paths = getattr(module, "__path__", None)
         try:
             return any(str(path).startswith(self._prefix) for path in paths or ())
-        except Exception:  # noqa: BLE001 - a namespace path whose parent is gone already
+        except Exception:  # noqa: BLE001 - a namespace path whose parent is already gone
             return True
 
 
@@ -154,7 +154,7 @@ def _load_file(module_name: str, file: Path) -> ModuleType:
 
 
 def entry_of(module: ModuleType, file: str) -> Callable[..., Any]:
-    """Return the entry function of a module.
+    """The entry function of a module.
 
     Raises:
         EntryError: it has none, or one that is not an `async def`.
@@ -176,19 +176,19 @@ def entry_of(module: ModuleType, file: str) -> Callable[..., Any]:
 
 
 def _but_is(function: Any) -> str:
-    """Return what stands in the place of an `async def`, where it is easily taken for one."""
+    """What stands in place of an `async def`, where the two are easily confused."""
     plain = inspect.unwrap(function)
     if inspect.isasyncgenfunction(plain):
-        return " that returns: with `yield` it is a generator, so collect what it yields in a list"
+        return " that returns: `yield` makes it a generator, so collect what it yields in a list"
     if isinstance(function, type):
-        return ", and it is a class"
+        return ", but it is a class"
     if inspect.iscoroutinefunction(getattr(cast("Any", type(function)), _CALL, None)):
-        return ", and it is an object: write `async def` around it"
-    return ", and it is a plain function" if inspect.isfunction(plain) else ""
+        return ", but it is an object: wrap it in an `async def`"
+    return ", but it is a plain function" if inspect.isfunction(plain) else ""
 
 
 def takes_parameters(function: Callable[..., Any]) -> bool:
-    """Return False if a function takes the page alone."""
+    """False when a function accepts only the page."""
     try:
         signature = hints.signature(function)
         signature.bind(None)
@@ -202,10 +202,10 @@ def takes_parameters(function: Callable[..., Any]) -> bool:
 
 
 def author_traceback(error: BaseException, root: Path) -> str:
-    """Format an exception with the frames of the Runner and the import system left out."""
+    """Format an exception without the frames of the Runner and the import system."""
     try:
         formatted = traceback.TracebackException.from_exception(error)
-    except Exception:  # noqa: BLE001 - a class that answers for its attributes may do so in any way
+    except Exception:  # noqa: BLE001 - its class may override attribute access in any way
         formatted = traceback.TracebackException(Exception, Exception(), error.__traceback__)
     for part in _chain(formatted):
         own = [frame for frame in part.stack if not _is_ours(frame.filename)]

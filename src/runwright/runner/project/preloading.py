@@ -1,6 +1,6 @@
-"""Imports ahead of need what a project imports from elsewhere, without running any of the project's own code.
+"""Imports a project's outside modules ahead of need, without running any of the project's own code.
 
-What a module of the project does when it is imported, it does in each Attempt that imports it, and in no other.
+The import-time effects of a project's module occur in each Attempt that imports it, and in no other.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _MOST_FILES = 2000
 
 
 def preload(root: Path, files: list[str], *, is_native: bool) -> None:
-    """Import the modules that some files of a project import, and those that they import in turn.
+    """Import the outside modules that some files of a project import, directly or through other project files.
 
-    `files` are relative to the project. What cannot be read or imported is left to the Attempt, which says so.
+    `files` are relative to the project. Anything that cannot be read or imported is left for the Attempt to report.
     """
     found = _Imports(root)
     for file in files:
@@ -45,18 +45,18 @@ def _imported(name: str) -> bool:
 
 
 class _Imports:
-    """What files of a project import when they are imported themselves."""
+    """The imports of a project's files."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._seen: set[Path] = set()
         self.elsewhere: dict[str, list[str]] = {}
-        """Modules that are not the project's, in order, and what is taken from each."""
+        """Modules from outside the project, in order, and the names imported from each."""
         self.has_types = False
-        """An entry function says what its parameters are."""
+        """An entry function annotates its parameters."""
 
     def follow(self, file: Path) -> None:
-        """Read a file, and those of the project that it imports."""
+        """Read a file, and every project file that it imports."""
         waiting = [file]
         while waiting and len(self._seen) < _MOST_FILES:
             following = waiting.pop(0)
@@ -73,7 +73,7 @@ class _Imports:
                 waiting += self._own(statement, following)
 
     def _own(self, statement: ast.stmt, file: Path) -> Iterator[Path]:
-        """Yield the project's own files that a statement imports, and note the modules from elsewhere."""
+        """Yield the project files that a statement imports, and note the modules from outside."""
         if isinstance(statement, ast.Import):
             for alias in statement.names:
                 yield from self._module(alias.name, [])
@@ -103,7 +103,7 @@ class _Imports:
 
 
 def _at_module_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield the statements that run when a module is imported, whatever they depend on."""
+    """Yield the statements that may run when a module is imported."""
     for statement in body:
         yield statement
         if isinstance(statement, ast.If) and _TYPE_CHECKING in ast.dump(statement.test):

@@ -1,3 +1,3 @@
-"""JSON Schemas and conversion of typed parameters. It imports no project."""
+"""JSON Schemas and conversion of typed parameters. Imports no project."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `Annotated` says of a type besides: a description, and the bounds of `annotated_types`."""
+"""What `Annotated` adds to a type: a description, and the bounds of `annotated_types`."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _BOUNDS: dict[str, tuple[str, str, Callable[[Any, Any], bool]]] = {
     "MinLen": ("min_length", "min", lambda value, bound: len(value) >= bound),
     "MaxLen": ("max_length", "max", lambda value, bound: len(value) <= bound),
 }
-"""By the class: its attribute, the keyword of JSON Schema, and whether an instance keeps to it."""
+"""By class: its attribute, the JSON Schema keyword, and the test that a value passes."""
 _KEY_PATTERNS = {
     "integer": r"^-?[0-9]{1,300}$",
     "number": r"^-?[0-9]{1,300}(\.[0-9]{1,300})?$",
 }
-"""What a number looks like as a key."""
+"""How a number is spelled as an object's key."""
 _LENGTHS = {"string": "Length", "array": "Items", "object": "Properties"}
 
 
 def applied(shape: Shape, notes: Iterable[Any]) -> Shape:
-    """Return a shape with what the notes say."""
+    """A shape with its `Annotated` metadata applied."""
     for note in notes:
         if isinstance(note, str):
             shape = dataclasses.replace(shape, schema={"description": note, **shape.schema})
@@ -44,13 +44,13 @@ def _bounded(shape: Shape, note: Any) -> Shape:
     if name == "Predicate":
         return _restricted(shape, {}, note.func, "is not allowed")
     if name not in _BOUNDS:
-        # `Interval` and `Len` are made of others.
+        # `Interval` and `Len` are composed of other bounds.
         return applied(shape, note) if hasattr(note, "__iter__") else shape
     attribute, keyword, is_kept = _BOUNDS[name]
     bound = getattr(note, attribute)
     if keyword in ("min", "max"):
         keyword += _LENGTHS.get(str(shape.schema.get("type")), "Length")
-    said = f"must keep to {name}({bound})"
+    said = f"must satisfy {name}({bound})"
     more = {keyword: bound} if isinstance(bound, (int, float)) else {}
     return _restricted(shape, more, lambda value: is_kept(value, bound), said)
 
@@ -68,7 +68,7 @@ def _restricted(
 
 
 def as_key(shape: Shape) -> Shape:
-    """Return the shape of a key of an object, which is a string in JSON whatever it stands for."""
+    """The shape of an object's key, which is always a string in JSON."""
     schema = key_schema(shape.schema)
     kind, options = shape.schema.get("type"), cast("list[Any]", shape.schema.get("enum", []))
     if kind in _KEY_PATTERNS:
@@ -80,7 +80,7 @@ def as_key(shape: Shape) -> Shape:
 
 
 def key_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of what a key of some schema looks like as a string."""
+    """The schema for the string form of a key."""
     kind, options = schema.get("type"), cast("list[Any]", schema.get("enum", []))
     if kind in _KEY_PATTERNS and not options:
         return {"pattern": _KEY_PATTERNS[kind]}

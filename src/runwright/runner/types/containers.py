@@ -1,4 +1,4 @@
-"""Shapes made of other shapes: lists, tuples, dicts, unions, and objects with named fields."""
+"""Shapes built from other shapes: lists, tuples, dicts, unions, and objects with named fields."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEQUENCES: dict[Any, Callable[[Any], Any]] = {
     abc.Collection: list,
     abc.Iterable: list,
 }
-"""What is a list in JSON, and what is made of one."""
+"""Types that are an array in JSON, and how each is built from a list."""
 MAPPINGS: dict[Any, Callable[[Any], Any]] = {
     dict: dict,
     abc.Mapping: dict,
@@ -40,11 +40,11 @@ class Field:
     shape: Shape
     is_required: bool
     more: dict[str, Any]
-    """What its schema says besides: default, description."""
+    """Further schema keywords: default, description."""
 
 
 def sequence(origin: Any, inner: Shape) -> Shape:
-    """Return the shape of a list of any length."""
+    """The shape of an array of any length."""
     make = SEQUENCES[origin]
 
     def read(value: Any, path: str) -> Any:
@@ -54,7 +54,7 @@ def sequence(origin: Any, inner: Shape) -> Shape:
         except TypeError as error:
             raise misfit(path, f"cannot be a {origin.__name__}: {error}") from error
         if len(found) != len(made):
-            raise misfit(path, "must not hold the same twice")
+            raise misfit(path, "must not contain duplicates")
         return found
 
     unique = {"uniqueItems": True} if origin in _SETS else {}
@@ -62,7 +62,7 @@ def sequence(origin: Any, inner: Shape) -> Shape:
 
 
 def fixed(inner: Sequence[Shape], fewest: int, make: Callable[[list[Any]], Any]) -> Shape:
-    """Return the shape of a list whose items have a type each; those after the `fewest` may be left out."""
+    """The shape of an array with one type per item; items after the first `fewest` are optional."""
 
     def read(value: Any, path: str) -> Any:
         items = _items(value, path)
@@ -77,7 +77,7 @@ def fixed(inner: Sequence[Shape], fewest: int, make: Callable[[list[Any]], Any])
 
 
 def mapping(origin: Any, key: Shape, inner: Shape) -> Shape:
-    """Return the shape of an object with any names."""
+    """The shape of an object with arbitrary keys."""
 
     def read(value: Any, path: str) -> Any:
         return MAPPINGS[origin](
@@ -90,7 +90,7 @@ def mapping(origin: Any, key: Shape, inner: Shape) -> Shape:
 
 
 def union(shapes: Sequence[Shape]) -> Shape:
-    """Return the shape of a value that is of one of several types, the first that fits."""
+    """The shape of a value of one of several types; the first that fits is used."""
 
     def read(value: Any, path: str) -> Any:
         misfits: list[Misfit] = []
@@ -99,7 +99,7 @@ def union(shapes: Sequence[Shape]) -> Shape:
                 return each.read(value, path)
             except Misfit as error:
                 misfits.append(error)
-        # The one that is wrong deepest inside is the one that was meant.
+        # The option whose error is deepest is most likely the one that was meant.
         raise max(misfits, key=lambda each: max(where.count(".") for where, _ in each.problems))
 
     return Shape({"anyOf": [each.schema for each in shapes]}, read)
@@ -108,7 +108,7 @@ def union(shapes: Sequence[Shape]) -> Shape:
 def record(
     fields: dict[str, Field], make: Callable[[dict[str, Any]], Any], *, is_open: bool
 ) -> Shape:
-    """Return the shape of an object with named fields; an open one takes others too."""
+    """The shape of an object with named fields; an open one accepts others too."""
 
     def read(value: Any, path: str) -> Any:
         given = _object(value, path)
@@ -129,7 +129,7 @@ def record(
         try:
             return make(made)
         except (ValueError, TypeError, AssertionError) as error:
-            raise misfit(path, f"does not do: {error}") from error
+            raise misfit(path, f"is invalid: {error}") from error
 
     schema: dict[str, Any] = {
         "type": "object",
@@ -140,7 +140,7 @@ def record(
 
 
 def with_more(shape: Shape, more: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a shape with what else is to be said."""
+    """A shape's schema with further keywords."""
     return {**shape.schema, **more}
 
 

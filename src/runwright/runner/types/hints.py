@@ -1,4 +1,4 @@
-"""Reads the author's annotations one at a time, so that one that cannot be read spoils no other."""
+"""Resolves the author's annotations one at a time, so that an unresolvable one does not affect the rest."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_O
 
 
 class Unreadable(Exception):
-    """An annotation names what is not there, such as what is imported for type checkers alone."""
+    """An annotation names something that does not exist, such as an import for type checkers only."""
 
 
 def of_parameters(function: Callable[..., Any]) -> Any:
-    """Return the type of the parameters that an entry function takes; None: it says none.
+    """The declared type of an entry function's parameters; None without an annotation.
 
     Raises:
-        Unreadable: it says one that is not there.
+        Unreadable: the annotation cannot be resolved.
     """
     named = [each for each in signature(function).parameters.values() if each.kind in _POSITIONAL]
     # A deferred automation is called without a page.
@@ -35,17 +35,17 @@ def of_parameters(function: Callable[..., Any]) -> Any:
 
 
 def of_result(function: Callable[..., Any]) -> Any:
-    """Return the type of what an entry function returns; None: it says none.
+    """The declared result type of an entry function; None without an annotation.
 
     Raises:
-        Unreadable: it says one that is not there.
+        Unreadable: the annotation cannot be resolved.
     """
     said = signature(function).return_annotation
     return None if said is inspect.Signature.empty else _read(said, _namespace(function))
 
 
 def signature(function: Callable[..., Any]) -> inspect.Signature:
-    """Return a function's signature; names in it need not exist."""
+    """The signature of a function; names in its annotations need not exist."""
     if sys.version_info >= (3, 14):
         from annotationlib import Format  # noqa: PLC0415 - newer than the oldest Python here
 
@@ -54,9 +54,9 @@ def signature(function: Callable[..., Any]) -> inspect.Signature:
 
 
 def of_class(kind: Any, arguments: tuple[Any, ...] = ()) -> dict[str, Any]:
-    """Return the annotations of a class and its bases by name; one that cannot be read is its `Unreadable`.
+    """The annotations of a class and its bases, by name; an unresolvable one maps to its `Unreadable`.
 
-    `arguments` stand for the type variables of a generic class.
+    `arguments` replace the type variables of a generic class.
     """
     found: dict[str, Any] = {}
     bindings = _bindings(kind, arguments)
@@ -73,7 +73,7 @@ def of_class(kind: Any, arguments: tuple[Any, ...] = ()) -> dict[str, Any]:
 
 
 def bound(kind: Any, bindings: dict[Any, Any]) -> Any:
-    """Return a type with its type variables replaced; one that stands for nothing becomes what it is bound by."""
+    """A type with its type variables replaced; an unbound one becomes its upper bound, or Any."""
     if isinstance(kind, typing.TypeVar):
         return bindings.get(kind, kind.__bound__ or Any)
     if isinstance(kind, InitVar):
@@ -85,7 +85,7 @@ def bound(kind: Any, bindings: dict[Any, Any]) -> Any:
 
 
 def _bindings(kind: Any, arguments: tuple[Any, ...]) -> dict[Any, Any]:
-    """Return what the type variables of a generic class, and of the bases it names, stand for."""
+    """The types bound to the type variables of a generic class and its bases."""
     found = dict(zip(getattr(kind, "__parameters__", ()), arguments, strict=False))
     for base in getattr(kind, "__orig_bases__", ()):
         origin = get_origin(base)
@@ -112,7 +112,7 @@ def _read(annotation: Any, namespace: dict[str, Any]) -> Any:
 
 
 def _namespace(function: Any) -> dict[str, Any]:
-    """Return the names that a function sees, whatever it is wrapped in."""
+    """The globals of a function, whatever wraps it."""
     while True:
         if isinstance(function, functools.partial):
             function = cast("Any", function).func

@@ -1,4 +1,4 @@
-"""Pydantic's own JSON Schemas, closed to names that a class does not have. Imported only where pydantic is."""
+"""Pydantic's own JSON Schemas, closed to undeclared names. Imported only where pydantic is installed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runwright.runner.types.type_table import says_what_is_extra
 
 
 class Generator(GenerateJsonSchema):
-    """Makes a schema of everything; what has none takes anything, and is remarked on."""
+    """Generates a schema for every type; one without a JSON Schema accepts anything and yields a remark."""
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default", "skipped-discriminator"}  # noqa: RUF012
     is_strict = False
@@ -23,37 +23,37 @@ class Generator(GenerateJsonSchema):
     remarks: list[str] = []  # noqa: RUF012 - all three are set on the class made of this one
 
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> dict[str, Any]:
-        """Return the schema that takes anything."""
+        """Return a schema that accepts anything."""
         del schema
-        said = f"{error_info} has no JSON Schema: it takes anything"
+        said = f"{error_info} has no JSON Schema: it accepts anything"
         if said not in self.remarks:
             self.remarks.append(said)
         return {}
 
     def model_schema(self, schema: Any) -> dict[str, Any]:
-        """Return the schema of a model."""
+        """The schema of a model, closed if strict."""
         return self._closed(super().model_schema(schema), schema["cls"], "model_config")
 
     def dataclass_schema(self, schema: Any) -> dict[str, Any]:
-        """Return the schema of a dataclass."""
+        """The schema of a dataclass, closed if strict."""
         if self.is_whole and _binds_its_bases(schema["cls"]):
             raise PydanticInvalidForJsonSchema("a dataclass of a generic one with its types given")
         made = super().dataclass_schema(schema)
         for field in dataclasses.fields(schema["cls"]):
             if not field.init:
-                # It is taken, and nothing is made of it.
+                # Pydantic accepts it and ignores it.
                 made.get("properties", {}).pop(field.name, None)
         return self._closed(made, schema["cls"], "__pydantic_config__")
 
     def typed_dict_schema(self, schema: Any) -> dict[str, Any]:
-        """Return the schema of a TypedDict."""
+        """The schema of a TypedDict, closed if strict."""
         made = super().typed_dict_schema(schema)
         if says_what_is_extra(schema.get("cls")):
             return made
         return self._closed(made, schema.get("cls"), "__pydantic_config__")
 
     def dict_schema(self, schema: Any) -> dict[str, Any]:
-        """Return the schema of a dict with what its keys look like."""
+        """The schema of a dict, with the form of its keys."""
         made = super().dict_schema(schema)
         inner = schema.get("keys_schema", {})
         if inner.get("type") == "enum":
@@ -67,7 +67,7 @@ class Generator(GenerateJsonSchema):
         return {**made, "propertyNames": names}
 
     def decimal_schema(self, schema: Any) -> dict[str, Any]:
-        """Return the schema of a Decimal with what a string of one looks like."""
+        """The schema of a Decimal, with a pattern for its string form."""
         made = super().decimal_schema(schema)
         for each in (made, *made.get("anyOf", ())):
             if each.get("type") == "string":
@@ -75,7 +75,7 @@ class Generator(GenerateJsonSchema):
         return made
 
     def url_schema(self, schema: Any) -> dict[str, Any]:
-        """Return the schema of a URL with the schemes that it may have."""
+        """The schema of a URL, with its allowed schemes as a pattern."""
         made = super().url_schema(schema)
         if schemes := schema.get("allowed_schemes"):
             made["pattern"] = f"^({'|'.join(_any_case(each) for each in schemes)}):"
@@ -96,7 +96,7 @@ class Generator(GenerateJsonSchema):
 
 
 def _binds_its_bases(kind: Any) -> bool:
-    """Return whether a dataclass says what the type variables of its bases are, which pydantic does not hear."""
+    """True when a dataclass binds the type variables of its bases, which pydantic ignores."""
     bases = [get_origin(each) for each in getattr(kind, "__orig_bases__", ())]
     return any(dataclasses.is_dataclass(each) for each in bases)
 
@@ -106,14 +106,14 @@ def _any_case(text: str) -> str:
 
 
 def _reads_before(kind: Any) -> bool:
-    """Return whether a validator of the author's sees the names before the fields do."""
+    """True when one of the author's validators sees the names before the fields do."""
     decorators = getattr(kind, "__pydantic_decorators__", None)
     validators = cast("dict[str, Any]", getattr(decorators, "model_validators", {}))
     return any(each.info.mode in ("before", "wrap") for each in validators.values())
 
 
 def _names(name: str, field: Any, *, is_by_name: bool) -> list[str | None]:
-    """Return what a field may be called; None among it: it may be taken from inside of another."""
+    """The names a field accepts; None among them: it may come from inside another field."""
     alias = getattr(field, "validation_alias", None)
     if alias is None:
         return [name]
@@ -123,7 +123,7 @@ def _names(name: str, field: Any, *, is_by_name: bool) -> list[str | None]:
 
 
 def _add_names(made: dict[str, Any], name: str, names: list[str | None]) -> bool:
-    """Put all names of a field into a schema, which knows one of them; False: not all are known."""
+    """Add all names of a field to a schema, which knows one of them; False when not all are known."""
     properties, required = made["properties"], made.get("required", [])
     shown = next((each for each in (*names, name) if each in properties), name)
     if None in names:

@@ -1,4 +1,4 @@
-"""The shapes that pydantic gives, where the author's environment has it: its `TypeAdapter` is schema and conversion."""
+"""Shapes from pydantic, where the author's environment has it: `TypeAdapter` gives both schema and conversion."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from runwright.runner.types.shapes import Misfit, Shape
 def shape(
     kind: Any, *, is_strict: bool, remarks: list[str], is_whole: bool = False
 ) -> Shape | None:
-    """Return the shape of a type; None where pydantic does not know it, or is not there.
+    """The shape of a type; None when pydantic does not support it or is not installed.
 
-    A strict one takes no fields that a class does not have, unless the class says so. What has no JSON
-    Schema is remarked on, and takes anything. None too for the whole of a type with parts that our table of
-    the standard library's types reads and pydantic does not.
+    A strict one rejects fields that a class does not declare, unless the class allows them. A type without
+    a JSON Schema accepts anything and yields a remark. With `is_whole`, also None for a type with parts that
+    our table of standard library types can read and pydantic cannot.
     """
     pydantic = module()
     if pydantic is None or _is_older_model(kind):
@@ -36,7 +36,7 @@ def shape(
 
 
 def result_schema(kind: Any) -> dict[str, Any] | None:
-    """Return the JSON Schema of what is made of a type; None where pydantic does not know it, or is not there."""
+    """The JSON Schema of a result of the type; None when pydantic does not support it or is not installed."""
     pydantic = module()
     if pydantic is None:
         return None
@@ -50,12 +50,12 @@ def result_schema(kind: Any) -> dict[str, Any] | None:
 
 @functools.cache
 def module() -> Any:
-    """Return the author's pydantic; None if there is none, or one of before `TypeAdapter`."""
+    """The author's pydantic; None if it is missing, broken, or predates `TypeAdapter`."""
     if importlib.util.find_spec("pydantic") is None:
         return None
     try:
         found = importlib.import_module("pydantic")
-    except Exception:  # noqa: BLE001 - a broken one is none
+    except Exception:  # noqa: BLE001 - a broken one counts as missing
         return None
     return found if hasattr(found, "TypeAdapter") else None
 
@@ -63,7 +63,7 @@ def module() -> Any:
 def _reader(pydantic: Any, adapter: Any) -> Callable[[Any, str], Any]:
     def read(value: Any, path: str) -> Any:
         try:
-            # As JSON: there a date is a string and a tuple an array, for strict models too.
+            # As JSON, where a date is a string and a tuple an array even for strict models.
             return adapter.validate_json(json.dumps(value))
         except pydantic.ValidationError as error:
             raise _misfit(error, path) from error
@@ -84,7 +84,7 @@ def _message(text: str) -> str:
 
 
 def _generator(*, is_strict: bool, remarks: list[str], is_whole: bool = False) -> Any:
-    # It needs pydantic, which may not be there.
+    # It imports pydantic, which may not be installed.
     schemas = importlib.import_module("runwright.runner.types.model_schemas")
     settings = {"is_strict": is_strict, "remarks": remarks, "is_whole": is_whole}
     return type("Generator", (schemas.Generator,), settings)
@@ -95,7 +95,7 @@ def _is_older_model(kind: Any) -> bool:
 
 
 def _older(kind: Any, *, is_strict: bool) -> Shape | None:
-    """Return the shape of a model of pydantic 1, or of `pydantic.v1`."""
+    """The shape of a model of pydantic 1, or of `pydantic.v1`."""
     try:
         schema = _modern(json.loads(json.dumps(kind.schema(ref_template="#/$defs/{model}"))))
     except Exception:  # noqa: BLE001 - as above
@@ -116,7 +116,7 @@ def _older(kind: Any, *, is_strict: bool) -> Shape | None:
 
 
 def _modern(schema: Any) -> Any:
-    """Return a schema with tuples as later drafts write them."""
+    """A schema with tuples spelled as in later drafts."""
     if isinstance(schema, list):
         return [_modern(each) for each in cast("list[Any]", schema)]
     if not isinstance(schema, dict):

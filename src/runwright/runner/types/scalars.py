@@ -1,4 +1,4 @@
-"""Types of the standard library that are one value in JSON: their schema and their conversion in one table."""
+"""Standard library types that are a single value in JSON: their schemas and conversions in one table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _YEAR_DAYS, _MONTH_DAYS = 365, 30
 
 
 def shape(kind: Any) -> Shape | None:
-    """Return the shape of a type that is one value; None: it is none of those."""
+    """The shape of a type that is a single value; None for any other."""
     if (found := _TABLE.get(kind)) is not None:
         return found
     if isinstance(kind, type) and issubclass(kind, Flag):
@@ -36,7 +36,7 @@ def shape(kind: Any) -> Shape | None:
 
 
 def choice(options: list[tuple[Any, Any]], title: str | None = None) -> Shape:
-    """Return the shape of a choice among values, each with what it stands for."""
+    """The shape of a choice among JSON values, each paired with its Python value."""
     values: list[Any] = [
         [*cast("tuple[Any, ...]", value)] if isinstance(value, tuple) else value
         for value, _ in options
@@ -124,7 +124,7 @@ def _decimal(value: Any, path: str) -> Decimal:
 
 
 def _from_text(make: Callable[[str], Any], expected: str) -> Read:
-    """Return how a string becomes an instance."""
+    """Build a reader that makes an instance from a string."""
 
     def read(value: Any, path: str) -> Any:
         try:
@@ -206,4 +206,4 @@ _TABLE: dict[Any, Shape] = {
     ipaddress.IPv6Address: _formatted("ipv6", ipaddress.IPv6Address, "an IPv6 address"),
     **{each: _path_to(each) for each in (PurePath, PurePosixPath, Path, PosixPath)},
 }
-"""By type."""
+"""Shapes by type."""

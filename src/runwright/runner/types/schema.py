@@ -1,7 +1,7 @@
 """Typed parameters: JSON Schema from an entry function's annotations, and instances from JSON.
 
 Both come from one source: the author's own pydantic where there is one, else our table of the
-standard library's types. Parameters without a type, or with one that is any object, stay the dict they are.
+standard library's types. Untyped parameters, or those whose type is any object, remain a dict.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ class Typed:
     """The type of an entry function's parameters."""
 
     shape: Shape | None
-    """None: any object, as the dict it is."""
+    """None: any object, passed as a dict."""
     remarks: tuple[str, ...] = ()
-    """What of it has no JSON Schema."""
+    """The parts that have no JSON Schema."""
 
 
 def describe(function: Callable[..., Any], *, is_courtesy: bool = False) -> dict[str, Any]:
-    """Return what an entry function says of itself: description, schemas, and remarks for who deploys.
+    """An entry function's description, schemas, and remarks for the person who deploys.
 
-    A courtesy tells what the function expects and refuses nothing. Never raises.
+    A courtesy schema documents what the function expects and rejects nothing. Never raises.
     """
     typed = _typed(function, is_strict=False) if is_courtesy else of(function)
     document = inspect.getdoc(function)
@@ -54,17 +54,17 @@ def describe(function: Callable[..., Any], *, is_courtesy: bool = False) -> dict
 
 
 def convert(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
-    """Return the parameters as the type that the function asks for.
+    """The parameters as the function's declared type.
 
     Raises:
-        Misfit: they do not fit it.
+        Misfit: they do not fit the type.
     """
     shape = of(function).shape
     return parameters if shape is None else shape.read(parameters, PATH)
 
 
 def of(function: Callable[..., Any]) -> Typed:
-    """Return the type of a function's parameters; made once."""
+    """The type of a function's parameters, cached."""
     made = _made.get(function)
     if made is None:
         made = _made[function] = _typed(function, is_strict=True)
@@ -80,7 +80,7 @@ def _typed(function: Callable[..., Any], *, is_strict: bool) -> Typed:
     except Unreadable as error:
         return Typed(None, (f"the type of `{PATH}` cannot be read here ({error})",))
     except (TypeError, ValueError):
-        # There is no signature to be had.
+        # The function has no signature.
         kind = None
     return Typed(None) if kind is None else _typed_as(kind, is_strict=is_strict)
 
@@ -103,7 +103,7 @@ def _shape(kind: Any, remarks: list[str], *, is_strict: bool) -> Shape:
     table = Table(known, is_strict=is_strict)
     try:
         made = table.shape(kind, PATH)
-    except Exception as error:  # noqa: BLE001 - a type can do anything, and no deploy fails of it
+    except Exception as error:  # noqa: BLE001 - a type can do anything, and must not fail a deploy
         remarks.append(f"the type of `{PATH}` cannot be described: {type(error).__name__}: {error}")
         return Shape({}, lambda value, _path: value)
     remarks += table.remarks
@@ -111,7 +111,7 @@ def _shape(kind: Any, remarks: list[str], *, is_strict: bool) -> Shape:
 
 
 def _whole(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema with its definitions; the outermost stands in its own place if nothing else refers to it."""
+    """A schema with its definitions; the outermost one is inlined unless something else refers to it."""
     reference = schema.get("$ref", "")
     name = reference.rpartition("/")[2]
     if schema == {"$ref": reference} and json.dumps(reference) not in json.dumps(definitions):
@@ -140,7 +140,7 @@ def _is_object(schema: dict[str, Any], definitions: dict[str, Any], depth: int) 
 
 
 def _json(schema: Any) -> Any:
-    """Return a schema without numbers that JSON does not have, such as a default of NaN."""
+    """A schema without numbers that JSON cannot represent, such as a default of NaN."""
     if isinstance(schema, list):
         return [_json(each) for each in cast("list[Any]", schema)]
     if not isinstance(schema, dict):

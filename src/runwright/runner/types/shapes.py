@@ -1,4 +1,4 @@
-"""What a type is in JSON, and how a value of that is made into an instance: one thing, so that both agree."""
+"""A type's JSON Schema together with its conversion from JSON, so that the two agree."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 Read = Callable[[Any, str], Any]
-"""Returns the instance for a JSON value at a path, or raises `Misfit`."""
+"""Converts a JSON value at a path to an instance, or raises `Misfit`."""
 
 
 class Misfit(Exception):
-    """A JSON value is not what a type takes; it names each wrong value by its path."""
+    """A JSON value does not fit a type; names each wrong value by its path."""
 
     def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
         self.problems = tuple(problems)
@@ -20,18 +20,18 @@ class Misfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One type."""
+    """How one type is represented in JSON."""
 
     schema: dict[str, Any]
-    """JSON Schema of what it takes."""
+    """JSON Schema of the accepted values."""
     read: Read
-    """Takes exactly what the schema does."""
+    """Accepts exactly what the schema does."""
 
 
 def misfit(path: str, message: str) -> Misfit:
-    """Return that one value does not fit."""
+    """A `Misfit` for a single value."""
     return Misfit([(path, message)])
 
 
 ANYTHING = Shape({}, lambda value, _path: value)
-"""Takes any value, and hands it over as it is."""
+"""Accepts any value and returns it unchanged."""

@@ -1,4 +1,4 @@
-"""The shapes of the standard library's own types, where the author's environment has no pydantic to ask."""
+"""Shapes of standard library types, for environments without pydantic."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from runwright.runner.types.shapes import ANYTHING, Read, Shape
 from runwright.sdk.encoding import Unencodable, encode
 
 Other = Callable[[Any], Shape | None]
-"""Gives the shape of a type that is none of the standard library's, if it has one."""
+"""Gives the shape of a type from outside the standard library, if it has one."""
 _Make = Callable[[Any, tuple[Any, ...], str], Shape | None]
 _WRAPPERS = ("Required", "NotRequired", "ReadOnly", "Final")
 
 
 class Table:
-    """Makes shapes. The classes among them are definitions, which may refer to one another."""
+    """Makes shapes. Classes become definitions, which may refer to one another."""
 
     def __init__(self, other: Other, *, is_strict: bool) -> None:
         self._other = other
@@ -39,22 +39,22 @@ class Table:
             typing.Literal: self._literal,
             typing.Annotated: self._annotated,
         }
-        """By what stands before the brackets."""
+        """Makers by generic origin: the part before the brackets."""
         self.definitions: dict[str, dict[str, Any]] = {}
         self.remarks: list[str] = []
-        """What has no JSON Schema, and takes anything."""
+        """Types without a JSON Schema, which accept anything."""
 
     def shape(self, kind: Any, path: str) -> Shape:
-        """Return the shape of a type; `path` is where it stands, for remarks."""
+        """The shape of a type; `path` is where it occurs, for remarks."""
         if isinstance(kind, Unreadable):
-            return self._anything(path, f"cannot be read here ({kind})")
+            return self._anything(path, f"cannot be resolved here ({kind})")
         found = self._known(kind, path) or self._foreign(kind)
         if found is None or (found is ANYTHING and kind not in (Any, object)):
             return self._anything(path, f"is of the type `{_name(kind)}`, which has no JSON Schema")
         return found
 
     def _anything(self, path: str, reason: str) -> Shape:
-        remark = f"`{path}` {reason}: it takes anything, as it is in the JSON"
+        remark = f"`{path}` {reason}: it accepts any JSON value, unconverted"
         if remark not in self.remarks:
             self.remarks.append(remark)
         return ANYTHING
@@ -85,7 +85,7 @@ class Table:
         return scalars.choice([(getattr(each, "value", each), each) for each in arguments])
 
     def _annotated(self, origin: Any, arguments: tuple[Any, ...], path: str) -> Shape:
-        # What pydantic's own notes mean is pydantic's to say.
+        # Only pydantic knows what its own metadata means.
         if any(type(note).__module__.startswith("pydantic") for note in arguments[1:]) and (
             (found := self._foreign(origin[arguments])) is not None
         ):
@@ -105,9 +105,9 @@ class Table:
         return containers.mapping(origin, constraints.as_key(key), inner)
 
     def _definition(self, kind: Any, arguments: tuple[Any, ...], path: str) -> Shape | None:
-        """Return a reference to a named type, whose shape is made the first time: it may refer to itself.
+        """A reference to a named type, whose shape is made on first use: it may refer to itself.
 
-        None: it has neither fields nor another type that it stands for.
+        None when it has neither fields nor a type that it is an alias of.
         """
         name = self._names.get((kind, arguments))
         if name is None and not _has_fields(kind):
@@ -176,14 +176,14 @@ class Table:
 
 
 def _stands_for(kind: Any) -> Any:
-    """Return what a type is another name for."""
+    """The type that a TypeVar or NewType stands for."""
     if isinstance(kind, typing.TypeVar):
         return hints.bound(kind, {})
     return cast("Any", kind).__supertype__ if isinstance(kind, typing.NewType) else None
 
 
 def _has_fields(kind: Any) -> bool:
-    """Return whether it is a class with fields, or an alias of the `type` statement."""
+    """True for a class with fields, or an alias from the `type` statement."""
     if not isinstance(kind, type):
         return type(kind).__name__ == "TypeAliasType"
     found = cast("Any", kind)
@@ -192,7 +192,7 @@ def _has_fields(kind: Any) -> bool:
 
 
 def says_what_is_extra(kind: Any) -> bool:
-    """Return whether a TypedDict says that it has other items (PEP 728)."""
+    """True when a TypedDict allows extra items (PEP 728)."""
     extra = getattr(kind, "__extra_items__", None)
     has_extra = extra is not None and getattr(extra, "__name__", "") not in (
         "NoExtraItems",
@@ -202,12 +202,12 @@ def says_what_is_extra(kind: Any) -> bool:
 
 
 def _is_typed_dict(kind: Any) -> bool:
-    # One of `typing_extensions` is none to `typing`, on older Pythons.
+    # On older Pythons `typing` does not recognize a TypedDict from `typing_extensions`.
     return typing.is_typeddict(kind) or hasattr(kind, "__required_keys__")
 
 
 def _is_required(kind: Any, name: str, hint: Any) -> bool:
-    # Python reads Required and NotRequired off annotations that are not texts alone.
+    # Python does not see Required and NotRequired in annotations that are strings.
     while (origin := get_origin(hint)) is not None:
         said = getattr(origin, "_name", None)
         if said in ("Required", "NotRequired"):
@@ -227,7 +227,7 @@ def _default(value: Any) -> dict[str, Any]:
 
 def _description(kind: Any) -> dict[str, Any]:
     text = inspect.getdoc(kind) if kind.__doc__ else None
-    # A dataclass without a text of its own has its signature as one.
+    # A dataclass without its own docstring gets its signature as one.
     is_own = text and not text.startswith((f"{kind.__name__}(", "dict("))
     return {"description": text} if is_own else {}
 
