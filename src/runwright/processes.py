@@ -312,7 +312,7 @@ def _shield() -> None:
     """Keep other users out of our files, and our other processes, authors' code included, out of our memory.
 
     Raises:
-    ConfigError: /proc is not mounted.
+        ConfigError: /proc is not mounted.
     """
     os.umask(0o077)
     if sys.platform == "linux":

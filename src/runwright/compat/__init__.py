@@ -1,3 +1,3 @@
-"""Import names of other platforms, served on top of our SDK."""
+"""Other platforms' import names, implemented on top of our SDK."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`IntunedContext`: the facts about the current Attempt under the names of that format."""
+"""`IntunedContext`: the facts about the current Attempt, under their Intuned names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runwright.sdk.context import RunInfo, current
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IntunedContext:
-    """The current Attempt as code of that format sees it."""
+    """The current Attempt, as Intuned projects see it."""
 
     run_context: RunInfo
     functions_token: str | None = None
@@ -19,10 +19,10 @@ class IntunedContext:
 
     @classmethod
     def current(cls) -> IntunedContext:
-        """Return the context of the current Attempt.
+        """The context of the current Attempt.
 
         Raises:
-            LookupError: there is none.
+            LookupError: the code runs outside an Attempt.
         """
         context = current()
         return cls(

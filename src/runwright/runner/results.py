@@ -21,7 +21,7 @@ def encode(value: Any, *, max_bytes: int) -> str:
 
     Raises:
         Unencodable: a value inside (named by its path) is of a type that JSON cannot represent, is not
-    a finite number, or contains itself, or the whole is larger than `max_bytes`.
+            a finite number, or contains itself, or the whole is larger than `max_bytes`.
     """
     try:
         text = encoding.encode(value, "result")

@@ -1,4 +1,4 @@
-"""What authors import: `from runwright.sdk import …`. Standard library and Playwright only."""
+"""The public API for authors: `from runwright.sdk import …`. Standard library and Playwright only."""
 
 from __future__ import annotations
 

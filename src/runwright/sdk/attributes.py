@@ -1,4 +1,4 @@
-"""Labels of a Run, which callers can filter by."""
+"""Attributes: labels on a Run that callers can filter by."""
 
 from __future__ import annotations
 
@@ -18,33 +18,35 @@ _MAX_BYTES = 16 * 1024
 
 
 def set_attribute(key: str, value: Any) -> None:
-    """Label the Run; kept whether or not the Attempt succeeds.
+    """Set an attribute on the Run, kept whether or not the Attempt succeeds.
 
-    The key is a letter and up to 63 letters, digits or `_`. The value is a str of at most 255
-    characters, an int, a finite float, a bool, an aware datetime, or a list of at most 20 str.
+    The key is a letter followed by up to 63 letters, digits or `_`. The value is a str of at most 255
+    characters, an int, a finite float, a bool, an aware datetime, or a list of at most 20 such strings.
 
     Raises:
-        ValueError: any of that does not hold, or the Run would have more than 64 labels or 16 KiB.
+        ValueError: the key or value is invalid, or the Run would exceed 64 attributes or 16 KiB.
     """
     attributes = current().attributes
     after = {**attributes, _checked(key): _value(key, value)}
     if len(after) > _MAX_KEYS or len(json.dumps(after)) > _MAX_BYTES:
-        raise ValueError(f"a run has at most {_MAX_KEYS} attributes and {_MAX_BYTES} bytes of them")
+        raise ValueError(
+            f"a run can have at most {_MAX_KEYS} attributes, {_MAX_BYTES} bytes in total"
+        )
     attributes[key] = after[key]
 
 
 def delete_attribute(key: str) -> None:
-    """Take a label off the Run, if it is there.
+    """Remove an attribute from the Run, if present.
 
     Raises:
-        ValueError: no label can have this key.
+        ValueError: the key is not a valid attribute name.
     """
     current().attributes.pop(_checked(key), None)
 
 
 def _checked(key: Any) -> str:
     if not isinstance(key, str) or _KEY.fullmatch(key) is None:
-        raise ValueError(f"not the name of an attribute: {key!r:.100}")
+        raise ValueError(f"invalid attribute name: {key!r:.100}")
     return key
 
 
@@ -61,4 +63,4 @@ def _value(key: str, value: Any) -> Any:
         items: list[Any] = value  # pyright: ignore[reportUnknownVariableType]
         if all(isinstance(item, str) and len(item) <= _MAX_TEXT for item in items):
             return items
-    raise ValueError(f"not a value an attribute can have: {key} = {value!r:.100}")
+    raise ValueError(f"invalid attribute value: {key} = {value!r:.100}")

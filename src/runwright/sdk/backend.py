@@ -1,4 +1,4 @@
-"""Calls to the platform that an Attempt makes: its server, its project, its own short-lived token."""
+"""Calls from an Attempt to the platform: its server, its project, its own short-lived token."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from urllib.parse import quote
 
 _TIMEOUT_SECONDS = 30
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Asks no proxy: one among a project's variables is for the sites it visits."""
+"""Bypasses any proxy: one in a project's variables is meant for the sites it visits."""
 
 
 class BackendError(Exception):
-    """The platform refused a call, or could not be reached; the message says why."""
+    """The platform refused a call or is unreachable; the message says why."""
 
 
 async def call(method: str, name: str, body: Any = None) -> dict[str, Any]:
-    """Make a call such as `kv-store/key` and return the object that it answers.
+    """Make a call such as `kv-store/key` and return the object in the response.
 
     Raises:
-        BackendError: the platform refused it, or cannot be reached from here.
+        BackendError: the platform refused the call or is unreachable.
     """
     return await asyncio.to_thread(call_now, method, name, body)
 
 
 def call_now(method: str, name: str, body: Any = None) -> dict[str, Any]:
-    """Make a call in this thread, which waits for it.
+    """Make a call, blocking this thread.
 
     Raises:
-        BackendError: the platform refused it, or cannot be reached from here.
+        BackendError: the platform refused the call or is unreachable.
     """
     return _call(method, address(name), body)
 
 
 def address(name: str) -> str:
-    """Return the address of a call.
+    """The URL of a call.
 
     Raises:
-        BackendError: this code does not run on a Runwright that serves such calls.
+        BackendError: the variables that identify the platform are not set.
     """
     try:
         domain = os.environ["FUNCTIONS_DOMAIN"].rstrip("/")
@@ -69,11 +69,11 @@ def _call(method: str, url: str, body: Any) -> dict[str, Any]:
         with error:
             raise BackendError(_reason(error)) from error
     except OSError as error:
-        raise BackendError(f"the platform cannot be reached: {error}") from error
+        raise BackendError(f"the platform is unreachable: {error}") from error
 
 
 def _reason(error: urllib.error.HTTPError) -> str:
     try:
         return str(json.loads(error.read())["message"])
     except (ValueError, KeyError, TypeError):
-        return f"the platform answered {error.code}"
+        return f"the platform responded with status {error.code}"

@@ -1,4 +1,4 @@
-"""The Attempt that the author's code runs in, as the SDK's functions find it."""
+"""The Attempt that the author's code runs in, as seen by the SDK's functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIGNAL_SECONDS = 60.0
 
 
 class NonRetryableError(Exception):
-    """Raise it in an automation to fail the Run without further Attempts."""
+    """Raise this in an automation to fail the Run without further Attempts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,13 +33,13 @@ class RunInfo:
 
 @dataclass(kw_only=True, slots=True)
 class AttemptContext:
-    """What one Attempt collects while the author's code runs."""
+    """What one Attempt accumulates while the author's code runs."""
 
     info: RunInfo
     extend_timeout: Callable[[], None]
-    """Tells the Worker to set the Attempt's clock back."""
+    """Asks the Worker to reset the Attempt's clock."""
     keep_file: Callable[[str, str], None]
-    """Hands a file in `files_directory` (path, name) to the Worker."""
+    """Passes a file in `files_directory` (path, name) to the Worker."""
     files_directory: str
     ask: Callable[[str, float, bool], Awaitable[str | None]]
     """Asks a person (question, seconds, whether the answer is secret); None: nobody answered in time."""
@@ -47,12 +47,12 @@ class AttemptContext:
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
     store: dict[str, Any] = field(default_factory=dict[str, Any])
     messages: set[str] = field(default_factory=set[str])
-    """Keys of messages that were recorded."""
+    """Keys of messages already recorded."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     last_signal: float | None = None
 
     def signal_extension(self) -> None:
-        """Set the clock back to its full timeout, at most once a minute."""
+        """Reset the clock to its full timeout, at most once a minute."""
         with self.lock:
             now = time.monotonic()
             if self.last_signal is not None and now - self.last_signal < _SIGNAL_SECONDS:
@@ -66,12 +66,12 @@ _inspection: ContextVar[bool] = ContextVar("runwright_inspection", default=False
 
 
 def begin_inspection() -> None:
-    """Say that this process imports a project to look at it, and will carry out nothing."""
+    """Mark this process as one that only imports a project to inspect it and executes nothing."""
     _inspection.set(True)
 
 
 def is_inspection() -> bool:
-    """Return whether it is so: what modules ask for as they are imported need not be good for anything."""
+    """True during inspection, when values requested at import time need not be usable."""
     return _inspection.get()
 
 
@@ -81,10 +81,10 @@ def enter(context: AttemptContext) -> None:
 
 
 def current() -> AttemptContext:
-    """Return the Attempt this code runs in.
+    """The Attempt that this code runs in.
 
     Raises:
-        LookupError: it runs outside of one.
+        LookupError: the code runs outside an Attempt.
     """
     try:
         return _current.get()

@@ -1,4 +1,4 @@
-"""`deferred_browser`: an automation that asks for its browser when it needs one."""
+"""`deferred_browser`: an automation that opens its browser on demand."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _MARK = "_runwright_deferred_browser"
 
 
 class EnsureBrowserFunction(Protocol):
-    """Gives the Attempt's context and page, the same at every call."""
+    """Returns the Attempt's context and page, the same ones on every call."""
 
     def __call__(self) -> Awaitable[tuple[BrowserContext, Page]]:
-        """Return the context and the page."""
+        """Open the browser on the first call; return its context and page."""
         ...
 
 
 def deferred_browser(function: _Function) -> _Function:
-    """Mark an automation that is called as `function(params, ensure_browser=…)`, without a page."""
+    """Mark an automation to be called as `function(params, ensure_browser=…)`, without a page."""
     setattr(function, _MARK, True)
     return function
 
 
 def is_deferred(function: Callable[..., Any]) -> bool:
-    """Return whether the function is marked."""
+    """True when the function is marked."""
     return getattr(function, _MARK, False) is True

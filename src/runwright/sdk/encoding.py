@@ -1,7 +1,7 @@
-"""Writes the author's values as JSON: as `json.dumps` does, and dates, models and the like besides.
+"""Encodes the author's values as JSON, like `json.dumps` but with support for dates, models and the like.
 
-The whole is tried at once, at the speed of `json.dumps`. Only what fails is walked through, to name the value
-that JSON cannot represent and what to write instead.
+The fast path encodes everything at the speed of `json.dumps`. Only a value that fails is walked, to name the
+part that JSON cannot represent and what to write instead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, cast
 from runwright.sdk.json_advice import instead, key_instead, no_number
 
 MAX_DEPTH = 500
-"""Of lists and objects within one another: more is what few readers of JSON take."""
+"""Maximum nesting of lists and objects: few JSON readers accept more."""
 _MAX_PATH_LENGTH = 300
 _NAME = re.compile(r"[^\W\d]\w*")
 _STRING = re.compile(rb'"[^"]*"')
@@ -29,45 +29,45 @@ _NEITHER_BRACKET_NOR_QUOTE = bytes(set(range(256)) - set(b'[]{}"'))
 
 
 class Unencodable(TypeError, ValueError):
-    """A value cannot be JSON; the message names it, and says what to write instead."""
+    """JSON cannot represent a value; the message names it and says what to write instead."""
 
     def __init__(self, path: str, reason: str, *, is_no_number: bool = False) -> None:
         path = path if len(path) <= _MAX_PATH_LENGTH else f"{path[:_MAX_PATH_LENGTH]}…"
         super().__init__(f"`{path}` {reason}")
         self.path = path
-        """Such as `result.rows[3]`."""
+        """For example `result.rows[3]`."""
         self.is_no_number = is_no_number
-        """It is NaN or an infinity."""
+        """The value is NaN or an infinity."""
 
 
 class _Unknown(Exception):
-    """A value of a type that is none of ours."""
+    """The type has no conversion to JSON."""
 
 
 def encode(value: Any, name: str) -> str:
-    """Return the value as ASCII-escaped JSON; `name` is what its path begins with.
+    """The value as ASCII-escaped JSON; `name` starts its path in errors.
 
     Raises:
-        Unencodable: something in it cannot be JSON.
+        Unencodable: JSON cannot represent some part of it.
     """
     try:
         text = _ENCODER.encode(value)
         if not _is_too_deep(text):
             return text
         cause: Exception = RecursionError(f"it is nested deeper than {MAX_DEPTH} levels")
-    except Exception as error:  # noqa: BLE001 - the author's objects raise what they like
+    except Exception as error:  # noqa: BLE001 - the author's objects may raise anything
         cause = error
     try:
         _walk(value, name, ())
     except Unencodable:
         raise
-    except Exception as error:  # noqa: BLE001 - the same
+    except Exception as error:  # noqa: BLE001 - as above
         cause = error
     raise Unencodable(name, f"cannot be written as JSON: {_told(cause)}") from cause
 
 
 def _plain(value: Any) -> Any:
-    """Return something nearer to JSON than a value that is none of `str`, `float`, `list` and the like."""
+    """A value closer to JSON, for one that is not a `str`, `float`, `list` and the like."""
     kind = cast("type[Any]", type(value))
     if isinstance(value, type):
         raise _Unknown
@@ -109,7 +109,7 @@ _CONVERSIONS: tuple[tuple[Callable[[type[Any]], bool], Callable[[Any], Any]], ..
     (_of(datetime, date, time), lambda value: value.isoformat()),
     (_of(uuid.UUID, PurePath, Decimal), str),
 )
-"""What is written as JSON beside its own types: which, and as what."""
+"""Types supported beyond JSON's own: a test, and a conversion."""
 
 
 def _default(value: Any) -> Any:
@@ -124,7 +124,7 @@ _ENCODER = json.JSONEncoder(
 
 
 def _is_missing(value: Any) -> bool:
-    """Return whether it is a date or Decimal that is none: `NaT`, `Decimal("NaN")`, `Decimal("Infinity")`."""
+    """True for a non-value of its type: `NaT`, `Decimal("NaN")`, `Decimal("Infinity")`."""
     if isinstance(value, Decimal):
         return not value.is_finite()
     return isinstance(value, (datetime, date)) and value != value  # noqa: PLR0124
@@ -137,7 +137,7 @@ def _is_too_deep(text: str) -> bool:
     brackets = without_escapes.translate(None, _NEITHER_BRACKET_NOR_QUOTE).replace(b'""', b"")
     brackets = _STRING.sub(b"", brackets) if b'"' in brackets else brackets
     for _ in range(MAX_DEPTH):
-        # The innermost level goes.
+        # Each round removes the innermost level.
         brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
         if not brackets:
             return False
@@ -145,7 +145,7 @@ def _is_too_deep(text: str) -> bool:
 
 
 def _walk(value: Any, path: str, holders: tuple[int, ...]) -> None:
-    """Raise for the first value within that cannot be JSON."""
+    """Raise for the first value inside that JSON cannot represent."""
     if isinstance(value, (str, int, float)) or value is None:
         _check_scalar(value, path)
         return
@@ -168,7 +168,7 @@ def _check_scalar(value: str | float | None, path: str) -> None:
 
 
 def _inside(value: Any, path: str) -> Iterable[tuple[Any, str]]:
-    """Return what a value holds, or what stands for it, with its path."""
+    """The contents of a value, or of its converted form, each with its path."""
     if isinstance(value, dict):
         items = cast("dict[Any, Any]", value)
         return [(item, f"{path}{_step(key, path)}") for key, item in items.items()]
@@ -184,7 +184,7 @@ def _inside(value: Any, path: str) -> Iterable[tuple[Any, str]]:
         raise Unencodable(path, instead(value)) from None
     except Exception as error:
         if _is_model(cast("type[Any]", type(value))):
-            # In its Python form the culprit has a path.
+            # In the model's Python form the offending value has a path.
             _walk(_python_form(value), path, (id(value),))
         raise Unencodable(path, f"cannot be written as JSON: {_told(error)}") from error
 
@@ -192,7 +192,7 @@ def _inside(value: Any, path: str) -> Iterable[tuple[Any, str]]:
 def _python_form(model: Any) -> Any:
     try:
         return model.model_dump(mode="python", by_alias=True)
-    except Exception:  # noqa: BLE001 - the first error is told
+    except Exception:  # noqa: BLE001 - the first error is the one to report
         return None
 
 
@@ -209,5 +209,5 @@ def _step(key: Any, path: str) -> str:
 def _told(error: Exception) -> str:
     try:
         return f"{type(error).__name__}: {error}"
-    except Exception:  # noqa: BLE001 - the author's errors too can raise
+    except Exception:  # noqa: BLE001 - even the author's exceptions can raise
         return type(error).__name__

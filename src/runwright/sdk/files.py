@@ -1,4 +1,4 @@
-"""Files that stay with the Run."""
+"""Files that are kept with the Run."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from runwright.sdk.context import current
 
 
 async def save_file(source: bytes | str | Path | Download, name: str | None = None) -> str:
-    """Keep a file with the Run, where callers find it with a link; return its name.
+    """Keep a file with the Run, where callers get a link to it; return its name.
 
-    `source` is its bytes, a path, or a download of the page.
+    `source` is the contents as bytes, a path, or one of the page's downloads.
 
     Raises:
-        ValueError: bytes come without a name.
+        ValueError: bytes were given without a name.
         OSError: the path cannot be read.
     """
     context = current()

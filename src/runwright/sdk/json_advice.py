@@ -1,4 +1,4 @@
-"""What to write instead of a value that JSON cannot represent. Asks types alone: objects may raise."""
+"""What to write instead of a value that JSON cannot represent. Looks only at types: objects may raise."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _BY_NAME = {
     "zoneinfo.ZoneInfo": "str(value)",
     "msgspec.Struct": "msgspec.to_builtins(value)",
 }
-"""By the package and name of a class or one of its bases."""
+"""By the package and name of a class or of one of its bases."""
 _BY_ATTRIBUTE = {
     "__attrs_attrs__": "attrs.asdict(value)",
     "tolist": "value.tolist()",
@@ -66,18 +66,18 @@ _BY_KIND: tuple[tuple[type[Any] | tuple[type[Any], ...], str], ...] = (
     ((set, frozenset), "write `sorted(value)` or `list(value)` instead"),
     (abc.Mapping, "write `dict(value)` instead"),
     (BaseException, "write `str(value)` instead"),
-    (type, "did you forget to make an instance of it?"),
+    (type, "did you forget to instantiate it?"),
     (
         (types.FunctionType, types.BuiltinFunctionType, types.MethodType),
         "did you forget to call it?",
     ),
-    (io.IOBase, "write what `value.read()` gives, or keep it with `save_file`"),
+    (io.IOBase, "write `value.read()` instead, or keep the file with `save_file`"),
     (abc.Iterable, "write `list(value)` instead"),
 )
 
 
 def instead(value: Any) -> str:
-    """Return what is wrong with a value, and what to write instead."""
+    """What is wrong with a value, and what to write instead."""
     kind = cast("type[Any]", type(value))
     wrong = f"is {_article(kind.__name__)}, which JSON cannot represent"
     if isinstance(value, type):
@@ -86,15 +86,15 @@ def instead(value: Any) -> str:
 
 
 def no_number(value: Any) -> str:
-    """Return what is wrong with NaN, an infinity or an invalid date."""
+    """What is wrong with NaN, an infinity or an invalid date."""
     return f"is {value}, which JSON cannot represent: write `None` instead"
 
 
 def key_instead(key: Any) -> str:
-    """Return what is wrong with a key of a dict."""
+    """What is wrong with a dict's key, and what to write instead."""
     kind = cast("type[Any]", type(key))
     return (
-        f"has a key that is {_article(kind.__name__)}, and JSON's keys are texts: "
+        f"has a key that is {_article(kind.__name__)}, but JSON keys are strings: "
         f"write {'`key.value`' if hasattr(kind, '__members__') else '`str(key)`'} instead"
     )
 
@@ -110,7 +110,7 @@ def _advice(kind: type[Any]) -> str:
     for kinds, found in _BY_KIND:
         if issubclass(kind, kinds):
             return found
-    return "write a dict of what you need of it instead"
+    return "write a dict of the parts you need instead"
 
 
 def _article(name: str) -> str:

@@ -1,4 +1,4 @@
-"""HTML to markdown, of a page or a part of it."""
+"""Converts the HTML of a page, or of part of it, to Markdown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _VOID = frozenset({"br", "hr", "img", "input", "meta", "link", "source", "wbr"})
 
 
 async def to_markdown(source: Page | Locator) -> str:
-    """Return what a page or an element shows as markdown."""
+    """The body of a page, or an element, as Markdown."""
     if isinstance(source, Page):
         html = str(await source.locator("body").evaluate("node => node.outerHTML"))
     else:
@@ -26,7 +26,7 @@ async def to_markdown(source: Page | Locator) -> str:
 
 
 def from_html(html: str) -> str:
-    """Return HTML as markdown: headings, lists, links, emphasis, code, quotes and tables."""
+    """Convert HTML to Markdown: headings, lists, links, emphasis, code, quotes and tables."""
     writer = _Writer()
     writer.feed(html)
     writer.close()

@@ -13,14 +13,14 @@ from urllib.parse import parse_qs, urlsplit
 
 
 async def one_time_code(secret: str, *, at_least: timedelta = timedelta(seconds=3)) -> str:
-    """Return the present code of an authenticator (TOTP), waiting for the next if it is about to end.
+    """The current code of an authenticator (TOTP), or the next one if this is about to expire.
 
-    `secret` is what the site shows when two-factor sign-in is set up: base32, with or without
-    spaces, or the whole `otpauth://` address of its picture. The code is good for `at_least` longer.
+    `secret` is what the site shows during two-factor setup: base32, with or without spaces, or the
+    full `otpauth://` URL from its QR code. The code stays valid for at least `at_least`.
 
     Raises:
-        ValueError: the secret is neither.
-        RuntimeError: the project does not have `pyotp`, which this needs: add it to its dependencies.
+        ValueError: the secret is neither; the message does not quote it.
+        RuntimeError: `pyotp` is not installed: add it to the project's dependencies.
     """
     try:
         code = _generator(secret)
@@ -29,8 +29,8 @@ async def one_time_code(secret: str, *, at_least: timedelta = timedelta(seconds=
             await asyncio.sleep(left)
         return str(code.now())
     except (binascii.Error, ValueError, KeyError, AttributeError):
-        # Without the cause, which may show the secret.
-        message = "the secret of a one-time code must be base32 or an `otpauth://totp/…` address"
+        # Drop the cause, which may contain the secret.
+        message = "the secret of a one-time code must be base32 or an `otpauth://totp/…` URL"
         raise ValueError(message) from None
 
 
@@ -42,7 +42,7 @@ def _generator(secret: str) -> Any:
         raise RuntimeError(message) from error
 
     class Code(pyotp.TOTP):
-        # Sites give out 80 bits to this day, and it is theirs to choose.
+        # Sites still issue 80-bit secrets, and the choice is theirs.
         min_secret_length_bits = 0
 
     if not secret.startswith("otpauth://"):

@@ -1,4 +1,4 @@
-"""Page helpers: the things that every scraper needs."""
+"""Page helpers that every scraper needs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COUNT_MUTATIONS = """\
   return performance.now() - window.__runwright_changes.at;
 }
 """
-# What scrolls a page without a doctype is its body.
+# In a page without a doctype, the body is what scrolls.
 _SCROLLED = "const it = node === document.documentElement ? document.scrollingElement : node;"
 _HEIGHT = f"node => {{ {_SCROLLED} return it.scrollHeight; }}"
 _SCROLL = f"node => {{ {_SCROLLED} const was = it.scrollHeight; it.scrollTo(0, was); return was; }}"
@@ -32,9 +32,9 @@ async def settle(
     quiet: timedelta = timedelta(milliseconds=500),
     patience: timedelta = timedelta(seconds=10),
 ) -> bool:
-    """Wait until the page's document has not changed for `quiet`; return whether it came to rest.
+    """Wait until the document has not changed for `quiet`; True once it has come to rest.
 
-    A page that never rests is not an error: False after `patience`.
+    A page that never rests is not an error: the result is False after `patience`.
     """
     deadline = time.monotonic() + patience.total_seconds()
     wanted = quiet.total_seconds() * 1000
@@ -42,7 +42,7 @@ async def settle(
         try:
             still = float(await page.evaluate(_COUNT_MUTATIONS))
         except Error:
-            # It navigates; the next document counts anew.
+            # The page is navigating; start over with the next document.
             still = 0.0
         if still >= wanted:
             return True
@@ -57,10 +57,10 @@ async def go_to(
     attempts: int = 3,
     timeout: timedelta = timedelta(seconds=30),  # noqa: ASYNC109 - the page's, not the task's
 ) -> None:
-    """Go to an address and let the page settle; what goes wrong on the way is tried again.
+    """Navigate to a URL and let the page settle, retrying on errors.
 
     Raises:
-        playwright.async_api.Error: it went wrong at every attempt.
+        playwright.async_api.Error: every attempt failed.
     """
     for attempt in range(1, attempts + 1):
         try:
@@ -81,7 +81,7 @@ async def scroll_to_end(
     max_scrolls: int = 50,
     on_scroll: Callable[[], Awaitable[None]] | None = None,
 ) -> int:
-    """Scroll the page, or one element, until nothing new comes; return how often it grew."""
+    """Scroll the page, or one element, until nothing new loads; return how often it grew."""
     target = element if element is not None else page.locator(":root")
     for scrolled in range(max_scrolls):
         before = await target.evaluate(_SCROLL)
@@ -100,7 +100,7 @@ async def click_until_gone(
     max_clicks: int = 50,
     on_click: Callable[[], Awaitable[None]] | None = None,
 ) -> int:
-    """Click a button, such as "load more", until it is gone or disabled; return the clicks."""
+    """Click a button, such as "load more", until it is gone or disabled; return the number of clicks."""
     for clicked in range(max_clicks):
         try:
             if not await button.is_visible() or not await button.is_enabled():

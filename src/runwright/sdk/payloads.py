@@ -1,4 +1,4 @@
-"""`extend_payload` and `extend_timeout`: asking for more work, and for more time."""
+"""`extend_payload` and `extend_timeout`: request more work, or more time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from runwright.sdk.encoding import Unencodable, encode
 
 
 def extend_payload(*items: Any) -> None:
-    """Ask for further Runs, each item `{"api": name, "parameters": object}`.
+    """Request further Runs, each item being `{"api": name, "parameters": object}`.
 
-    They take effect only if the Attempt succeeds. Item and `parameters` may be pydantic models or
-    dataclasses too, and hold what a result may hold. Sets the Attempt's clock back, as `extend_timeout` does.
+    They take effect only if the Attempt succeeds. An item or its `parameters` may also be a pydantic
+    model or dataclass, with any value that a result allows. Resets the Attempt's clock, like
+    `extend_timeout`.
 
     Raises:
-        ValueError: an item has no `api` or no `parameters`, or one that is not JSON.
+        ValueError: an item lacks a valid `api` or `parameters`, or JSON cannot represent it.
     """
     context = current()
     context.payloads.extend([_payload(item) for item in items])
@@ -25,12 +26,12 @@ def extend_payload(*items: Any) -> None:
 
 
 def extend_timeout() -> None:
-    """Set the Attempt's clock back to its full `requestTimeout`; at most one signal a minute."""
+    """Reset the Attempt's clock to its full `requestTimeout`, at most once a minute."""
     current().signal_extension()
 
 
 def _payload(item: Any) -> dict[str, Any]:
-    """Return an item with its parameters as JSON has them, which later changes do not reach."""
+    """A JSON copy of an item, unaffected by later changes to the original."""
     try:
         found = json.loads(encode(_known(item), "item"))
     except Unencodable as error:

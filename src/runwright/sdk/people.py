@@ -1,4 +1,4 @@
-"""`ask_person`: waiting for somebody who knows what the automation does not."""
+"""`ask_person`: wait for a person who knows what the automation does not."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ _MAX_SECONDS = 86_400.0
 
 
 class NobodyAnswered(TimeoutError):
-    """Nobody answered what `ask_person` asked, in the time it gave."""
+    """Nobody answered `ask_person` within its timeout."""
 
 
 async def ask_person(question: str, *, timeout: float = 600.0, secret: bool = False) -> str:  # noqa: ASYNC109 - the wait is bounded by the Worker, which keeps the clock
-    """Show the question to whoever watches the Run, wait, and return what they typed.
+    """Show a question to the people watching the Run, wait, and return what one of them types.
 
-    The text is empty when the person only pressed Done, after doing in the live view what was asked.
-    The Attempt's clock stands still meanwhile; `timeout`, in seconds, bounds the wait instead.
+    The answer is empty when the person merely pressed Done, having done what was asked in the live view.
+    The Attempt's clock is stopped meanwhile; `timeout`, in seconds, limits the wait instead.
     `secret` keeps the answer out of the log and the trace.
 
     Raises:
-        NobodyAnswered: the time was up.
-        ValueError: the question is empty or has more than 1,000 characters, or the time is not
-            between 0 and 86,400 s.
+        NobodyAnswered: the timeout expired.
+        ValueError: the question is empty or longer than 1,000 characters, or the timeout is not above
+            0 and at most 86,400 s.
         RuntimeError: another question of this Attempt is still open.
     """
     if not question.strip() or len(question) > _MAX_QUESTION_LENGTH:

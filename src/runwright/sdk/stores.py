@@ -1,4 +1,4 @@
-"""Values that outlive a function: for the Attempt, and for the project."""
+"""Key-value stores: one for the Attempt, one for the project."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ _FORBIDDEN = re.compile(r"[:#]")
 
 
 class AttemptStore:
-    """Any objects by key, for as long as the Attempt lives."""
+    """Any objects by key, until the Attempt ends."""
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return the value of the key, or the default."""
+        """The value stored under the key, or the default."""
         return current().store.get(key, default)
 
     def set(self, key: str, value: Any) -> None:
-        """Keep the value under the key."""
+        """Store any object under the key."""
         current().store[key] = value
 
 
 class PersistentStore:
-    """JSON by key, shared by all Runs of the project, for as long as the project lives."""
+    """JSON values by key, shared by all Runs of the project, for as long as the project exists."""
 
     async def get(self, key: str) -> Any:
-        """Return the value of the key, or None.
+        """The value stored under the key, or None.
 
         Raises:
-            ValueError: the key is empty, or holds `:` or `#`.
+            ValueError: the key is empty or contains `:` or `#`.
         """
         answer = await call("GET", f"kv-store/{_checked(key)}")
         held = answer.get("value")
         return None if held is None else held["value"]
 
     async def set(self, key: str, value: Any) -> None:
-        """Keep the value, which may be what a result may be, under the key.
+        """Store a value under the key; anything that a result allows is allowed.
 
         Raises:
-            ValueError: the key is empty or holds `:` or `#`, or the value cannot be JSON.
+            ValueError: the key is empty or contains `:` or `#`, or JSON cannot represent the value.
         """
         name = f"kv-store/{_checked(key)}"
         try:
             text = encode(value, "value")
         except Unencodable as error:
-            raise ValueError(f"persistent_store: `{key}` cannot be kept: {error}") from error
+            raise ValueError(f"persistent_store: cannot store `{key}`: {error}") from error
         await call("PUT", name, {"value": json.loads(text)})
 
 
@@ -58,5 +58,5 @@ persistent_store = PersistentStore()
 
 def _checked(key: str) -> str:
     if not key or _FORBIDDEN.search(key):
-        raise ValueError(f"a key is not empty and holds neither `:` nor `#`: {key!r:.100}")
+        raise ValueError(f"a key must not be empty or contain `:` or `#`: {key!r:.100}")
     return key

@@ -1,3 +1,3 @@
-"""The names beneath `intuned_runtime` that its browser package imports."""
+"""The internal names of `intuned_runtime` that its browser package imports."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`intuned_runtime` for projects of that format, on top of `runwright.sdk`."""
+"""`intuned_runtime` for Intuned projects, on top of `runwright.sdk`."""
 
 from __future__ import annotations
 

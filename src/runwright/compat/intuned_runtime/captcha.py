@@ -1,4 +1,4 @@
-"""The captcha names of that format. There is no solver here: functions run, events never come."""
+"""Intuned's captcha names. There is no solver here: functions run, events never fire."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class CaptchaSolveError(Exception):
 
 
 class Captcha(dict[str, Any]):
-    """What an event would tell of a captcha."""
+    """The captcha that an event is about."""
 
 
 Handler = Callable[[Captcha], Awaitable[None] | None]
@@ -27,9 +27,9 @@ def wait_for_captcha_solve(
     timeout_s: float = 10.0,
     settle_period: float = 5.0,
 ) -> Any:
-    """Run what is given and return its result; as a decorator, do so around the function.
+    """Run the given function and return its result; also works as a decorator.
 
-    Without a solver nothing is waited for, so the two durations mean nothing.
+    Without a solver there is nothing to wait for, so both durations are ignored.
     """
     function: Any = next((each for each in (func, *arguments) if callable(each)), None)
     if page is None:
@@ -44,11 +44,11 @@ def wait_for_captcha_solve(
 
 
 async def on_captcha_event(page: Page, status: str, handler: Handler) -> None:
-    """Have a handler called at every event of a kind; none will come."""
+    """Accept a handler for every event of a kind; none will fire."""
 
 
 async def once_captcha_event(page: Page, status: str, handler: Handler) -> None:
-    """Have a handler called at the next event of a kind; none will come."""
+    """Accept a handler for the next event of a kind; none will fire."""
 
 
 async def pause_captcha_solver(page: Page) -> None:

@@ -1,4 +1,4 @@
-"""The older import name of `intuned_runtime`."""
+"""The old import name of `intuned_runtime`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 from runwright.compat.intuned_runtime import *  # noqa: F403
 
 warnings.warn(
-    "`runtime_helpers` is an old name: import from `intuned_runtime`",
+    "`runtime_helpers` is deprecated: import from `intuned_runtime`",
     DeprecationWarning,
     stacklevel=2,
 )

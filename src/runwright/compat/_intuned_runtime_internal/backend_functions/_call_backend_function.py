@@ -1,4 +1,4 @@
-"""Calls to the platform under the names that the browser package imports."""
+"""Calls to the platform, under the names that the browser package imports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runwright.sdk.backend import call
 async def call_backend_function(
     name: str, validation_model: Any, *, method: str = "GET", params: Any = None
 ) -> Any:
-    """Make a call and return its answer as an instance of the pydantic model."""
+    """Make a call and return the response as an instance of the pydantic model."""
     body = params.model_dump(mode="json") if hasattr(params, "model_dump") else params
     return validation_model.model_validate(await call(method, name, body))
 
@@ -18,5 +18,5 @@ async def call_backend_function(
 def build_backend_functions_path(
     name: str, functions_domain: str, workspace_id: str, project_id: str
 ) -> str:
-    """Return the address of a call."""
+    """The URL of a call."""
     return f"{functions_domain}/api/{workspace_id}/functions/{project_id}/{name}"

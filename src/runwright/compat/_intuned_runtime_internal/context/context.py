@@ -1,4 +1,4 @@
-"""Where `IntunedContext` is imported from too."""
+"""Another import location of `IntunedContext`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the facts of a Run are imported from under that format's name."""
+"""`RunInfo` under its Intuned name."""
 
 from __future__ import annotations
 
