@@ -101,5 +101,5 @@ def test_doctor_says_that_a_bucket_refuses(
     )
 
     assert done.returncode == 1
-    assert "FAIL  blob store: The blob store refuses the server" in done.stdout
+    assert "FAIL  blob store: The blob store rejects this server" in done.stdout
     assert "check `RUNWRIGHT_BLOBS`" in done.stdout

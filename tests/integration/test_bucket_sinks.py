@@ -198,9 +198,9 @@ def _error(code: str, message: str = "No.") -> bytes:
     ("answer", "reason"),
     [
         (Answer(body=_error("InternalError")), "InternalError"),
-        (Answer(headers={}), "no S3's"),
+        (Answer(headers={}), "not from S3"),
         (Answer(headers={"content-type": "text/html"}, body=b"<html>Welcome"), "500"),
-        (Answer(status=204, headers={}), "no S3's"),
+        (Answer(status=204, headers={}), "not from S3"),
         (Answer(status=307, headers={"location": "http://127.0.0.1:9/"}), "307"),
         (Answer(status=308, headers={"location": "http://127.0.0.1:9/"}), "308"),
         (Answer(status=400, body=_error("ExpiredToken")), "ExpiredToken"),

@@ -202,8 +202,8 @@ async def test_a_host_that_takes_no_connection_is_told_with_each_address(
         await _sender().post(f"http://{_NAME}:9/", {}, b"{}")
 
     assert str(caught.value) == (
-        f"the host `{_NAME}` takes no connection: "
-        "127.0.0.66 says Connection refused, 127.0.0.67 says Connection refused"
+        f"the host `{_NAME}` accepts no connection: "
+        "127.0.0.66: Connection refused, 127.0.0.67: Connection refused"
     )
 
 

@@ -1,3 +1,3 @@
-"""What is swapped or lies outside: queue, blobs, sealing, signals, HTTP to receivers. It knows no Run."""
+"""Adapters to the outside: queue, blobs, sealing, signals, HTTP to receivers. They know nothing of Runs."""
 
 from __future__ import annotations

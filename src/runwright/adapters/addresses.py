@@ -1,4 +1,4 @@
-"""Which addresses may be connected to for a caller, and connecting to those of a host and no others."""
+"""Decides which addresses callers may have us connect to, and connects to a host only at those."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import httpcore2
 from httpcore2 import AsyncNetworkStream
 
 _HEAD_START_SECONDS = 0.25
-"""What each address has before the next one is tried too (RFC 8305)."""
+"""How long each address gets before the next one is tried in parallel (RFC 8305)."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.ip_network("::/96")
-# Not for the public either, though some Pythons take them for global.
+# Not public either, though some versions of Python consider them global.
 _RESERVED = tuple(
     ipaddress.ip_network(each)
     for each in ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "3fff::/20", "fec0::/10")
@@ -26,11 +26,11 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Unreachable(Exception):
-    """There is no address to connect to; the message says why."""
+    """No address could be connected to; the message says why."""
 
 
 class PinnedBackend(httpcore2.AsyncNetworkBackend):
-    """Connects to a host by the addresses that were checked, whatever its name leads to a moment later."""
+    """Connects to a host only at addresses that were checked, even if its DNS changes a moment later."""
 
     def __init__(self, *, allow_private: bool) -> None:
         self._allow_private = allow_private
@@ -40,14 +40,14 @@ class PinnedBackend(httpcore2.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - its own interface
+        timeout: float | None = None,  # noqa: ASYNC109 - the base class's interface
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> AsyncNetworkStream:
-        """Connect to the first permitted address of the host that takes the connection.
+        """Connect to the first permitted address of the host that accepts the connection.
 
         Raises:
-            Unreachable: the host is not found, all its addresses are refused, or none answers.
+            Unreachable: the host does not resolve, all its addresses are refused, or none accepts the connection.
         """
         addresses = await permitted(host, port, allow_private=self._allow_private)
         return await self._first(addresses, host, port)
@@ -55,7 +55,7 @@ class PinnedBackend(httpcore2.AsyncNetworkBackend):
     async def _first(
         self, addresses: Sequence[Address], host: str, port: int
     ) -> AsyncNetworkStream:
-        """Try one after the other, each before the ones before it have given up."""
+        """Try one after the other, starting each before its predecessors have timed out."""
         waiting = list(addresses)
         running: dict[asyncio.Task[AsyncNetworkStream], Address] = {}
         failures: list[str] = []
@@ -74,24 +74,24 @@ class PinnedBackend(httpcore2.AsyncNetworkBackend):
                     address = running.pop(task)
                     if task.exception() is None:
                         return task.result()
-                    failures.append(f"{address} says {_reason(task.exception())}")
+                    failures.append(f"{address}: {_reason(task.exception())}")
         finally:
             await _abandon(running)
-        raise Unreachable(f"the host `{host}` takes no connection: {', '.join(failures)}")
+        raise Unreachable(f"the host `{host}` accepts no connection: {', '.join(failures)}")
 
 
 async def permitted(host: str, port: int, *, allow_private: bool) -> list[Address]:
-    """Return the addresses of a host that may be connected to, in the order to try them.
+    """The addresses of a host that may be connected to, in the order to try them.
 
     Raises:
-        Unreachable: it is not found, or has none.
+        Unreachable: the host does not resolve, or none of its addresses is permitted.
     """
     try:
         found = await asyncio.get_running_loop().getaddrinfo(
             host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
         )
     except (OSError, UnicodeError) as error:
-        raise Unreachable(f"the host `{host}` is not found: {error}") from error
+        raise Unreachable(f"the host `{host}` does not resolve: {error}") from error
     addresses = [ipaddress.ip_address(str(each[4][0]).partition("%")[0]) for each in found]
     reasons = {each: why_refused(each, allow_private=allow_private) for each in addresses}
     allowed = [address for address, reason in reasons.items() if reason is None]
@@ -105,15 +105,15 @@ async def permitted(host: str, port: int, *, allow_private: bool) -> list[Addres
 
 
 def why_refused(address: Address, *, allow_private: bool) -> str | None:
-    """Return what is wrong with connecting to an address, or None."""
+    """Why an address may not be connected to; None when it may."""
     inner = _embedded(address)
     if inner is not None:
         return why_refused(inner, allow_private=allow_private)
     if address.is_link_local:
-        # Where clouds serve the machine's own credentials.
+        # Cloud providers serve the machine's own credentials there.
         return "link-local"
     if address.is_multicast or address.is_unspecified:
-        return "no address of a host"
+        return "not the address of a host"
     is_reserved = any(address in network for network in _RESERVED)
     if is_reserved or not address.is_global:
         return None if allow_private else "private"
@@ -121,7 +121,7 @@ def why_refused(address: Address, *, allow_private: bool) -> str | None:
 
 
 def _embedded(address: Address) -> ipaddress.IPv4Address | None:
-    """Return the IPv4 address that an IPv6 address stands for."""
+    """The IPv4 address embedded in an IPv6 address, if any."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
     if address in _NAT64 or address in _COMPATIBLE:
@@ -131,7 +131,7 @@ def _embedded(address: Address) -> ipaddress.IPv4Address | None:
 
 
 async def _abandon(running: Iterable[asyncio.Task[AsyncNetworkStream]]) -> None:
-    """Close what the others have connected to meanwhile, or are about to."""
+    """Cancel the remaining attempts, and close any connection that was made meanwhile."""
     for task in running:
         task.cancel()
     for found in await asyncio.gather(*running, return_exceptions=True):
@@ -140,7 +140,7 @@ async def _abandon(running: Iterable[asyncio.Task[AsyncNetworkStream]]) -> None:
 
 
 def _reason(error: BaseException | None) -> str:
-    """Return why a connection failed, in the system's own words."""
+    """Why a connection failed, in the operating system's words."""
     while error is not None and error.__cause__ is not None:
         error = error.__cause__
     number = getattr(error, "errno", None)

@@ -1,4 +1,4 @@
-"""A directory and its disk: whether it can be used, what it holds, what is free there."""
+"""A directory and its disk: whether it is usable, how much it holds, how much is free."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _FOLDERS = ("author-side", "blobs", "deployments", "environments", "runners", "u
 
 
 def make_data_directory(directory: Path, *, mode: int) -> None:
-    """Make the data directory, unless it is there, and see that it can be written.
+    """Create the data directory if it is missing, and check that it is writable.
 
     Raises:
-        ConfigError: it cannot be used; says why.
+        ConfigError: it is unusable; the message says why.
     """
     reason = _unfit(str(directory)) or _why_not_writable(directory, mode)
     if reason is not None:
@@ -29,7 +29,7 @@ def make_data_directory(directory: Path, *, mode: int) -> None:
         )
     if not _is_ours(directory / "connection.json"):
         raise ConfigError(
-            f"Another user, as root may be, has served from {directory} since: `chown -R {os.geteuid()} {directory}`."
+            f"Another user, perhaps root, has served from {directory}: run `chown -R {os.geteuid()} {directory}`."
         )
 
 
@@ -37,7 +37,7 @@ def _why_not_writable(directory: Path, mode: int) -> str | None:
     try:
         if not directory.is_dir():
             directory.mkdir(parents=True)
-            # Also where a strict umask is set. One that was there is left as it is.
+            # Overrides a strict umask. An existing directory keeps its mode.
             directory.chmod(mode)
         with tempfile.TemporaryFile(dir=directory):
             return None
@@ -48,13 +48,13 @@ def _why_not_writable(directory: Path, mode: int) -> str | None:
 
 
 def _is_ours(file: Path) -> bool:
-    """Return whether a file can be used by us: root can use any."""
+    """True when we can use the file: root can use any."""
     return os.geteuid() == 0 or not file.exists() or file.stat().st_uid == os.geteuid()
 
 
 def _unfit(path: str) -> str | None:
     if ":" in path:
-        return "its path has a `:`, which lists of paths, as programs are given, cannot hold"
+        return "its path contains a `:`, which separates entries in path lists such as PATH"
     try:
         path.encode()
     except UnicodeEncodeError:
@@ -63,7 +63,7 @@ def _unfit(path: str) -> str | None:
 
 
 def close_folders(directory: Path) -> None:
-    """Close to other users what earlier versions left open of the folders that are ours in a data directory."""
+    """Revoke other users' access to our folders in a data directory, which earlier versions left open."""
     for name in _FOLDERS:
         folder = directory / name
         if folder.is_dir() and not folder.is_symlink() and folder.stat().st_mode & 0o077:
@@ -71,12 +71,12 @@ def close_folders(directory: Path) -> None:
 
 
 def runs_programs(directory: Path) -> bool:
-    """Return whether programs can be run from a directory's file system: one mounted `noexec` runs none."""
+    """True when programs can be run from a directory: not when it is mounted `noexec`."""
     return not os.statvfs(directory).f_flag & getattr(os, "ST_NOEXEC", 0)
 
 
 def used_bytes(directory: Path) -> int:
-    """Return what the directory's files take of the disk; what goes away meanwhile counts nothing."""
+    """Disk space taken by the directory's files, hard links counted once; vanishing files are ignored."""
     seen: set[tuple[int, int]] = set()
     total = 0
     for entry in _files(directory):
@@ -93,7 +93,7 @@ def used_bytes(directory: Path) -> int:
 
 
 def free_bytes(directory: Path) -> int:
-    """Return what we may still write on the directory's disk."""
+    """Bytes that we can still write on the directory's disk."""
     return shutil.disk_usage(directory).free
 
 

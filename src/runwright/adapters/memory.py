@@ -1,4 +1,4 @@
-"""What memory is left for this process: of the machine, or of the container it is in."""
+"""Memory available to this process, on the machine or within its container's limit."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_bytes(cgroup: Path = _CGROUP) -> int:
-    """Return what can be taken without swapping: the machine's, or less where a container's limit says so."""
+    """Memory available without swapping: the machine's, or less if a container's limit says so."""
     free = psutil.virtual_memory().available
     limited = _left_of_limit(cgroup)
     return free if limited is None else min(free, limited)
 
 
 def _left_of_limit(cgroup: Path) -> int | None:
-    """Return what a cgroup's limit leaves, its page cache counted as free; None: there is no limit."""
+    """What remains of a cgroup's limit, with page cache counted as free; None without a limit."""
     try:
         limit = (cgroup / "memory.max").read_text().strip()
         if limit == "max":

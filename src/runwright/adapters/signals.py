@@ -1,7 +1,7 @@
-"""Wake-ups between processes: PostgreSQL's NOTIFY on one channel, heard once per process.
+"""Wake-ups between processes: PostgreSQL's NOTIFY on one channel, with one listener per process.
 
-A signal says "look again", nothing more, and may be lost when a connection is: whoever waits for
-one also looks by itself now and then.
+A signal only says "look again", and may be lost along with a connection: code that waits for one must
+also poll from time to time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ async def send(connection: Any, topic: str) -> None:
 
 
 class Signals:
-    """Hears the channel for this process and wakes those who wait."""
+    """Listens on the channel for this process and wakes the waiters."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
@@ -38,7 +38,7 @@ class Signals:
     def subscribe(self, topic: str) -> Generator[asyncio.Event]:
         """Yield an event that is set at each signal of the topic; clear it before looking.
 
-        `run:*` hears of every topic that begins with `run:`.
+        `run:*` covers every topic that begins with `run:`.
         """
         event = asyncio.Event()
         self._waiting[topic].add(event)
@@ -61,7 +61,7 @@ class Signals:
                 event.set()
 
     async def hear(self, url: str) -> None:
-        """Hear the channel, reconnecting for ever."""
+        """Listen on the channel, reconnecting forever."""
         while True:
             try:
                 await self._hear(url)
@@ -73,16 +73,16 @@ class Signals:
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def _hear(self, url: str) -> None:
-        """Hear the channel until the connection is lost, and raise why."""
+        """Listen on the channel until the connection is lost, then raise the reason."""
         connection = cast("Any", await asyncpg.connect(url, timeout=10))  # pyright: ignore[reportUnknownMemberType]
         lost = asyncio.Event()
         try:
             connection.add_termination_listener(_setter(lost))
             await connection.add_listener(_CHANNEL, self._wake)
-            # What was signalled while nobody listened is looked for now.
+            # Signals may have been missed while nobody was listening.
             self._wake_all()
             while True:
-                # One that was dropped in silence is heard of by nothing else; one that is lost raises at once.
+                # Only a probe detects a connection that was dropped silently; any other loss raises immediately.
                 await connection.execute("SELECT 1", timeout=_PROBE_PATIENCE)
                 await _happens(lost, _PROBE_SECONDS)
         finally:
@@ -103,7 +103,7 @@ def _setter(event: asyncio.Event) -> Callable[[Any], None]:
 
 
 async def wait(event: asyncio.Event, seconds: float) -> None:
-    """Wait for the signal or until the time is up, and clear it."""
+    """Wait for the signal or the timeout, and clear the event."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()
@@ -115,7 +115,7 @@ async def wait(event: asyncio.Event, seconds: float) -> None:
 
 @asynccontextmanager
 async def listen(url: str) -> AsyncGenerator[Signals]:
-    """Hear the channel on a connection of its own, reconnecting for ever, until the block ends."""
+    """Listen on a dedicated connection, reconnecting forever, until the block ends."""
     signals = Signals()
     task = asyncio.create_task(signals.hear(url), name="signals")
     try:

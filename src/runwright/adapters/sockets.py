@@ -1,4 +1,4 @@
-"""WebSockets that a Worker opens to a server; plain functions around one library."""
+"""WebSockets from a Worker to a server; thin functions around one library."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ Socket = ClientConnection
 
 
 class Broken(Exception):
-    """There is no connection, or none any more."""
+    """The connection could not be made, or has ended."""
 
 
 @asynccontextmanager
 async def dial(url: str, *, proof: str) -> AsyncGenerator[Socket]:
-    """Open a WebSocket to an `http(s)` address until the block ends.
+    """Open a WebSocket to an `http(s)` URL until the block ends.
 
     Raises:
-        Broken: nobody answers there, or refuses; or, in the block, the connection has ended.
+        Broken: the server does not answer, or refuses; or the connection ended inside the block.
     """
     parts = urlsplit(url)
     scheme = {"http": "ws", "https": "wss"}[parts.scheme]
@@ -47,7 +47,7 @@ async def dial(url: str, *, proof: str) -> AsyncGenerator[Socket]:
 
 
 async def receive(socket: Socket) -> str | None:
-    """Return the next text, None when the other side has closed."""
+    """The next text message; None when the peer has closed. A binary message is the empty string."""
     try:
         message = await socket.recv()
     except ConnectionClosed:

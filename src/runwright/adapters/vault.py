@@ -1,4 +1,4 @@
-"""Seals secrets at rest: AES-256-GCM, a random nonce each, bound to the record that holds them."""
+"""Seals secrets at rest: AES-256-GCM with a random nonce, bound to the record that holds the secret."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NONCE_BYTES = 12
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """What is derived from one secret."""
+    """The keys derived from one secret."""
 
     id: bytes
     cipher: AESGCM
@@ -32,25 +32,25 @@ class _Key:
 
 
 class Vault:
-    """Seals with one key, and opens with that and the ones before it.
+    """Seals with the current key; opens with it and its predecessors.
 
-    A sealed value is version (1 byte), key id (4), nonce (12), ciphertext and tag.
+    A sealed value consists of version (1 byte), key id (4), nonce (12), ciphertext and tag.
     """
 
     def __init__(
         self, current: str, *older: str, read_again: Callable[[], Sequence[str]] | None = None
     ) -> None:
-        """Take the secrets; `read_again` gives them as they are when another process has rotated them."""
+        """`read_again` returns the current secrets, for when another process has rotated them."""
         self._keys = [_derive(secret) for secret in (current, *older)]
         self._read_again = read_again
 
     @property
     def key_id(self) -> bytes:
-        """Return the id of the key that seals: what sealed values have at bytes 1 to 5."""
+        """The id of the sealing key, found at bytes 1 to 5 of a sealed value."""
         return self._keys[0].id
 
     def rotate(self, secret: str) -> None:
-        """Seal with a new key from now on; the ones before still open."""
+        """Seal with a new key from now on; earlier keys still open."""
         self._keys.insert(0, _derive(secret))
 
     def seal(self, value: bytes, *, record: str) -> bytes:
@@ -59,17 +59,17 @@ class Vault:
         return _VERSION + key.id + nonce + key.cipher.encrypt(nonce, value, record.encode())
 
     def open(self, sealed: bytes, *, record: str) -> bytes:
-        """Return the value that was sealed for that record.
+        """Open a value that was sealed for that record.
 
         Raises:
-            ConfigError: it was sealed with another key, for another record, or altered since.
+            ConfigError: it was sealed with an unknown key or for another record, or was altered.
         """
         key_id, rest = sealed[1 : 1 + _KEY_ID_BYTES], sealed[1 + _KEY_ID_BYTES :]
         key = self._key(key_id)
         if key is None:
             raise ConfigError(
                 "a secret in the database was sealed with another key: "
-                "start with the `RUNWRIGHT_SECRET_KEY` (or key file) that it was sealed with"
+                "start with the `RUNWRIGHT_SECRET_KEY` (or key file) that sealed it"
             )
         try:
             return key.cipher.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], record.encode())
@@ -77,11 +77,11 @@ class Vault:
             raise ConfigError(f"a sealed secret was altered or moved: {record}") from error
 
     def sign(self, text: str) -> str:
-        """Return a signature (HMAC-SHA256, URL-safe) that nobody else can make."""
+        """A signature (HMAC-SHA256, URL-safe) that only key holders can make."""
         return _signature(self._keys[0], text)
 
     def is_signed(self, text: str, signature: str) -> bool:
-        """Return whether the signature is ours for that text."""
+        """True when the signature is ours for that text."""
         given = signature.encode("utf-8", "replace")
         found = [hmac.compare_digest(_signature(key, text).encode(), given) for key in self._keys]
         return any(found)
@@ -95,9 +95,9 @@ class Vault:
 
 
 def read_or_make_keys(file: Path) -> list[str]:
-    """Return the secrets in the file (mode 0600), a line each, the one that seals first.
+    """The secrets in the file (mode 0600), one per line, the sealing one first.
 
-    The first time one is made.
+    Creates the file with a new secret if it does not exist.
     """
     with contextlib.suppress(FileExistsError):
         _write(file, [new_secret()], os.O_EXCL)
@@ -105,7 +105,7 @@ def read_or_make_keys(file: Path) -> list[str]:
 
 
 def add_key(file: Path, secret: str) -> None:
-    """Put a secret before those in the file, of which only the last one stays; all or nothing."""
+    """Put a secret first in the file, keeping only the previous one after it; all or nothing."""
     known = read_or_make_keys(file)
     temporary = file.with_name(f"{file.name}.{os.getpid()}")
     _write(temporary, [secret, known[0]], os.O_TRUNC)
@@ -113,7 +113,7 @@ def add_key(file: Path, secret: str) -> None:
 
 
 def new_secret() -> str:
-    """Return a secret of 256 random bits."""
+    """A secret of 256 random bits."""
     return secrets.token_urlsafe(32)
 
 

@@ -1,4 +1,4 @@
-"""Sends requests for callers: only to addresses that were checked, within a time, reading little of the answer."""
+"""Sends requests on behalf of callers: only to checked addresses, within a timeout, reading little of the response."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ANSWER_BYTES = 1024
 _ANSWER_SECONDS = 1.0
 _DEFAULTS = {
     "accept": "*/*",
-    # What is shown of an answer is its text.
+    # We show the text of the response.
     "accept-encoding": "identity",
     "content-type": "application/json",
     "user-agent": "Runwright",
@@ -32,32 +32,32 @@ _MAX_REASON = 500
 
 
 class NotSent(Exception):
-    """Nothing was answered; the message says why."""
+    """There was no response; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What the receiver said."""
+    """The receiver's response."""
 
     status_code: int
     headers: Mapping[str, str]
-    """By name in lower case; of several of one name the last."""
+    """By lowercase name; the last one wins where a name repeats."""
     text: str
-    """The first bytes of its body."""
+    """The first bytes of the body."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """An answer as it came."""
+    """A response as received."""
 
     status_code: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
-    """As much of it as was asked for."""
+    """As much as was requested."""
 
 
 class Sender:
-    """Sends requests; one for each process."""
+    """Sends requests; one per process."""
 
     def __init__(self, *, allow_private: bool, timeout: timedelta) -> None:
         self._backend = PinnedBackend(allow_private=allow_private)
@@ -66,17 +66,17 @@ class Sender:
         self._tls = ssl.create_default_context()
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send a webhook and return what was answered.
+        """Send a webhook and return the response.
 
-        A user and password in the address become an `Authorization`, unless the headers have one.
+        A user and password in the URL become an `Authorization` header, unless the headers include one.
 
         Raises:
-            NotSent: the address is refused or not found, or no answer came in time.
+            NotSent: the address is refused, the host does not resolve, or no response came in time.
         """
         try:
             target = _target(url)
         except (InvalidUrl, httpx2.InvalidURL) as error:
-            raise NotSent(f"the address is none: {error}") from error
+            raise NotSent(f"the URL is invalid: {error}") from error
         own = {name.lower(): (name, value) for name, value in headers.items()}
         credentials = urls.authorization(url)
         if credentials is not None:
@@ -98,15 +98,15 @@ class Sender:
         *,
         whole_answer: int | None = None,
     ) -> Reply:
-        """Send a request as it is given and return the answer, with the beginning of its body.
+        """Send a request unchanged and return the response, with the beginning of its body.
 
-        `whole_answer` asks for all of it instead, up to so many bytes, and fails where that does not come.
+        With `whole_answer` the body is read in full, up to that many bytes; a body cut short is an error.
 
-        The host is resolved once, its addresses checked, and one of those connected to; a redirect is
-        an answer like any other.
+        The host is resolved once, its addresses are checked, and the connection goes to one of them. A
+        redirect is a response like any other.
 
         Raises:
-            NotSent: the address is refused or not found, or no answer came in time.
+            NotSent: the address is refused, the host does not resolve, or no response came in time.
         """
         try:
             async with (
@@ -134,10 +134,10 @@ class Sender:
             raise NotSent(f"{type(error).__name__}: {error}"[:_MAX_REASON]) from error
 
     async def check(self, url: str) -> None:
-        """Refuse an address that nothing may be sent to.
+        """Reject a URL that nothing may be sent to.
 
         Raises:
-            NotSent: it is one, or its host is not found.
+            NotSent: its address is refused, or its host does not resolve.
         """
         parts = urlsplit(url)
         try:
@@ -149,7 +149,7 @@ class Sender:
 
 
 def _target(url: str) -> httpcore2.URL:
-    """Return an address as it is sent to: host in ASCII, path and query percent-encoded, nothing else."""
+    """The URL as sent on the wire: host in ASCII, path and query percent-encoded, nothing else."""
     parts = urlsplit(url)
     host = urls.ascii_host(parts)
     shown = f"[{host}]" if ":" in host else host
@@ -161,20 +161,20 @@ def _target(url: str) -> httpcore2.URL:
 
 
 def _host_header(target: httpcore2.URL) -> bytes:
-    # The dot that ends a name says only how it is looked up.
+    # A trailing dot only affects how the name is looked up.
     host = target.host.rstrip(b".")
     shown = b"[%b]" % host if b":" in host else host
     return shown if target.port is None else b"%b:%d" % (shown, target.port)
 
 
 async def _beginning(answer: httpcore2.Response) -> bytes:
-    """Return the first bytes of an answer's body, however slowly and however many of it come."""
+    """The first bytes of a body, however slowly or partially it arrives."""
     found = bytearray()
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
             await _read(answer, _ANSWER_BYTES, found)
     except (TimeoutError, httpcore2.NetworkError, httpcore2.ProtocolError):
-        # It has answered; what it says beyond the status is told as far as it came.
+        # The status has arrived; report as much of the body as came.
         pass
     return bytes(found[:_ANSWER_BYTES])
 

@@ -1,4 +1,4 @@
-"""The blob store: bundles, traces and files, on disk or in a bucket, through obstore."""
+"""The blob store: Bundles, traces and files, on disk or in a bucket, through obstore."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ log = telemetry.logger(__name__)
 _CHUNK_BYTES = 256 * 1024
 _PAGE = 1000
 _ANSWER_SECONDS = 20.0
-"""A store that has not answered by then is away; obstore by itself asks for up to three minutes."""
+"""A store that has not answered by then counts as down; obstore itself retries for up to three minutes."""
 _RETRIES = 5
-"""Within some three seconds: what takes longer is told, and waited for elsewhere, in the open."""
+"""All within about three seconds: longer outages are reported, and waited for in plain sight elsewhere."""
 _BYTES_PER_SECOND = 1024 * 1024
-_REFUSED = "The blob store refuses the server: its operator must look at its credentials."
-_FULL = "The blob store is full: its operator must make room."
+_REFUSED = "The blob store rejects this server: the operator must check its credentials."
+_FULL = "The blob store is full: the operator must free up space."
 _MAX_REASON = 300
 _QUERY = re.compile(r"\?\S*")
-"""Of an address: it may hold what gives access."""
+"""Removed from URLs in messages: it may contain credentials."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stored:
-    """What is known of stored bytes without reading them."""
+    """Metadata of a stored blob."""
 
     key: str
     size_bytes: int
@@ -49,26 +49,26 @@ class Blobs:
     def __init__(self, store: Any, directory: Path | None = None) -> None:
         self._store = store
         self.directory = directory
-        """Where the bytes lie on this machine's disk; None: elsewhere."""
+        """Where the blobs are on this machine's disk; None: elsewhere."""
 
     async def put_file(
         self, key: str, path: Path, *, patience_seconds: float = _ANSWER_SECONDS
     ) -> None:
-        """Store the file's bytes under the key, replacing what was there.
+        """Store a file under the key, replacing any blob there.
 
         Raises:
-            BlobsAway: the store does not take them, or not in the time given and a second for each MiB.
+            BlobsAway: the store refuses it, or takes longer than `patience_seconds` plus one second per MiB.
         """
         size_bytes = (await asyncio.to_thread(path.stat)).st_size
         async with _answering("put", patience_seconds + size_bytes / _BYTES_PER_SECOND):
             await obstore.put_async(self._store, key, path)
 
     async def exists(self, key: str) -> bool:
-        """Return whether something is stored under the key."""
+        """True when a blob is stored under the key."""
         return await self.size(key) is not None
 
     async def size(self, key: str) -> int | None:
-        """Return how many bytes are stored under the key; None: nothing is."""
+        """The blob's size in bytes; None when nothing is stored under the key."""
         async with _answering("head"):
             try:
                 return (await obstore.head_async(self._store, key))["size"]
@@ -76,29 +76,29 @@ class Blobs:
                 return None
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
-        """Return the bytes in chunks, once it is known that they are there.
+        """The blob in chunks; returns once the blob is known to exist.
 
         Raises:
-            NotFound: nothing is stored under the key (any more).
-            BlobsAway: the store does not answer; also in the middle of it.
+            NotFound: nothing is stored under the key, or no longer.
+            BlobsAway: the store does not answer; also raised between chunks.
         """
         async with _answering("get"):
             try:
                 found = await obstore.get_async(self._store, key)
             except FileNotFoundError as error:
                 raise NotFound(
-                    "The file is no longer stored: it may have passed its retention."
+                    "The file is no longer stored: its retention period may have passed."
                 ) from error
         return _chunks(found)
 
     async def fetch(self, key: str, path: Path) -> None:
-        """Write the bytes to a new file."""
+        """Write the blob to a local file."""
         with path.open("wb") as out:
             async for chunk in await self.read(key):
                 out.write(chunk)
 
     async def pages(self, prefix: str) -> AsyncIterator[list[Stored]]:
-        """Yield what is stored below a folder, page by page."""
+        """List the blobs under a prefix, one page at a time."""
         listed: Any = obstore.list(self._store, prefix, chunk_size=_PAGE)  # pyright: ignore[reportUnknownMemberType]
         async for page in listed:
             yield [
@@ -107,7 +107,7 @@ class Blobs:
             ]
 
     async def delete_all(self, keys: Sequence[str]) -> None:
-        """Forget what is stored under the keys, if anything."""
+        """Delete the blobs under the keys; missing ones are ignored."""
         for start in range(0, len(keys), _PAGE):
             some = list(keys[start : start + _PAGE])
             try:
@@ -118,7 +118,7 @@ class Blobs:
                     await self.delete(key)
 
     async def delete(self, key: str) -> None:
-        """Forget what is stored under the key, if anything."""
+        """Delete the blob under the key; a missing one is ignored."""
         async with _answering("delete"):
             try:
                 await obstore.delete_async(self._store, key)
@@ -142,7 +142,7 @@ async def _chunks(found: Any) -> AsyncIterator[bytes]:
 
 @asynccontextmanager
 async def _answering(asked: str, seconds: float = _ANSWER_SECONDS) -> AsyncGenerator[None]:
-    """Wait no longer for what the store is asked."""
+    """Time out when the store takes too long to answer."""
     with _told(asked):
         async with asyncio.timeout(seconds):
             yield
@@ -150,7 +150,7 @@ async def _answering(asked: str, seconds: float = _ANSWER_SECONDS) -> AsyncGener
 
 @contextmanager
 def _told(asked: str) -> Generator[None]:
-    """Turn what keeps the store from doing what it is asked into `BlobsAway`, and tell the operator."""
+    """Turn a failure of the store into `BlobsAway`, and log it for the operator."""
     try:
         yield
     except (BaseError, TimeoutError) as error:

@@ -1,7 +1,7 @@
-"""Puts objects where boto3 puts them, by its own core; slow to import, so only who has a bucket does.
+"""Puts objects where boto3 would, using botocore; slow to import, so imported only when a bucket is used.
 
-botocore says where an object goes, signs for it and reads the answer, redirects to another region too. What it
-would send is given to a function instead. Nothing of this machine's own settings for AWS is looked at.
+botocore decides where an object goes, signs the request and reads the response, including redirects to another
+region. It does not send the request but passes it to a function. This machine's own AWS settings are ignored.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from runwright.adapters.webhook import NotSent, Reply
 from runwright.domain.deliveries.sinks import InvalidSink, Sink
 
 Send = Callable[[str, str, list[tuple[bytes, bytes]], bytes], Reply]
-"""Sends method, address, headers and body, and returns what was answered."""
+"""Sends method, URL, headers and body, and returns the response."""
 
 _CLIENTS = 16
 _NO_RETRIES = " (reached max retries: 0)"
-# Ours; and one that asks to wait for an answer before the body is sent.
+# We send our own, or none; `expect` would make us wait for a response before sending the body.
 _LEFT_OUT = frozenset(("user-agent", "expect", "x-amzn-trace-id"))
 
 _sending: ContextVar[Send] = ContextVar("sending")
@@ -44,23 +44,23 @@ _making = threading.Lock()
 
 
 class NotTaken(Exception):
-    """The bucket did not take the object; the message says why."""
+    """The bucket did not accept the object; the message says why."""
 
     def __init__(self, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.headers = headers or {}
-        """Of the answer, by name in lower case."""
+        """Response headers, by lowercase name."""
 
 
 class _Built(Exception):
-    """The request is there, and none is sent."""
+    """Raised in place of sending, once the request has been built."""
 
 
 def put(sink: Sink, key: str, body: bytes, send: Send) -> None:
-    """Put an object there; what `send` raises is raised.
+    """Put an object into the bucket; exceptions from `send` propagate.
 
     Raises:
-        NotTaken: the bucket refused it, or says nothing of having it.
+        NotTaken: the bucket refused the object, or did not confirm it.
     """
     try:
         answer = _put(sink, key, body, send)
@@ -70,34 +70,34 @@ def put(sink: Sink, key: str, body: bytes, send: Send) -> None:
     except NotSent:
         raise
     except Exception as error:
-        # What it makes of an answer that no S3 gives is its own affair.
+        # There is no telling what botocore raises for a response that no S3 would send.
         raise NotTaken(f"{type(error).__name__}: {error}") from error
     if not answer.get("ETag"):
-        # As every S3 gives one, something else has answered: a web site, a proxy, a console.
-        raise NotTaken("the answer is no S3's, for it has no `ETag`: look at the endpoint")
+        # Every S3 sends one, so something else answered: a website, a proxy, a console.
+        raise NotTaken("the response has no `ETag`, so it is not from S3: check the endpoint")
 
 
 def check(sink: Sink, key: str) -> None:
-    """Refuse a bucket that no request can be made for.
+    """Reject a bucket that no request can be made for.
 
     Raises:
-        InvalidSink: it is one; says which field.
+        InvalidSink: it is invalid; names the field.
     """
     try:
         _put(sink, key, b"", _stop)
     except _Built:
         return
     except InvalidRegionError as error:
-        raise InvalidSink("region", "is no name of a region") from error
+        raise InvalidSink("region", "is not the name of a region") from error
     except MissingDependencyException as error:
         raise InvalidSink(
-            "bucket", "needs a kind of signature (SigV4A) that is not made here"
+            "bucket", "needs a kind of signature (SigV4A) that is not supported"
         ) from error
     except (BotoCoreError, ClientError, ValueError) as error:
         text = " ".join(str(error).split()).removeprefix("Parameter validation failed: ")
         is_endpoint = "endpoint" in text.lower() and sink.endpoint is not None
         path = "endpoint" if is_endpoint else "bucket"
-        raise InvalidSink(path, f"is nothing that an object can be put into: {text}") from error
+        raise InvalidSink(path, f"cannot hold objects: {text}") from error
 
 
 def _put(sink: Sink, key: str, body: bytes, send: Send) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _put(sink: Sink, key: str, body: bytes, send: Send) -> dict[str, Any]:
         )
         digest: dict[str, str] = {}
         if sink.endpoint is not None:
-            # The one proof of the body that every S3 has always known.
+            # The only body checksum that every S3 has always supported.
             sum_of_it = hashlib.md5(body, usedforsecurity=False).digest()
             digest["ContentMD5"] = base64.b64encode(sum_of_it).decode()
         return client.put_object(
@@ -128,7 +128,7 @@ def _sent_by(send: Send) -> Generator[None]:
         _sending.reset(token)
 
 
-# A client knows which region a bucket turned out to be in.
+# A client remembers which region a bucket turned out to be in.
 @lru_cache(maxsize=_CLIENTS)
 def _client(region: str, endpoint: str | None, style: str, key_id: str, secret: str) -> Any:
     with _making:
@@ -140,9 +140,9 @@ def _client(region: str, endpoint: str | None, style: str, key_id: str, secret: 
             aws_secret_access_key=secret,
             config=Config(
                 s3={"addressing_style": cast("Any", style)},
-                # When to try again is decided elsewhere, in the open.
+                # Retries are decided elsewhere, in plain sight.
                 retries={"total_max_attempts": 1, "mode": "standard"},
-                # What Amazon's takes by default, many others refuse.
+                # Many other implementations reject what Amazon's accepts by default.
                 request_checksum_calculation="when_supported"
                 if endpoint is None
                 else "when_required",
@@ -155,7 +155,7 @@ def _client(region: str, endpoint: str | None, style: str, key_id: str, secret: 
 
 @lru_cache(maxsize=1)
 def _session() -> Session:
-    """Return a session that knows boto3's defaults alone: no environment, no files, no machine's role."""
+    """A session with only boto3's defaults: no environment, no files, no instance role."""
     plain: dict[str, Any] = {
         name: (None, None, default, convert)
         for name, (_, _, default, convert) in Session.SESSION_VARIABLES.items()
@@ -194,11 +194,11 @@ def _bytes(value: str | bytes) -> bytes:
 
 
 class _Body:
-    """What botocore reads an answer from."""
+    """The response body as botocore reads it."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
 
     def stream(self) -> Iterator[bytes]:
-        """Give all of it."""
+        """Yield the whole body."""
         yield self._content

@@ -1,4 +1,4 @@
-"""Writes objects to buckets of somebody else's, with their keys."""
+"""Writes objects to callers' buckets, with the callers' credentials."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ _MAX_ERROR_LENGTH = 500
 
 
 class NotWritten(Exception):
-    """The bucket did not take the object; the message says why."""
+    """The bucket did not accept the object; the message says why."""
 
     def __init__(self, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.headers: Mapping[str, str] = headers or {}
-        """What the bucket answered with, by name in lower case."""
+        """The bucket's response headers, by lowercase name."""
 
 
 class Buckets:
-    """Writes objects where boto3 would, through the process's sender; one for each process."""
+    """Writes objects where boto3 would, through the process's sender; one per process."""
 
     def __init__(self, sender: Sender, *, patience: timedelta) -> None:
         self._sender = sender
         self._patience = patience.total_seconds()
-        # Of their own, as each waits for a network.
+        # A separate pool, because each thread waits for the network.
         self._threads = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="bucket")
 
     async def put(self, sink: Sink, key: str, body: bytes) -> None:
         """Write one object.
 
         Raises:
-            NotWritten: the bucket refused it, or did not answer in time.
-            NotSent: its address is refused or not found.
+            NotWritten: the bucket refused the object, or did not answer in time.
+            NotSent: the bucket's address is refused, or does not resolve.
         """
         loop = asyncio.get_running_loop()
         asked: list[Future[Reply]] = []
@@ -92,10 +92,10 @@ class Buckets:
 
 
 async def check(sink: Sink) -> None:
-    """Refuse a bucket that boto3 would make no request for.
+    """Reject a bucket that boto3 could not make a request for.
 
     Raises:
-        InvalidSink: it is one; says which field.
+        InvalidSink: it is invalid; names the field.
     """
     await asyncio.to_thread(_check, sink)
 
@@ -107,7 +107,7 @@ def _check(sink: Sink) -> None:
 
 
 def _host(parts: SplitResult) -> str:
-    """Return the `Host` that was signed: without the scheme's own port."""
+    """The `Host` header that was signed: without the scheme's default port."""
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     default = 443 if parts.scheme == "https" else 80
     return host if parts.port in (None, default) else f"{host}:{parts.port}"

@@ -1,3 +1,3 @@
-"""Bundles: which files of a folder belong to one, packing and unpacking. What a project says in them is `execution.deployments`."""
+"""Bundles: which files of a folder belong to one, and unpacking. `execution.deployments` reads what is in them."""
 
 from __future__ import annotations

@@ -27,9 +27,9 @@ _HEADER_TYPES = (
     tarfile.XGLTYPE,
     tarfile.SOLARIS_XHDTYPE,
 )
-# Python 3.11.0 to 3.11.3, Debian's among them, know no filter; what is unpacked was checked by then.
+# Python 3.11.0 to 3.11.3, including Debian's, have no filters; we check every member ourselves anyway.
 FILTER: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-"""What `tarfile` is told to leave out, where it can be: Debian 12's Python cannot."""
+"""The `tarfile` extraction filter, where supported: Debian 12's Python does not."""
 _HASH_CHUNK_BYTES = 1024 * 1024
 
 
@@ -42,26 +42,26 @@ class CheckedBundle:
 
 
 def blob_key(sha256: str) -> str:
-    """Return where a Bundle lies in the blob store."""
+    """The Bundle's key in the blob store."""
     return f"bundles/{sha256}.tar.gz"
 
 
 def sha256_of(key: str) -> str:
-    """Return the hash of the Bundle that lies under a key."""
+    """The hash of the Bundle stored under a key."""
     return key.rpartition("/")[2].removesuffix(".tar.gz")
 
 
 def check(bundle: Path, max_bytes: int) -> CheckedBundle:
-    """Read the whole archive and return what it is.
+    """Read and check the whole archive.
 
     Raises:
         TooLarge: it is larger than `max_bytes`, or would unpack to more than five times that.
-        ValidationError: it is no gzipped tar, or holds a link, a device, or a path that leads out.
+        ValidationError: it is not a gzipped tar, or contains a link, a device, or a path outside the project.
     """
     size = bundle.stat().st_size
     if size > max_bytes:
-        raise TooLarge(f"The bundle has {size} bytes; this server takes {max_bytes}.")
-    # Each member is looked at as it comes, and none is kept.
+        raise TooLarge(f"The bundle has {size} bytes; this server accepts at most {max_bytes}.")
+    # Checks each member as it is read, and keeps none.
     deque(_members(bundle, max_bytes * _UNPACKED_FACTOR), maxlen=0)
     return CheckedBundle(sha256=_sha256(bundle), size_bytes=size)
 
@@ -80,7 +80,7 @@ def unpack(bundle: Path, directory: Path, max_bytes: int) -> None:
         try:
             building.rename(directory)
         except OSError:
-            # Another one was faster; what it unpacked is the same, by its hash.
+            # Another process was faster; its contents are the same, because the hash is.
             if not directory.is_dir():
                 raise
     finally:
@@ -88,16 +88,16 @@ def unpack(bundle: Path, directory: Path, max_bytes: int) -> None:
 
 
 class _Member(tarfile.TarInfo):
-    """A member whose headers are bounded: tarfile reads a header into memory whole, whatever its size."""
+    """A member with bounded headers: tarfile reads a whole header into memory, whatever its size."""
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type in _HEADER_TYPES and self.size > _MAX_HEADER_BYTES:
-            raise tarfile.ReadError(f"it holds a header of {self.size} bytes")
+            raise tarfile.ReadError(f"it contains a header of {self.size} bytes")
         return super()._proc_member(archive)  # type: ignore[misc]
 
 
 def _ours(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Return a checked member as one of ours: no owner and no permissions of its own."""
+    """A checked member with our user as owner and normalized permissions."""
     is_executable = member.isdir() or member.mode & 0o100
     member.mode = 0o755 if is_executable else 0o644
     member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), "", ""
@@ -113,7 +113,7 @@ def _members(bundle: Path, max_unpacked: int) -> Iterator[tarfile.TarInfo]:
                 if unpacked > max_unpacked:
                     raise TooLarge(f"The bundle would unpack to more than {max_unpacked} bytes.")
                 if number >= _MAX_MEMBERS:
-                    raise TooLarge(f"The bundle holds more than {_MAX_MEMBERS} files.")
+                    raise TooLarge(f"The bundle contains more than {_MAX_MEMBERS} files.")
                 _refuse_unsafe(member)
                 names.add(member)
                 yield member
@@ -124,22 +124,22 @@ def _members(bundle: Path, max_unpacked: int) -> Iterator[tarfile.TarInfo]:
 
 
 class _Names:
-    """The names of an archive so far, which must be able to stand in one folder."""
+    """The names seen in an archive so far, which must be able to coexist in one folder."""
 
     def __init__(self) -> None:
         self._files: set[PurePosixPath] = set()
         self._folders: set[PurePosixPath] = {PurePosixPath()}
 
     def add(self, member: tarfile.TarInfo) -> None:
-        """Take a name, or refuse one that is too long, or a file's and a folder's at once."""
+        """Record a name; reject one that is too long, or used for both a file and a folder."""
         path = PurePosixPath(member.name)
         if any(len(os.fsencode(part)) > _MAX_NAME_BYTES for part in path.parts):
             raise _invalid(
-                f"holds a name of more than {_MAX_NAME_BYTES} bytes: {path.name[:80]!r}…"
+                f"contains a name longer than {_MAX_NAME_BYTES} bytes: {path.name[:80]!r}…"
             )
         folders = {path, *path.parents} if member.isdir() else set(path.parents)
         if folders & self._files or (not member.isdir() and path in self._folders):
-            raise _invalid(f"holds a file and a folder of one name: {member.name[:80]!r}")
+            raise _invalid(f"contains a file and a folder with the same name: {member.name[:80]!r}")
         self._folders |= folders
         if not member.isdir():
             self._files.add(path)
@@ -148,13 +148,13 @@ class _Names:
 def _refuse_unsafe(member: tarfile.TarInfo) -> None:
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts or "\\" in member.name or "\0" in member.name:
-        raise _invalid(f"holds a path that leads out of the project: {member.name!r}")
+        raise _invalid(f"contains a path that leads outside the project: {member.name!r}")
     if len(member.name) > _MAX_PATH_LENGTH:
         raise _invalid(
-            f"holds a path of more than {_MAX_PATH_LENGTH} characters: {member.name[:80]!r}…"
+            f"contains a path longer than {_MAX_PATH_LENGTH} characters: {member.name[:80]!r}…"
         )
     if not (member.isfile() or member.isdir()):
-        raise _invalid(f"holds a link or a device, which a project cannot have: {member.name!r}")
+        raise _invalid(f"contains a link or a device, which is not allowed: {member.name!r}")
 
 
 def _invalid(message: str) -> ValidationError:

@@ -1,4 +1,4 @@
-"""The rules of `.gitignore` files, as git applies them to files that it does not track.
+"""The rules of `.gitignore` files, as git applies them to untracked files.
 
 Git compares bytes, so patterns and paths are bytes here too.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 _GLOB = re.compile(rb"[*?\[\\]")
 _CLASS = re.compile(rb"\[:([^\]]*):\]")
 _NOTHING = "(?!)"
-"""Matches nowhere: what follows a pattern that git cannot read."""
+"""Matches nothing: the translation of a pattern that git cannot read."""
 _CLASSES = {
     b"alnum": rb"[0-9A-Za-z]",
     b"alpha": rb"[A-Za-z]",
@@ -36,13 +36,13 @@ class Rule:
 
     pattern: re.Pattern[bytes]
     is_for_names: bool
-    """It has no slash, so it is about a name at any depth."""
+    """The pattern has no slash, so it matches a name at any depth."""
     is_for_folders: bool
     is_ignoring: bool
-    """False: it takes back what an earlier one ignored."""
+    """False: it re-includes what an earlier rule ignored."""
 
     def matches(self, path: bytes, *, is_folder: bool) -> bool:
-        """Return whether the rule is about a path below the folder of its file."""
+        """True when the rule applies to a path, relative to the folder of its file."""
         if self.is_for_folders and not is_folder:
             return False
         subject = path.rpartition(b"/")[2] if self.is_for_names else path
@@ -50,16 +50,16 @@ class Rule:
 
 
 def rules(content: bytes) -> tuple[Rule, ...]:
-    """Return the rules of a file, the last of which that matches decides."""
+    """The rules of a file; the last one that matches decides."""
     lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     found = (_rule(line.removesuffix(b"\r")) for line in lines)
     return tuple(rule for rule in found if rule is not None)
 
 
 def says(rules: Iterable[Rule], path: bytes, *, is_folder: bool) -> bool | None:
-    """Return whether the rules of one file have a path below its folder ignored; None if they say nothing.
+    """Whether the rules of one file ignore a path relative to its folder; None when no rule matches.
 
-    Whether a folder above the path is ignored is for the caller to have asked.
+    The caller must already have checked the folders above the path.
     """
     said = None
     for rule in rules:
@@ -79,7 +79,7 @@ def _rule(line: bytes) -> Rule | None:
     is_for_names = b"/" not in pattern
     if not is_for_names:
         pattern = pattern.removeprefix(b"/")
-    # What is before the first special character is compared as it is, and the rest begins anew.
+    # Text before the first special character is compared literally; only the rest is a pattern.
     special = _GLOB.search(pattern)
     start = len(pattern) if special is None else special.start()
     text = re.escape(pattern[:start].decode("latin-1")) + _Translation(pattern[start:]).text
@@ -101,7 +101,7 @@ def _without_trailing_spaces(line: bytes) -> bytes:
 
 
 class _Translation:
-    """A pattern of git's own kind as a regular expression, read from left to right."""
+    """A git pattern as a regular expression, translated from left to right."""
 
     def __init__(self, pattern: bytes) -> None:
         self._pattern = pattern
@@ -139,7 +139,7 @@ class _Translation:
         return ".*"
 
     def _set(self) -> str:
-        """Return one of the bytes between brackets; a `]` that comes first is one of them."""
+        """Translate a bracket expression; a `]` that comes first is a member."""
         self._at += 1
         is_negated = self._pattern[self._at : self._at + 1] in (b"!", b"^")
         self._at += is_negated
@@ -159,7 +159,7 @@ class _Translation:
         return f"[{'^' * is_negated}{listed}]" if listed else _NOTHING
 
     def _member(self, found: set[int], last: int | None) -> int | None:
-        """Take one member; return the byte that a range may begin with, 0 if none, None if it is broken."""
+        """Read one member; return the byte that may start a range, 0 for none, None if malformed."""
         rest = self._pattern[self._at :]
         if named := _CLASS.match(rest):
             self._at += named.end()
@@ -179,7 +179,7 @@ class _Translation:
         return 0 if is_range else byte
 
     def _byte(self) -> int | None:
-        """Take one byte, escaped or not; None at the pattern's end."""
+        """Read one byte, escaped or not; None at the end of the pattern."""
         self._at += self._pattern[self._at : self._at + 1] == b"\\"
         byte = self._pattern[self._at : self._at + 1]
         self._at += 1

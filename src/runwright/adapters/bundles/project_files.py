@@ -1,4 +1,4 @@
-"""Which files of a folder belong to the project that is deployed from it."""
+"""Selects the files of a folder that are deployed as a project."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from runwright.adapters.bundles.gitignore import Rule
 from runwright.errors import ConfigError
 
 _NEVER = gitignore.rules(b".git\n.env\n/.runwright/\n/auth-sessions-instances/\n")
-"""No `.gitignore` takes these back: they hold secrets, or what only this machine needs."""
+"""No `.gitignore` can re-include these: they hold secrets, or are useful only on this machine."""
 _USUALLY = gitignore.rules(
     b".venv/\nvenv/\n__pycache__/\nnode_modules/\n.env\n.env.*\n*.pyc\n.DS_Store\n"
     b".pytest_cache/\n.ruff_cache/\n.mypy_cache/\n.runwright/\ntraces/\ntrace.zip\n"
 )
-"""Left out unless a `.gitignore` takes them back."""
+"""Left out unless a `.gitignore` re-includes them."""
 
 _Rules = tuple[tuple[int, tuple[Rule, ...]], ...]
-"""Those of each `.gitignore` that is in force, outermost first, with how much of a path its folder takes."""
+"""The rules of each `.gitignore` in force, outermost first, with the length of its folder's part of a path."""
 
 
 def files(folder: Path) -> list[Path]:
-    """Return the files of a project that are deployed, sorted, relative to its folder.
+    """The files of a project that are deployed, sorted, relative to its folder.
 
     Raises:
-        ConfigError: one of them is a link, which a Bundle cannot hold.
+        ConfigError: one of them is a link, which a Bundle cannot contain, or a folder is unreadable.
     """
     prefix, above = _above(folder)
     return sorted(Path(os.fsdecode(path)) for path in _walk(folder, b"", prefix, above))
 
 
 def _walk(folder: Path, path: bytes, prefix: bytes, rules: _Rules) -> Iterator[bytes]:
-    """Yield the files below `folder / path`; git knows the project's folder as `prefix`."""
+    """Yield the files under `folder / path`; `prefix` is the project folder's path in its git repository."""
     here = os.fsencode(folder) + b"/" + path
     own = _read(here)
     if own:
@@ -50,7 +50,7 @@ def _walk(folder: Path, path: bytes, prefix: bytes, rules: _Rules) -> Iterator[b
             continue
         if entry.is_symlink():
             raise ConfigError(
-                f"A project cannot hold links, and {os.fsdecode(below)} is one: copy the file instead."
+                f"A project cannot contain links, but {os.fsdecode(below)} is one: copy the file instead."
             )
         if is_folder:
             yield from _walk(folder, below + b"/", prefix, rules)
@@ -66,15 +66,15 @@ def _is_left_out(path: bytes, prefix: bytes, rules: _Rules, *, is_folder: bool) 
 
 
 def _say(rules: _Rules, path: bytes, *, is_folder: bool) -> bool | None:
-    """Return what the innermost file says that says anything."""
+    """The verdict of the innermost file that has one."""
     said = (gitignore.says(own, path[n:], is_folder=is_folder) for n, own in reversed(rules))
     return next((each for each in said if each is not None), None)
 
 
 def _above(folder: Path) -> tuple[bytes, _Rules]:
-    """Return the project's path in its repository, and the rules of the folders above it.
+    """The project's path in its repository, and the rules of the folders above it.
 
-    A folder that is ignored there itself is a project all the same, and what ignores it is not about its files.
+    A project folder may itself be ignored there; such rules do not apply to its files.
     """
     root = folder.resolve()
     above = next((each for each in root.parents if (each / ".git").exists()), None)
@@ -93,7 +93,7 @@ def _above(folder: Path) -> tuple[bytes, _Rules]:
 
 
 def _read(folder: bytes) -> tuple[Rule, ...]:
-    """Return the rules of the folder's own file; git follows no link to one."""
+    """The rules of the folder's own `.gitignore`; like git, ignores one that is a symlink."""
     file = Path(os.fsdecode(folder)) / ".gitignore"
     is_there = file.is_file() and not file.is_symlink()
     return gitignore.rules(file.read_bytes()) if is_there else ()

@@ -1,3 +1,3 @@
-"""Providers of language models: asking them, and what may be shown of their answers. Limits and costs are `domain.models`."""
+"""Language model providers: sending requests, and filtering responses. Limits and costs are in `domain.models`."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a provider of language models answers, as an author may see it: bounded, unpacked, without the operator's key."""
+"""A language model provider's response, as an author may see it: bounded, decompressed, without the operator's key."""
 
 from __future__ import annotations
 
@@ -19,63 +19,63 @@ log = telemetry.logger(__name__)
 _LARGEST_BYTES = 256 * 1024 * 1024
 _ERROR_BYTES = 1024 * 1024
 _UNPACKED_BYTES = 64 * 1024
-"""What is unpacked at a time, however much a few bytes would become."""
+"""Decompressed at a time, however much a few bytes would expand to."""
 _SHOWN = re.compile(
     r"(x-)?request-id|retry-after(-ms)?|x-should-retry|openai-(processing-ms|version)|(x|anthropic)-ratelimit-.*"
 )
-"""Names of headers that clients read; the others may tell of the operator's account."""
+"""Response headers that clients read; others may reveal the operator's account."""
 _MAX_HEADER_LENGTH = 500
 _KINDS = ("application/json", "text/event-stream", "application/x-ndjson")
 _TEXT = "text/plain; charset=utf-8"
-"""What any other kind becomes: a browser must not take an answer for a page of ours."""
+"""Replaces any other content type: a browser must not mistake a response for one of our pages."""
 _OF_THE_OPERATOR = (401, 402, 403)
-"""Status of an answer that is about the operator's key or account."""
+"""Response statuses about the operator's key or account."""
 _BAD_KEY = b"API_KEY_INVALID"
-"""How Google says so, with 400."""
+"""How Google reports a bad key, with status 400."""
 _SHORTEST_SECRET = 16
-"""A shorter key is that of a local server which takes any; it may be a word of every text."""
+"""A shorter key belongs to a local server that accepts any; it may be an ordinary word."""
 _MARK = b"***"
 _OK, _REDIRECT, _ERROR, _NONE = 200, 300, 400, 600
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What a provider answers."""
+    """A provider's response."""
 
     status: int
     headers: dict[str, str]
     chunks: AsyncIterator[bytes]
-    """The body, unpacked, as it comes; raises ProviderFailed and its kinds."""
+    """The decompressed body as it arrives; raises ProviderFailed or a subclass."""
 
 
 async def received(
     provider: Provider, answer: httpx2.Response, key: str | None, patience: float
 ) -> Answer:
-    """Return an answer for an author.
+    """The response to pass on to an author.
 
     Raises:
-        ProviderRefused: it is about the operator's key, account or address, such as a redirect.
-        ProviderFailed: it broke off.
+        ProviderRefused: it concerns the operator's key, account or URL, such as a redirect.
+        ProviderFailed: it was cut short.
     """
     status = answer.status_code
     if not (_OK <= status < _REDIRECT or _ERROR <= status < _NONE):
         raise ProviderRefused(
-            f"The model provider `{provider}` answered with status {status}, which is not followed: its operator "
-            f"must look at `{provider.url_setting}`."
+            f"The model provider `{provider}` responded with status {status}, which is not followed: the operator "
+            f"must check `{provider.url_setting}`."
         )
     chunks = _without(key, _chunks(provider, answer, patience))
     if status >= _ERROR:
         said = await _beginning(chunks)
         if status in _OF_THE_OPERATOR or _BAD_KEY in said:
             log.warning(
-                "model provider refuses",
+                "model provider refused",
                 event_name="provider_refused",
                 provider=provider.value,
                 status=status,
             )
             raise ProviderRefused(
-                f"The model provider `{provider}` refuses this installation (status {status}), not the request: its "
-                f"operator must look at `{provider.key_setting}` and the account behind it."
+                f"The model provider `{provider}` refuses this installation (status {status}), not the request: the "
+                f"operator must check `{provider.key_setting}` and the account behind it."
             )
         chunks = _once(said)
     return Answer(status=status, headers=_headers(answer.headers, key), chunks=chunks)
@@ -83,10 +83,10 @@ async def received(
 
 @contextmanager
 def telling(provider: Provider, patience: float) -> Generator[None]:
-    """Turn what went wrong on the way into what an author is told; the operator's log has the rest.
+    """Turn a failed exchange into an error for the author; the details go to the operator's log.
 
     Raises:
-        ProviderAway, ProviderSlow, ProviderFailed: something did.
+        ProviderAway, ProviderSlow, ProviderFailed: the exchange failed.
     """
     try:
         yield
@@ -95,7 +95,7 @@ def telling(provider: Provider, patience: float) -> Generator[None]:
             raise away(provider, error) from error
         _log(provider, error)
         raise ProviderSlow(
-            f"The model provider `{provider}` said nothing for {patience:g} s."
+            f"The model provider `{provider}` sent nothing for {patience:g} s."
         ) from error
     except (httpx2.ConnectError, httpx2.ProxyError, OSError) as error:
         raise away(provider, error) from error
@@ -107,13 +107,13 @@ def telling(provider: Provider, patience: float) -> Generator[None]:
         ValueError,
     ) as error:
         _log(provider, error)
-        raise _failed(provider, "sent what cannot be read, or broke off") from error
+        raise _failed(provider, "sent an unreadable response, or cut it short") from error
 
 
 async def _chunks(
     provider: Provider, answer: httpx2.Response, patience: float
 ) -> AsyncGenerator[bytes]:
-    """Yield the body, unpacked; a provider that never ends is cut off."""
+    """Yield the decompressed body; one that never ends is cut off."""
     size = 0
     unpack = _unpacker(provider, answer.headers.get("content-encoding", "").lower())
     with telling(provider, patience):
@@ -129,9 +129,7 @@ def _unpacker(provider: Provider, encoding: str) -> Callable[[bytes], Iterator[b
     if encoding in ("", "identity"):
         return lambda packed: iter((packed,))
     if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise _failed(
-            provider, f"sent a body packed as `{encoding[:20]}`, which it was asked not to"
-        )
+        raise _failed(provider, f"sent a body encoded as `{encoding[:20]}`, against the request")
     unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)
 
     def unpack(packed: bytes) -> Iterator[bytes]:
@@ -144,7 +142,7 @@ def _unpacker(provider: Provider, encoding: str) -> Callable[[bytes], Iterator[b
 
 
 async def _without(key: str | None, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    """Yield the body with the key taken out, also where it comes in two pieces."""
+    """Yield the body with the key masked, even where it is split across chunks."""
     secret, kept = (key or "").encode(), b""
     async for chunk in chunks:
         if len(secret) < _SHORTEST_SECRET:
@@ -186,9 +184,9 @@ def _headers(headers: httpx2.Headers, key: str | None) -> dict[str, str]:
 
 
 def away(provider: Provider, error: Exception) -> ProviderAway:
-    """Log why a provider cannot be reached, and return what an author is told."""
+    """Log why a provider is unreachable, and return the error for the author."""
     _log(provider, error)
-    return ProviderAway(f"The model provider `{provider}` cannot be reached just now.")
+    return ProviderAway(f"The model provider `{provider}` is unreachable right now.")
 
 
 def _failed(provider: Provider, what: str) -> ProviderFailed:

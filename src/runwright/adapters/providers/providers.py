@@ -1,4 +1,4 @@
-"""Asks providers of language models: with the operator's key, at the operator's address, and nowhere else."""
+"""Sends requests to language model providers: with the operator's key, to the operator's URL, and nowhere else."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ _CONNECT_SECONDS = 10.0
 _KEPT_CONNECTIONS = 20
 _WITHOUT_PROXY = {"all://localhost": None, "all://127.0.0.1": None, "all://[::1]": None}
 _HEADERS = ("anthropic-version", "anthropic-beta", "openai-beta", "x-goog-api-client")
-"""Headers of an author that are passed on; others may change who pays, or hide what was used."""
+"""Request headers passed on from the author; others may change who pays, or hide usage."""
 _PARAMETERS = ("alt", "beta", "api-version")
-"""The same of the query: Google's `fields` would cut the usage out of an answer."""
+"""The same for the query: Google's `fields` would cut the usage out of a response."""
 _ANTHROPIC_VERSION = "2023-06-01"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProviderAddress:
-    """Where a provider is, and what opens it."""
+    """A provider's URL and key."""
 
     url: str | None
-    """None: the provider's own."""
+    """None: the provider's default."""
     key: str | None
 
 
 class Providers:
-    """The providers that the operator has set; one for each process."""
+    """The providers that the operator has configured; one instance per process."""
 
     def __init__(self, addresses: Mapping[Provider, ProviderAddress], patience: timedelta) -> None:
-        """Take the addresses, of which one with neither URL nor key is not set, and how long a provider may be silent."""
+        """A provider with neither URL nor key is not configured; `patience` is how long one may be silent."""
         self._addresses = {
             provider: each for provider, each in addresses.items() if each.url or each.key
         }
@@ -50,31 +50,31 @@ class Providers:
 
     @property
     def present(self) -> tuple[Provider, ...]:
-        """Return the providers that are set."""
+        """The providers that are configured."""
         return tuple(self._addresses)
 
     def check_any(self) -> None:
-        """Refuse to go on where none is set.
+        """Raise when no provider is configured.
 
         Raises:
-            ProviderNotSet: it is so; says what to set.
+            ProviderNotSet: none is; the message says what to set.
         """
         if not self._addresses:
             settings = ", ".join(f"`{each.key_setting}`" for each in Provider)
             raise ProviderNotSet(
-                "This installation has no provider of language models: its operator must set a key, "
+                "This installation has no language model provider: the operator must set a key, "
                 f"one of {settings}."
             )
 
     def check(self, provider: Provider) -> None:
-        """Refuse a provider that is not set.
+        """Raise when the provider is not configured.
 
         Raises:
-            ProviderNotSet: it is not; says what to set.
+            ProviderNotSet: it is not; the message says what to set.
         """
         if provider not in self._addresses:
             raise ProviderNotSet(
-                f"This installation has no key for the model provider `{provider}`: its operator must set "
+                f"This installation has no key for the model provider `{provider}`: the operator must set "
                 f"`{provider.key_setting}`, or `{provider.url_setting}` for a server without keys."
             )
 
@@ -82,12 +82,12 @@ class Providers:
     async def asked(
         self, request: ModelRequest, headers: Mapping[str, str], query: Mapping[str, str]
     ) -> AsyncGenerator[Answer]:
-        """Send a request and give the answer as soon as its head is there; leaving ends the provider's work.
+        """Send a request and yield the response once its headers arrive; leaving the block ends the provider's work.
 
-        Of headers and query only what a provider needs is passed on. A redirect is not followed.
+        Only the headers and query parameters that a provider needs are passed on. Redirects are not followed.
 
         Raises:
-            ProviderFailed: there is no answer for an author; its kinds say why.
+            ProviderFailed: there is no response to pass on; the subclass says why.
         """
         provider = request.endpoint.provider
         self.check(provider)
@@ -99,11 +99,11 @@ class Providers:
             key = self._addresses[provider].key
             yield await provider_answers.received(provider, answer, key, self._patience)
         finally:
-            # Not read to its end, it closes its connection.
+            # Closes the connection unless the response was read to its end.
             await answer.aclose()
 
     async def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close idle connections."""
         if self._client is not None:
             await self._client.aclose()
 
@@ -126,7 +126,7 @@ class Providers:
                 **_key_header(provider, at.key),
                 "content-type": "application/json",
                 "accept": "*/*",
-                # What was used is read from the answer.
+                # We read the usage from the response.
                 "accept-encoding": "identity",
                 "user-agent": "runwright",
             },
@@ -134,7 +134,7 @@ class Providers:
         )
 
     def _ready_client(self, provider: Provider) -> httpx2.AsyncClient:
-        """Return the client, made when it is needed: most installations ask no model.
+        """The client, created on first use: most installations never call a model.
 
         Raises:
             ProviderAway: the environment names an invalid proxy.
@@ -151,7 +151,7 @@ class Providers:
 async def opened(
     addresses: Mapping[Provider, ProviderAddress], patience: timedelta
 ) -> AsyncGenerator[Providers]:
-    """Give the providers, and close their connections in the end."""
+    """Yield the providers, and close their connections when the block ends."""
     providers = Providers(addresses, patience)
     try:
         yield providers
@@ -161,7 +161,7 @@ async def opened(
 
 def _client() -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
-        # What a provider sets for one author is not sent by the next.
+        # A cookie set for one author must not be sent for the next.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         follow_redirects=False,
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=_KEPT_CONNECTIONS),

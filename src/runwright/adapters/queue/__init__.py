@@ -1,3 +1,3 @@
-"""The queue on pgqueuer; nothing else imports it."""
+"""The queue, built on pgqueuer; no other package imports pgqueuer."""
 
 from __future__ import annotations

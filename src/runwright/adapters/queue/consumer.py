@@ -1,18 +1,18 @@
-"""Hands out the queue's entries; with `engine`, `picks` and `queue_driver` all that knows pgqueuer.
+"""Takes the queue's entries and hands them to handlers. Only this package knows pgqueuer.
 
-What pgqueuer 1.6 does not do by itself is done here, each with a test in
+This makes up for what pgqueuer 1.6 lacks, each with a test in
 `tests/integration/queue/test_engine.py`:
 
-- Its loop ends when PostgreSQL goes away: `Driver` waits for it to come back instead.
-- A handler's exception deletes the entry: here it puts the entry back, with a delay.
-- A crash re-pick counts no attempt, and a completed entry can be handed out again within 0.1 s:
+- Its loop ends when PostgreSQL goes away: `Driver` waits for it to come back.
+- An exception in a handler deletes the entry: here the entry is put back, with a delay.
+- A re-pick after a crash counts no attempt, and a completed entry can be picked again within 0.1 s:
   handlers must claim in their own table under a fence, and they do.
-- A process that lost an entry to another still ends it: `Picks` makes that do nothing.
-- Entrypoints and limits are static: `Consumer` follows what `queues()` says now.
-- All queues share one number of slots: here some take none, so that they hold up no others.
-- What waits behind a limit is asked for without pause: here only shortly after something changed.
+- A process that lost an entry to another still completes it: `Picks` turns that into a no-op.
+- Entrypoints and limits are static: `Consumer` follows the current result of `queues()`.
+- All queues share one set of slots: here some queues take no slot, so that they never hold up others.
+- It polls nonstop for entries held back by a limit: here only shortly after something changed.
 - The first job of a fresh process is slow: a warm-up entry goes through the queue first.
-- Completions free their slot in batches: a batch size of one frees it at once.
+- Completions free their slots in batches: a batch size of one frees each immediately.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ _FEWEST_TASKS = 2
 _MISSED_WAKE_UP_POLL = timedelta(milliseconds=20)
 _LOOKS_IN_VAIN = 3
 
-# Of processes that died before theirs had gone through: nobody else takes it.
+# Left by processes that died while warming up; no other process takes them.
 _FORGET_WARM_UPS = "DELETE FROM pgqueuer WHERE entrypoint LIKE 'warm-up:%' AND created < now() - interval '10 minutes'"
 
-# pgqueuer asks three times for this, because its answers may be of three moments. Each queue is looked up by itself: one
-# that is empty could have all entries read otherwise.
+# pgqueuer asks three separate questions for this, whose answers may come from three different moments. Each queue is
+# looked up on its own; otherwise an empty one could cause a scan of all entries.
 NEXT_ENTRY = """
 SELECT CASE WHEN min(execute_after) <= now() THEN interval '0' ELSE min(execute_after) - now() END AS due_in
 FROM unnest($1::text[]) AS queue (name) CROSS JOIN LATERAL (
@@ -65,18 +65,18 @@ Handler = Callable[[str], Awaitable[FollowUp]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Queue:
-    """A named queue with its limit over all Workers."""
+    """A named queue with its limit across all Workers."""
 
     name: str
     limit: int
-    """Entries handed out at once; 0 is no limit."""
+    """Entries being handled at once; 0 is unlimited."""
     handler: Handler
     takes_slot: bool = True
-    """Whether its entries count among those that a Consumer hands out at once."""
+    """Whether its entries count toward the Consumer's slots."""
 
 
 class _Manager(QueueManager):
-    """pgqueuer's loop with two kinds of queue, and without asking again and again for what is held back."""
+    """pgqueuer's loop with two kinds of queue, and without nonstop polling for entries held back by a limit."""
 
     def __init__(self, driver: Driver, *, slots: int, beside: int) -> None:
         picks = Picks(driver)
@@ -86,25 +86,25 @@ class _Manager(QueueManager):
         self.beside_slots: set[str] = set()
         """The queues whose entries take no slot."""
         self.under_way: dict[Any, bool] = {}
-        """By entry: whether it takes a slot."""
+        """Entries in progress, and whether each takes a slot."""
         self._most = {True: slots, False: beside}
         self._asked_in_vain = 0
         self.may_wait = True
-        """Something may wait for an entry that is under way to end."""
+        """Something may be waiting for an entry in progress to end."""
 
     def entrypoints_below_capacity_limits(self) -> set[Any]:
-        """Return the queues whose entries can be taken now."""
+        """The queues whose entries can be taken now."""
         is_open = self._is_open()
         return {name for name in self.entrypoint_registry if is_open[self._takes_slot(name)]}
 
     @property
     def is_full(self) -> bool:
-        """Return whether nothing can be taken."""
-        # Every event asks, so it does not look at every queue.
+        """True when no entry can be taken."""
+        # Called on every event, so it must not iterate over all queues.
         return not any(self._is_open().values())
 
     def _is_open(self) -> dict[bool, bool]:
-        """Return whether one more entry that takes a slot can be taken, and one that takes none."""
+        """Whether one more entry can be taken, with a slot and without."""
         taken = Counter(self.under_way.values())
         return {takes_slot: taken[takes_slot] < most for takes_slot, most in self._most.items()}
 
@@ -112,13 +112,13 @@ class _Manager(QueueManager):
         return queue not in self.beside_slots
 
     def expect_more(self) -> None:
-        """Ask soon again: something may be free by now."""
+        """Poll again soon: capacity may have been freed."""
         self._asked_in_vain = 0
 
     async def fetch_jobs(
         self, batch_size: int, global_concurrency_limit: int | None, heartbeat_timeout: timedelta
     ) -> AsyncGenerator[Job, None]:
-        """Count what is taken; an entry that comes a second time while it is under way is none."""
+        """Track the entries taken; one that arrives again while in progress is not counted twice."""
         if self.is_full:
             return
         found = super().fetch_jobs(batch_size, global_concurrency_limit, heartbeat_timeout)
@@ -132,14 +132,14 @@ class _Manager(QueueManager):
                     return
 
     def forget_job(self, job_id: Any, context: Any, task: asyncio.Task[None]) -> None:
-        """Forget what ended without coming to its handler, too."""
+        """Also stop tracking an entry that ended without reaching its handler."""
         super().forget_job(job_id, context, task)
         if job_id not in self.job_context:
             self.under_way.pop(job_id, None)
 
     async def _effective_dequeue_timeout(self, dequeue_timeout: timedelta) -> timedelta:
         is_open = self.entrypoints_below_capacity_limits()
-        # The end of any entry wakes the loop: until then nothing of the others can be taken.
+        # The other queues are full; the end of any entry wakes the loop.
         self.may_wait = len(is_open) < len(self.entrypoint_registry)
         if not is_open:
             return dequeue_timeout
@@ -149,7 +149,7 @@ class _Manager(QueueManager):
             return dequeue_timeout
         if due_in > self.min_dequeue_poll_interval:
             return due_in
-        # What waits is held back by a limit, or has come this moment.
+        # The waiting entry is held back by a limit, or has only just arrived.
         self.may_wait = True
         self._asked_in_vain += 1
         is_in_vain = self._asked_in_vain > _LOOKS_IN_VAIN
@@ -157,7 +157,7 @@ class _Manager(QueueManager):
 
 
 class Consumer:
-    """Hands entries to handlers, at most `slots` at once, until told to stop."""
+    """Hands entries to handlers, at most `slots` at once, until stopped."""
 
     def __init__(
         self,
@@ -169,11 +169,10 @@ class Consumer:
         beside: int = 0,
         is_woken_by_hand: bool = False,
     ) -> None:
-        """Take what is needed.
+        """`beside` limits the entries in progress from queues that take no slot.
 
-        `beside` is how many entries of queues that take no slot are handed out besides;
-        `is_woken_by_hand` leaves it to `wake` and to looking once a second, because a new entry wakes
-        all other Consumers that have room, and each then asks the database.
+        With `is_woken_by_hand` only `wake` and a poll once a second look for entries; otherwise a new
+        entry wakes every Consumer with room, and each then queries the database.
         """
         self._pool = pool
         self._queues = queues
@@ -185,11 +184,11 @@ class Consumer:
         self._manager = _Manager(self._driver, slots=slots, beside=beside)
         self._ended_at = 0.0
         self._warmed = asyncio.Event()
-        # A handler's failure is logged by us, with our context and without its traceback's values.
+        # We log a handler's failure ourselves, with our context and without the values in its traceback.
         logging.getLogger("pgqueuer").setLevel(logging.CRITICAL)
 
     async def refresh(self) -> None:
-        """Follow what `queues` says now: new ones, gone ones, changed limits."""
+        """Sync with the current result of `queues`: new queues, removed ones, changed limits."""
         registry = self._manager.entrypoint_registry
         wanted = {queue.name: queue for queue in await self._queues()}
         self._manager.beside_slots = {
@@ -207,32 +206,32 @@ class Consumer:
             registry.pop(name, None)  # type: ignore[call-overload]
 
     def wake(self) -> None:
-        """Look at once whether there is something to hand out."""
+        """Check for entries immediately."""
         self._manager.expect_more()
         self._driver.wake()
 
     def stop(self) -> None:
-        """Hand out nothing more; `run` returns when the running handlers have."""
+        """Stop taking entries; `run` returns once the handlers in progress finish."""
         self._manager.shutdown.set()
 
     def give_up(self) -> None:
-        """After `stop`: wait for a database that is away no longer; `run` may raise then."""
+        """After `stop`: no longer wait for a lost database; `run` may raise then."""
         self._driver.give_up()
 
     @property
     def is_warm(self) -> bool:
-        """Return whether an entry has gone through the queue since the start."""
+        """True once an entry has gone through the queue since startup."""
         return self._warmed.is_set()
 
     async def run(self) -> None:
-        """Hand out entries until `stop`."""
+        """Take entries and hand them out until `stop`."""
         await self._driver.patiently(self.refresh)
         warm_up: str = await self._driver.patiently(self._send_warm_up)
         try:
             await self._manager.run(
                 dequeue_timeout=_POLL,
                 batch_size=1,
-                # pgqueuer wants at least two; a single slot is kept by the manager.
+                # pgqueuer requires at least two; the manager enforces a single slot.
                 max_concurrent_tasks=max(_FEWEST_TASKS, self._most),
                 heartbeat_timeout=self._heartbeat_timeout,
             )
@@ -281,7 +280,7 @@ class Consumer:
     async def _handle(self, name: str, identifier: str) -> FollowUp:
         handler = self._handlers.get(name)
         if handler is None:
-            # The queue is gone from this Worker.
+            # This Worker no longer serves the queue.
             return LookAgain(_POLL)
         try:
             return await handler(identifier)

@@ -1,6 +1,6 @@
-"""The queue's entries: pgqueuer on our PostgreSQL. `consumer` hands them out, and nobody else knows it.
+"""The queue's entries: pgqueuer on our PostgreSQL. `consumer` takes them.
 
-Our tables hold the truth; an entry here only says "look at that".
+Our own tables hold the truth; an entry here only says "look at that".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pgqueuer.queries import Queries
 INSTALL_LOCK = 7_240_117
 PAYLOAD_INDEX = "runwright_payload"
 
-# Each id by itself, in the index: what waits is not read for it, however much that is.
+# Looks up each id in the index, so the cost does not depend on how many entries wait.
 WITHOUT_ENTRY = """
 SELECT wanted.id FROM unnest($1::text[]) AS wanted (id)
 WHERE NOT EXISTS (
@@ -42,20 +42,20 @@ RETURNING id
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """Something to look at."""
+    """A reference to something to look at."""
 
     queue: str
     id: str
     """Unique among the waiting and running entries of all queues."""
     priority: int = 0
-    """Higher goes first, over all queues; equals go in order of arrival."""
+    """Higher goes first, across all queues; equal priorities go in order of arrival."""
     delay: timedelta | None = None
     key: str | None = None
-    """What must be unique instead of the id: for an entry made while the one before may still be there."""
+    """Must be unique in place of the id: for an entry added while its predecessor may still exist."""
 
 
 async def install(connection: Any) -> None:
-    """Create or upgrade the queue's own tables; one process at a time may, under `INSTALL_LOCK`."""
+    """Create or upgrade the queue's own tables; call it under `INSTALL_LOCK`, one process at a time."""
     queries = Queries(AsyncpgDriver(connection))
     if await queries.schema_is_installed():
         await queries.upgrade()
@@ -67,7 +67,7 @@ async def install(connection: Any) -> None:
 
 
 async def enqueue(connection: Any, *entries: Entry) -> None:
-    """Add the entries in the connection's transaction, save those that are there already."""
+    """Add the entries in the connection's transaction, skipping those that already exist."""
     if not entries:
         return
     await Queries(AsyncpgDriver(connection)).enqueue(
@@ -81,33 +81,33 @@ async def enqueue(connection: Any, *entries: Entry) -> None:
 
 
 async def remove(connection: Any, ids: Sequence[str]) -> None:
-    """Take back entries that have not been handed out, in the connection's transaction."""
+    """Remove entries that have not been handed out, in the connection's transaction."""
     if ids:
         await connection.execute(REMOVE, list(ids))
 
 
 async def without_entry(connection: Any, ids: Sequence[str]) -> list[str]:
-    """Return those of the ids that have no waiting or running entry."""
+    """The ids that have no waiting or running entry."""
     return [row["id"] for row in await connection.fetch(WITHOUT_ENTRY, list(ids))]
 
 
 async def depth(connection: Any) -> int:
-    """Return how many entries wait to be handed out."""
+    """The number of entries waiting to be handed out."""
     return await connection.fetchval("SELECT count(*) FROM pgqueuer WHERE status = 'queued'")
 
 
 async def entries(connection: Any, limit: int) -> dict[str, int]:
-    """Return how many entries there are by status, `queued` or `picked`; no more than `limit` count."""
+    """The number of entries by status, `queued` or `picked`; at most `limit` are counted."""
     return {row["status"]: row["count"] for row in await connection.fetch(ENTRIES, limit)}
 
 
 async def count_log(connection: Any, older_than: timedelta) -> int:
-    """Return how many lines of the queue's own log are older."""
+    """The number of older rows in the queue's own log."""
     return await connection.fetchval(
         "SELECT count(*) FROM pgqueuer_log WHERE created < now() - $1::interval", older_than
     )
 
 
 async def forget_log(connection: Any, older_than: timedelta, limit: int) -> int:
-    """Forget a batch of older lines of the queue's own log; return how many there were."""
+    """Delete a batch of older rows from the queue's own log; return how many were deleted."""
     return len(await connection.fetch(FORGET_LOG, older_than, limit))

@@ -1,8 +1,8 @@
-"""pgqueuer's writes about entries it has handed out, restricted to entries that this process still holds.
+"""pgqueuer's writes to entries in progress, restricted to the entries that this process still holds.
 
-pgqueuer names an entry by its id alone. A process whose heartbeats did not come through for a while loses its
-entries to another; when it ends what it does, it would delete or put back the entry that the other one works on:
-its queue's limit would be exceeded and its delay ignored.
+pgqueuer identifies an entry by its id alone. A process whose heartbeats fail for a while loses its entries to
+another; when its handlers end, it would delete or put back entries that the other process is working on, thereby
+exceeding the queue's limit and ignoring the entry's delay.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ WHERE id = ANY ($1::bigint[]) AND status = 'picked' AND queue_manager_id = $2
 
 
 class Picks(Queries):
-    """pgqueuer's queries, of which those about handed out entries change only what the process still holds."""
+    """pgqueuer's queries, with writes to entries in progress limited to those that the process still holds."""
 
     picker: QueueManagerId
-    """Whose entries they are; pgqueuer keeps it in each row."""
+    """The process whose entries these are; pgqueuer stores it in each row."""
 
     async def log_jobs(
         self, job_status: list[tuple[Job, JOB_STATUS, TracebackRecord | None]]
@@ -61,11 +61,11 @@ class Picks(Queries):
     async def retry_job(
         self, job: Job, delay: timedelta, traceback_record: TracebackRecord | None
     ) -> None:
-        """Put an entry back, to be handed out after the delay."""
+        """Put an entry back, to be handed out again after the delay."""
         await self.driver.execute(PUT_BACK, job.id, delay, _json(traceback_record), self.picker)
 
     async def update_heartbeat(self, job_ids: list[JobId]) -> None:
-        """Say that the entries are still worked on."""
+        """Renew the heartbeat of entries in progress."""
         await self.driver.execute(BEAT, job_ids, self.picker)
 
 

@@ -1,4 +1,4 @@
-"""pgqueuer's driver, made to outlive a database that goes away, and to wake only who can take something."""
+"""pgqueuer's driver, made to survive a lost database, and to wake a Consumer only when it can take an entry."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _DONE = re.compile(r'"operation" ?: ?"delete"')
 
 
 class Driver(AsyncpgPoolDriver):
-    """pgqueuer's pool driver, except that whatever may pass makes it wait and try again.
+    """pgqueuer's pool driver, except that it waits and retries on any transient error.
 
-    pgqueuer's loop ends at an error that it does not know, and with it the Worker.
+    pgqueuer's loop ends at an unknown error, and so would the Worker.
 
-    Every statement pgqueuer sends can be sent twice: a pick that was committed and not heard of
+    Every statement pgqueuer sends is safe to repeat: a pick that was committed without a response
     goes stale and is picked again.
     """
 
     def __init__(self, pool: Any, *, is_worth: Callable[[str], bool] = bool) -> None:
-        """Take the pool, and what says whether an event with that payload is worth a look."""
+        """`is_worth` decides whether an event with that payload is worth a query."""
         super().__init__(pool)
         self._is_worth = is_worth
         self._is_patient = True
@@ -40,7 +40,7 @@ class Driver(AsyncpgPoolDriver):
         self._changed: list[tuple[str, Any]] = []
 
     def wake(self) -> None:
-        """Say that there may be something to hand out, as a change of the queue's table does."""
+        """Signal that entries may be waiting, as a change to the queue's table does."""
         for channel, callback in self._changed:
             event = {
                 "channel": channel,
@@ -52,11 +52,11 @@ class Driver(AsyncpgPoolDriver):
             callback(json.dumps(event))
 
     async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
-        """Send a statement and return its rows."""
+        """Execute a statement and return its rows."""
         return await self.patiently(lambda: super(Driver, self).fetch(query, *args))
 
     async def execute(self, query: str, *args: object) -> str:
-        """Send a statement."""
+        """Execute a statement."""
         return await self.patiently(lambda: super(Driver, self).execute(query, *args))
 
     async def notify(self, channel: str, payload: str) -> None:
@@ -64,7 +64,7 @@ class Driver(AsyncpgPoolDriver):
         await self.patiently(lambda: super(Driver, self).notify(channel, payload))
 
     async def add_listener(self, channel: str, callback: Any) -> None:
-        """Hear events of a channel, also after its connection was lost."""
+        """Listen on a channel, again after each lost connection."""
         heard: Any = _when(self._is_worth, callback)
         self._listeners.append((channel, heard))
         self._changed.append((channel, callback))
@@ -79,7 +79,7 @@ class Driver(AsyncpgPoolDriver):
         except Exception as error:
             if not db_errors.is_passing(error):
                 raise
-            # The connection died first; the pool forgets it by itself.
+            # The connection is already dead; the pool drops it by itself.
             self._listener_connection = None
 
     def _watch_listener(self) -> None:
@@ -108,25 +108,25 @@ class Driver(AsyncpgPoolDriver):
         self._watch_listener()
 
     def give_up(self) -> None:
-        """Wait for no lost connection any more."""
+        """Stop waiting for a lost database."""
         self._is_patient = False
 
     async def patiently(self, send: Callable[[], Awaitable[Any]]) -> Any:
-        """Repeat what the database must be there for, until it is or `give_up` is called."""
+        """Retry until the database responds, or until `give_up`."""
         return await patiently(send, is_wanted=lambda: self._is_patient)
 
 
 def is_change(payload: str) -> bool:
-    """Return whether an event says that entries came or went."""
+    """True when an event says that entries were added or removed."""
     return f'"{_CHANGED}"' in payload
 
 
 def is_worth_a_look(payload: str, *, is_full: bool, is_end_of_interest: bool) -> bool:
-    """Return whether a Consumer that hears an event must ask the database what there is to do.
+    """True when a Consumer that receives the event must query the database for entries.
 
-    Every entry that is added and every one that is done wakes every Consumer, and each that asks costs a
-    statement. One whose slots are taken can take nothing; what another has done frees that one's slots, and
-    an entry that ends makes room for nothing where nothing waited.
+    Every entry added or completed wakes every Consumer, and each query costs a statement. A full Consumer
+    cannot take anything; an entry completed elsewhere frees slots elsewhere, and makes no room here unless
+    something was waiting behind a limit.
     """
     if not is_change(payload):
         return True
@@ -134,7 +134,7 @@ def is_worth_a_look(payload: str, *, is_full: bool, is_end_of_interest: bool) ->
 
 
 def _when(is_worth: Callable[[str], bool], callback: Callable[[str], None]) -> Any:
-    """Return the callback for the events that are worth it."""
+    """Wrap the callback to receive only events worth a look."""
 
     def heard(payload: str) -> None:
         if is_worth(payload):
