@@ -36,6 +36,8 @@ check:
 	@bash scripts/setup.sh demo dev
 	@.venv/bin/ruff format --check .
 	@.venv/bin/ruff check .
+	@.venv/bin/deno fmt --quiet --check
+	@.venv/bin/deno lint --quiet
 	@.venv/bin/pyright
 	@.venv/bin/lint-imports
 	@# Fields are read by templates and on the wire, where it does not look.
@@ -61,6 +63,7 @@ fix:
 	@bash scripts/setup.sh demo dev
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
+	@.venv/bin/deno fmt --quiet
 
 serve:
 	@bash scripts/setup.sh

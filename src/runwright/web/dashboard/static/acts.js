@@ -9,11 +9,15 @@ document.addEventListener("click", (event) => {
 });
 
 export async function copy(button, text) {
-  const isDone = await navigator.clipboard?.writeText(text).then(() => true, () => false) ?? byHand(text);
+  const isDone = await navigator.clipboard?.writeText(text).then(() => true, () => false) ??
+    byHand(text);
   const title = button.title;
   button.title = isDone ? "Copied" : "Could not copy";
   button.classList.toggle("copied", isDone);
-  setTimeout(() => { button.title = title; button.classList.remove("copied"); }, 1500);
+  setTimeout(() => {
+    button.title = title;
+    button.classList.remove("copied");
+  }, 1500);
 }
 
 // Without TLS browsers have no clipboard for scripts.
@@ -39,7 +43,9 @@ if (form) {
     if (all) all.checked = count > 0 && count === boxes().length;
   };
   form.addEventListener("change", (event) => {
-    if ("chooseAll" in event.target.dataset) for (const box of boxes()) box.checked = event.target.checked;
+    if ("chooseAll" in event.target.dataset) {
+      for (const box of boxes()) box.checked = event.target.checked;
+    }
     tell();
   });
   document.addEventListener("part:shown", tell);
@@ -67,5 +73,7 @@ document.addEventListener("part:shown", ({ detail }) => {
 
 // A trace without pictures has no last one.
 function forget(figure) {
-  figure.querySelector("img")?.addEventListener("error", () => { figure.hidden = true; });
+  figure.querySelector("img")?.addEventListener("error", () => {
+    figure.hidden = true;
+  });
 }

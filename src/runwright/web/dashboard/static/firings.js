@@ -1,6 +1,8 @@
 // The picture of a schedule's next firings, drawn anew by the server while it is edited.
 
-for (const place of document.querySelectorAll("[data-firings]")) {
+for (const place of document.querySelectorAll("[data-firings]")) preview(place);
+
+function preview(place) {
   const text = document.getElementById(place.dataset.of);
   let waiting = 0;
   let last = "";
@@ -23,7 +25,11 @@ for (const place of document.querySelectorAll("[data-firings]")) {
       say("No schedule: it is triggered by hand.");
       return;
     }
-    const answer = await fetch(place.dataset.firings, { method: "POST", headers: { "content-type": "application/json" }, body: asked }).catch(() => null);
+    const answer = await fetch(place.dataset.firings, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: asked,
+    }).catch(() => null);
     if (!answer || asked !== last) return;
     const body = await answer.json();
     if (!answer.ok) {

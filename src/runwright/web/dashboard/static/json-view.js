@@ -28,7 +28,9 @@ async function show(element) {
   choice.className = "segments";
   for (const [name, make] of views) {
     choice.append(button(name, (self) => {
-      for (const other of choice.children) other.setAttribute("aria-pressed", String(other === self));
+      for (const other of choice.children) {
+        other.setAttribute("aria-pressed", String(other === self));
+      }
       body.replaceChildren(make());
     }));
   }
@@ -51,7 +53,9 @@ function tree(value, label) {
 
 function node(name, value, isOpen = false) {
   if (value === null || typeof value !== "object") return leaf(name, value);
-  const entries = Array.isArray(value) ? value.map((each, index) => [index, each]) : Object.entries(value);
+  const entries = Array.isArray(value)
+    ? value.map((each, index) => [index, each])
+    : Object.entries(value);
   if (!entries.length) return leaf(name, value);
   const details = document.createElement("details");
   const summary = document.createElement("summary");
@@ -59,7 +63,9 @@ function node(name, value, isOpen = false) {
   const count = Array.isArray(value) ? `[${entries.length}]` : `{${entries.length}}`;
   summary.append(span("count", count), span("peek", ` ${peek(value)}`));
   details.append(summary);
-  const fill = () => { if (details.open && details.childElementCount === 1) more(details, entries, 0); };
+  const fill = () => {
+    if (details.open && details.childElementCount === 1) more(details, entries, 0);
+  };
   details.addEventListener("toggle", fill);
   details.open = isOpen;
   if (isOpen) fill();
@@ -93,7 +99,10 @@ function label(element, name) {
 }
 
 function peek(value) {
-  const text = JSON.stringify(value, (key, each) => (typeof each === "string" && each.length > 40 ? `${each.slice(0, 40)}…` : each));
+  const text = JSON.stringify(
+    value,
+    (_key, each) => (typeof each === "string" && each.length > 40 ? `${each.slice(0, 40)}…` : each),
+  );
   return text.length > PEEK ? `${text.slice(0, PEEK)}…` : text;
 }
 
@@ -106,7 +115,9 @@ function raw(value) {
 
 // A list of objects, or the one such list of an object.
 function table(value) {
-  const isRows = (each) => Array.isArray(each) && each.length > 0 && each.every((row) => row && typeof row === "object" && !Array.isArray(row));
+  const isRows = (each) =>
+    Array.isArray(each) && each.length > 0 &&
+    each.every((row) => row && typeof row === "object" && !Array.isArray(row));
   if (isRows(value)) return value;
   if (!value || typeof value !== "object" || Array.isArray(value)) return null;
   const lists = Object.values(value).filter(isRows);

@@ -28,15 +28,35 @@ function press(event) {
     jump();
     return;
   }
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) {
+    return;
+  }
   if (event.target.closest("input, textarea, select, [contenteditable], [data-takes-keys]")) return;
   if (isGoing) {
     isGoing = false;
-    const place = { h: "/", p: "/projects", s: "/system", r: project && `/projects/${project}/runs` }[event.key];
+    const place = {
+      h: "/",
+      p: "/projects",
+      s: "/system",
+      r: project && `/projects/${project}/runs`,
+    }[event.key];
     if (place) location.assign(mount + place);
     return;
   }
-  const act = { g: () => { isGoing = true; setTimeout(() => { isGoing = false; }, 1200); }, j: () => move(1), k: () => move(-1), x: tick, "?": () => help.showModal(), "/": search, Enter: enter }[event.key];
+  const act = {
+    g: () => {
+      isGoing = true;
+      setTimeout(() => {
+        isGoing = false;
+      }, 1200);
+    },
+    j: () => move(1),
+    k: () => move(-1),
+    x: tick,
+    "?": () => help.showModal(),
+    "/": search,
+    Enter: enter,
+  }[event.key];
   if (!act) return;
   if (event.key === "Enter" && event.target.closest("a, button, summary")) return;
   if (event.key !== "Enter" || document.querySelector("tr.at")) event.preventDefault();
@@ -82,8 +102,12 @@ async function jump() {
 
 function list(text) {
   const wanted = text.trim().toLowerCase();
-  const found = (places ?? []).filter(({ name, kind }) => `${name} ${kind}`.toLowerCase().includes(wanted)).slice(0, 40);
-  if (/^[A-Za-z0-9_-]{21}$/.test(text.trim())) found.unshift({ name: text.trim(), kind: "run", path: `/runs/${text.trim()}` });
+  const found = (places ?? []).filter(({ name, kind }) =>
+    `${name} ${kind}`.toLowerCase().includes(wanted)
+  ).slice(0, 40);
+  if (/^[A-Za-z0-9_-]{21}$/.test(text.trim())) {
+    found.unshift({ name: text.trim(), kind: "run", path: `/runs/${text.trim()}` });
+  }
   const items = found.map(({ name, kind, path }, number) => {
     const item = document.createElement("li");
     item.setAttribute("role", "option");

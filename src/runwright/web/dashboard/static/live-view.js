@@ -109,7 +109,10 @@ function open(view) {
     } else if (message.type === "waiting") {
       state = null;
       hasAsked = false;
-      say(message.hint ?? (message.status === "pending" ? "It has not begun yet …" : "Looking for where it runs …"));
+      say(
+        message.hint ??
+          (message.status === "pending" ? "It has not begun yet …" : "Looking for where it runs …"),
+      );
       show();
     } else if (message.type === "choices") {
       offer(message.options);
@@ -129,7 +132,9 @@ function open(view) {
     const number = head.getUint32(0);
     const found = { width: head.getUint16(4), height: head.getUint16(6) };
     const belongsTo = showing;
-    const bitmap = await createImageBitmap(new Blob([data.slice(HEAD_BYTES)], { type: "image/jpeg" })).catch(() => null);
+    const bitmap = await createImageBitmap(
+      new Blob([data.slice(HEAD_BYTES)], { type: "image/jpeg" }),
+    ).catch(() => null);
     // One that took longer to read than the next does not undo it, nor what was said meanwhile.
     if (bitmap && belongsTo === showing && number >= newest) {
       newest = number;
@@ -160,7 +165,11 @@ function open(view) {
     if (!control) return;
     control.disabled = !state?.isRunning;
     control.setAttribute("aria-pressed", String(hasControl));
-    control.querySelector("span").textContent = hasControl ? "Give back" : state?.controller ? "Take over" : "Take control";
+    control.querySelector("span").textContent = hasControl
+      ? "Give back"
+      : state?.controller
+      ? "Take over"
+      : "Take control";
     control.title = !hasControl && state?.controller ? `${state.controller} has control` : "";
     address.hidden = !hasControl;
     keys.tabIndex = hasControl ? 0 : -1;
@@ -187,7 +196,10 @@ function open(view) {
       button.addEventListener("click", () => send("watch", { page: page.id }));
       return button;
     }));
-    tabs.querySelector('[aria-pressed="true"]')?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    tabs.querySelector('[aria-pressed="true"]')?.scrollIntoView({
+      block: "nearest",
+      inline: "nearest",
+    });
   }
 
   function showQuestion() {
@@ -214,8 +226,12 @@ function open(view) {
       event.preventDefault();
       const body = new URLSearchParams(new FormData(question, event.submitter));
       const answer = await fetch(question.action, { method: "POST", body }).catch(() => null);
-      if (answer?.ok) question.hidden = true;
-      else say((await answer?.json().catch(() => null))?.message ?? "The answer could not be sent.");
+      if (answer?.ok) {
+        question.hidden = true;
+        return;
+      }
+      const problem = await answer?.json().catch(() => null);
+      say(problem?.message ?? "The answer could not be sent.");
     });
   }
 
@@ -246,12 +262,19 @@ function open(view) {
     };
   };
   const mouse = (kind, event, more = {}) => {
-    if (state?.hasControl) send("mouse", { event: kind, buttons: event.buttons ?? 0, ...place(event), ...more });
+    if (state?.hasControl) {
+      send("mouse", { event: kind, buttons: event.buttons ?? 0, ...place(event), ...more });
+    }
   };
 
   canvas.addEventListener("mousemove", (event) => {
     if (!state?.hasControl) return;
-    if (!lastMove) requestAnimationFrame(() => { mouse("move", lastMove, { button: held(lastMove.buttons) }); lastMove = null; });
+    if (!lastMove) {
+      requestAnimationFrame(() => {
+        mouse("move", lastMove, { button: held(lastMove.buttons) });
+        lastMove = null;
+      });
+    }
     lastMove = event;
   });
   canvas.addEventListener("mousedown", (event) => {
@@ -259,9 +282,15 @@ function open(view) {
     event.preventDefault();
     keys.focus({ preventScroll: true });
     mouse("down", event, { button: BUTTONS[event.button], clicks: Math.min(event.detail || 1, 3) });
-    addEventListener("mouseup", (up) => mouse("up", up, { button: BUTTONS[up.button], clicks: Math.min(up.detail || 1, 3) }), { once: true });
+    addEventListener(
+      "mouseup",
+      (up) => mouse("up", up, { button: BUTTONS[up.button], clicks: Math.min(up.detail || 1, 3) }),
+      { once: true },
+    );
   });
-  canvas.addEventListener("contextmenu", (event) => { if (state?.hasControl) event.preventDefault(); });
+  canvas.addEventListener("contextmenu", (event) => {
+    if (state?.hasControl) event.preventDefault();
+  });
   canvas.addEventListener("wheel", (event) => {
     if (!state?.hasControl) return;
     event.preventDefault();
@@ -282,7 +311,12 @@ function open(view) {
     const { clientX, clientY } = event.touches[0];
     touch.isDrag ||= Math.hypot(clientX - touch.startX, clientY - touch.startY) > CLICK_DRIFT;
     const scale = size.width / canvas.getBoundingClientRect().width;
-    if (touch.isDrag) mouse("wheel", touch, { dx: (touch.clientX - clientX) * scale, dy: (touch.clientY - clientY) * scale });
+    if (touch.isDrag) {
+      mouse("wheel", touch, {
+        dx: (touch.clientX - clientX) * scale,
+        dy: (touch.clientY - clientY) * scale,
+      });
+    }
     Object.assign(touch, { clientX, clientY });
     event.preventDefault();
   }, { passive: false });
@@ -309,7 +343,10 @@ function open(view) {
     if (text) send("text", { text });
   });
   // What has no key of its own: other scripts, emoji, the keyboards of phones.
-  keys.addEventListener("compositionend", (event) => { if (event.data) send("text", { text: event.data }); keys.value = ""; });
+  keys.addEventListener("compositionend", (event) => {
+    if (event.data) send("text", { text: event.data });
+    keys.value = "";
+  });
   keys.addEventListener("input", (event) => {
     if (event.isComposing) return;
     if (event.inputType === "insertText" && event.data) send("text", { text: event.data });
@@ -317,7 +354,10 @@ function open(view) {
   });
 
   function press(kind, event) {
-    if (!state?.hasControl || event.isComposing || ["Process", "Unidentified", "Dead"].includes(event.key)) return;
+    if (
+      !state?.hasControl || event.isComposing ||
+      ["Process", "Unidentified", "Dead"].includes(event.key)
+    ) return;
     const isCommand = event.ctrlKey || event.metaKey;
     const letter = event.key.toLowerCase();
     if (isCommand && event.key === LEAVE) {
@@ -353,9 +393,19 @@ function open(view) {
       if (list.selectedIndex >= 0) send("choose", { place: list.selectedIndex });
       dialog.close();
     };
-    list.onclick = (event) => { if (event.target.tagName === "OPTION") choose(); };
-    dialog.querySelector("form").onsubmit = (event) => { event.preventDefault(); choose(); };
-    list.onkeydown = (event) => { if (event.key === "Enter") { event.preventDefault(); choose(); } };
+    list.onclick = (event) => {
+      if (event.target.tagName === "OPTION") choose();
+    };
+    dialog.querySelector("form").onsubmit = (event) => {
+      event.preventDefault();
+      choose();
+    };
+    list.onkeydown = (event) => {
+      if (event.key === "Enter") {
+        event.preventDefault();
+        choose();
+      }
+    };
     dialog.onclose = () => keys.focus({ preventScroll: true });
     dialog.showModal();
     list.focus();
@@ -374,7 +424,8 @@ function open(view) {
 
 // Of a Mac, Command does in the browser what Control does: that one is not on a Mac.
 function modifiers(event) {
-  return (event.altKey ? 1 : 0) + (event.ctrlKey || event.metaKey ? 2 : 0) + (event.shiftKey ? 8 : 0);
+  return (event.altKey ? 1 : 0) + (event.ctrlKey || event.metaKey ? 2 : 0) +
+    (event.shiftKey ? 8 : 0);
 }
 
 function held(buttons) {

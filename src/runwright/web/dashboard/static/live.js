@@ -36,7 +36,9 @@ function follow(element) {
     });
     source.addEventListener("error", () => {
       // A moment without a connection is nobody's worry.
-      follow.worry ??= setTimeout(() => { lost.hidden = false; }, 1500);
+      follow.worry ??= setTimeout(() => {
+        lost.hidden = false;
+      }, 1500);
       if (source?.readyState === EventSource.CLOSED) {
         close();
         patience = Math.min(patience + 1, 8);
@@ -53,7 +55,9 @@ function follow(element) {
   async function reopen() {
     if (source || document.hidden) return;
     // Who is signed out is sent to sign in by the page itself.
-    const answer = await fetch(location.href, { method: "HEAD", redirect: "manual" }).catch(() => null);
+    const answer = await fetch(location.href, { method: "HEAD", redirect: "manual" }).catch(() =>
+      null
+    );
     if (answer && (answer.type === "opaqueredirect" || answer.status === 401)) location.reload();
     else open();
   }

@@ -2,7 +2,14 @@
 
 const log = document.querySelector("[data-log]");
 const MAX_SHOWN = 20000;
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hour12: false });
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  fractionalSecondDigits: 3,
+  hour12: false,
+});
+// deno-lint-ignore no-control-regex -- what colors a terminal starts with this character
 const controls = /\u001b\[[0-9;]*[A-Za-z]/g;
 
 if (log) {
@@ -13,7 +20,9 @@ if (log) {
   log.addEventListener("scroll", () => {
     if (log.scrollHeight - log.scrollTop - log.clientHeight > 80) follow.checked = false;
   });
-  follow.addEventListener("change", () => { if (follow.checked) log.scrollTop = log.scrollHeight; });
+  follow.addEventListener("change", () => {
+    if (follow.checked) log.scrollTop = log.scrollHeight;
+  });
   if (document.querySelector("[data-live-ended]")) all(search);
 }
 

@@ -47,7 +47,8 @@ function children(from, to) {
 }
 
 function alike(one, two) {
-  return Boolean(one) && one.nodeType === two.nodeType && one.nodeName === two.nodeName && !keyOf(one);
+  return Boolean(one) && one.nodeType === two.nodeType && one.nodeName === two.nodeName &&
+    !keyOf(one);
 }
 
 function keyOf(node) {

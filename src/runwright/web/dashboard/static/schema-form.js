@@ -5,7 +5,9 @@ const MAX_ITEMS = 60;
 let number = 0;
 
 for (const place of document.querySelectorAll("[data-schema-form]")) begin(place);
-for (const form of document.querySelectorAll("[data-reload]")) form.addEventListener("change", () => form.requestSubmit());
+for (const form of document.querySelectorAll("[data-reload]")) {
+  form.addEventListener("change", () => form.requestSubmit());
+}
 for (const form of document.querySelectorAll("[data-submit-keys]")) {
   form.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key === "Enter") form.requestSubmit();
@@ -37,7 +39,9 @@ function begin(place) {
     } catch {
       return json("This is not JSON yet, so the form cannot show it.");
     }
-    if (value === null || typeof value !== "object" || Array.isArray(value)) return json("The form shows objects alone.");
+    if (value === null || typeof value !== "object" || Array.isArray(value)) {
+      return json("The form shows objects alone.");
+    }
     const field = object(root, value, { whole: schema, path: place.dataset.root, problems });
     const changed = () => {
       text.value = JSON.stringify(field.get() ?? {}, null, 2);
@@ -61,7 +65,9 @@ function begin(place) {
   function show(mode) {
     place.hidden = mode !== "Form";
     raw.hidden = mode === "Form";
-    for (const button of choice.children) button.setAttribute("aria-pressed", String(button.textContent === mode));
+    for (const button of choice.children) {
+      button.setAttribute("aria-pressed", String(button.textContent === mode));
+    }
   }
 
   if (problems.some((problem) => problem.path === (place.dataset.root || "body"))) json();
@@ -76,13 +82,23 @@ function field(schema, value, context, isNeeded) {
   if ("const" in plain) return choose([plain.const], value ?? plain.const, true);
   if (plain.enum) return choose(plain.enum, value ?? plain.default, needed);
   switch (plain.type) {
-    case "string": return words(plain, value, needed);
+    case "string":
+      return words(plain, value, needed);
     case "integer":
-    case "number": return amount(plain, value, needed);
-    case "boolean": return yes(plain, value, needed);
-    case "array": return plain.items && !Array.isArray(plain.items) && (value?.length ?? 0) <= MAX_ITEMS ? list(plain, value, context) : any(value);
-    case "object": return plain.properties ? object(plain, value ?? {}, context, value === undefined && !needed) : any(value);
-    default: return any(value);
+    case "number":
+      return amount(plain, value, needed);
+    case "boolean":
+      return yes(plain, value, needed);
+    case "array":
+      return plain.items && !Array.isArray(plain.items) && (value?.length ?? 0) <= MAX_ITEMS
+        ? list(plain, value, context)
+        : any(value);
+    case "object":
+      return plain.properties
+        ? object(plain, value ?? {}, context, value === undefined && !needed)
+        : any(value);
+    default:
+      return any(value);
   }
 }
 
@@ -94,14 +110,24 @@ function object(schema, value, context, isLeftOut = false) {
     const path = below(context.path, name);
     const found = field(inner, value?.[name], { ...context, path }, needed.has(name));
     fields.set(name, found);
-    element.append(labelled(name, resolve(inner, context.whole), found, needed.has(name), context.problems.filter((problem) => problem.path === path)));
+    element.append(
+      labelled(
+        name,
+        resolve(inner, context.whole),
+        found,
+        needed.has(name),
+        context.problems.filter((problem) => problem.path === path),
+      ),
+    );
   }
   return {
     element,
     isGroup: true,
     get() {
       const result = {};
-      for (const [name, kept] of Object.entries(value ?? {})) if (!fields.has(name)) result[name] = kept;
+      for (const [name, kept] of Object.entries(value ?? {})) {
+        if (!fields.has(name)) result[name] = kept;
+      }
       for (const [name, found] of fields) {
         const inner = found.get();
         if (inner !== undefined) result[name] = inner;
@@ -117,7 +143,10 @@ function below(path, name) {
 
 function labelled(name, schema, found, isNeeded, problems) {
   const title = (schema.title ?? name) + (isNeeded ? "" : " ");
-  const wrong = make("span", { className: "wrong", textContent: problems.map((problem) => problem.message).join("; ") });
+  const wrong = make("span", {
+    className: "wrong",
+    textContent: problems.map((problem) => problem.message).join("; "),
+  });
   const hint = make("span", { className: "hint" });
   hint.append(...said(schema.description ?? ""));
   if (found.isGroup) {
@@ -130,7 +159,9 @@ function labelled(name, schema, found, isNeeded, problems) {
   const box = make("div", { className: "field" });
   const input = found.input ?? found.element;
   input.id ||= `field-${++number}`;
-  const label = found.isList ? make("span", { id: `${input.id}-title`, className: "strong", textContent: title }) : make("label", { htmlFor: input.id, textContent: title });
+  const label = found.isList
+    ? make("span", { id: `${input.id}-title`, className: "strong", textContent: title })
+    : make("label", { htmlFor: input.id, textContent: title });
   if (found.isList) {
     box.setAttribute("role", "group");
     box.setAttribute("aria-labelledby", label.id);
@@ -147,13 +178,19 @@ function labelled(name, schema, found, isNeeded, problems) {
 
 // Text with what stands in backticks as code.
 function said(text) {
-  return text.split("`").map((part, index) => (index % 2 ? make("code", { textContent: part }) : part));
+  return text.split("`").map((
+    part,
+    index,
+  ) => (index % 2 ? make("code", { textContent: part }) : part));
 }
 
 function words(schema, value, isNeeded) {
   const isLong = (schema.maxLength ?? 0) > 200 || String(value ?? "").includes("\n");
   const kinds = { date: "date", email: "email", uri: "url", password: "password" };
-  const element = isLong ? make("textarea", { rows: 4 }) : make("input", { type: kinds[schema.format] ?? (schema.writeOnly ? "password" : "text"), autocomplete: "off" });
+  const element = isLong ? make("textarea", { rows: 4 }) : make("input", {
+    type: kinds[schema.format] ?? (schema.writeOnly ? "password" : "text"),
+    autocomplete: "off",
+  });
   element.value = value ?? schema.default ?? "";
   if (schema.examples?.length) element.placeholder = String(schema.examples[0]);
   if (isNeeded) element.required = true;
@@ -162,10 +199,20 @@ function words(schema, value, isNeeded) {
 
 // A part of a calendar: a value, `*`, a range such as `9-17` or `0-55/5`, or a list of these.
 function calendar(value) {
-  const element = make("input", { type: "text", autocomplete: "off", value: value === undefined ? "" : [value].flat().map(shown).join(", ") });
+  const element = make("input", {
+    type: "text",
+    autocomplete: "off",
+    value: value === undefined ? "" : [value].flat().map(shown).join(", "),
+  });
   const read = (text) => {
     const range = text.match(/^(\d+)\s*-\s*(\d+)(?:\s*\/\s*(\d+))?$/);
-    if (range) return { start: Number(range[1]), end: Number(range[2]), ...(range[3] ? { step: Number(range[3]) } : {}) };
+    if (range) {
+      return {
+        start: Number(range[1]),
+        end: Number(range[2]),
+        ...(range[3] ? { step: Number(range[3]) } : {}),
+      };
+    }
     return /^\d+$/.test(text) ? Number(text) : text.toUpperCase();
   };
   return {
@@ -179,7 +226,9 @@ function calendar(value) {
 
 function shown(part) {
   if (part === null || typeof part !== "object") return String(part);
-  return `${part.start}${part.end === undefined ? "" : `-${part.end}`}${part.step ? `/${part.step}` : ""}`;
+  return `${part.start}${part.end === undefined ? "" : `-${part.end}`}${
+    part.step ? `/${part.step}` : ""
+  }`;
 }
 
 function amount(schema, value, isNeeded) {
@@ -199,8 +248,17 @@ function yes(schema, value, isNeeded) {
 
 function choose(values, value, isNeeded) {
   const element = make("select");
-  if (!isNeeded || value === undefined) element.append(make("option", { value: "", textContent: isNeeded ? "choose…" : "not set" }));
-  values.forEach((each, index) => element.append(make("option", { value: String(index), textContent: typeof each === "string" ? each : JSON.stringify(each) })));
+  if (!isNeeded || value === undefined) {
+    element.append(make("option", { value: "", textContent: isNeeded ? "choose…" : "not set" }));
+  }
+  values.forEach((each, index) =>
+    element.append(
+      make("option", {
+        value: String(index),
+        textContent: typeof each === "string" ? each : JSON.stringify(each),
+      }),
+    )
+  );
   const at = values.findIndex((each) => JSON.stringify(each) === JSON.stringify(value));
   element.value = at < 0 ? "" : String(at);
   return { element, get: () => (element.value === "" ? undefined : values[Number(element.value)]) };
@@ -211,7 +269,12 @@ function list(schema, value, context) {
   const items = [];
   const box = make("div");
   const add = (each) => {
-    const found = field(schema.items, each, { ...context, path: below(context.path, items.length) }, true);
+    const found = field(
+      schema.items,
+      each,
+      { ...context, path: below(context.path, items.length) },
+      true,
+    );
     const row = make("div", { className: "array-item" });
     const inner = make("div");
     inner.append(found.isGroup ? grouped(found) : found.element);
@@ -239,7 +302,8 @@ function list(schema, value, context) {
     element,
     input: more,
     isList: true,
-    get: () => (items.length || wasThere ? items.map(({ found }) => found.get() ?? null) : undefined),
+    get:
+      () => (items.length || wasThere ? items.map(({ found }) => found.get() ?? null) : undefined),
   };
 }
 
@@ -250,7 +314,12 @@ function grouped(found) {
 }
 
 function any(value) {
-  const element = make("textarea", { className: "code", rows: 3, placeholder: "JSON", spellcheck: false });
+  const element = make("textarea", {
+    className: "code",
+    rows: 3,
+    placeholder: "JSON",
+    spellcheck: false,
+  });
   element.value = value === undefined ? "" : JSON.stringify(value, null, 2);
   let last = value;
   return {
@@ -271,14 +340,21 @@ function any(value) {
 function simple(schema, whole) {
   const options = schema.anyOf ?? schema.oneOf;
   if (options) {
-    const others = options.map((each) => resolve(each, whole)).filter((each) => each.type !== "null");
+    const others = options.map((each) => resolve(each, whole)).filter((each) =>
+      each.type !== "null"
+    );
     const isNullable = others.length < options.length;
-    if (others.length === 1) return { schema: { ...others[0], default: schema.default ?? others[0].default }, isNullable };
+    if (others.length === 1) {
+      return { schema: { ...others[0], default: schema.default ?? others[0].default }, isNullable };
+    }
     return { schema: {}, isNullable };
   }
   if (Array.isArray(schema.type)) {
     const others = schema.type.filter((each) => each !== "null");
-    return { schema: others.length === 1 ? { ...schema, type: others[0] } : {}, isNullable: others.length < schema.type.length };
+    return {
+      schema: others.length === 1 ? { ...schema, type: others[0] } : {},
+      isNullable: others.length < schema.type.length,
+    };
   }
   return { schema, isNullable: false };
 }
@@ -287,7 +363,7 @@ function resolve(schema, whole, depth = 0) {
   if (typeof schema !== "object" || schema === null) return {};
   const name = schema.$ref?.match(/^#\/(\$defs|definitions)\/(.+)$/);
   if (!name || depth > 20) return schema;
-  const { $ref, ...rest } = schema;
+  const { $ref: _, ...rest } = schema;
   return { ...resolve(whole[name[1]]?.[name[2]], whole, depth + 1), ...rest };
 }
 
