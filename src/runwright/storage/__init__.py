@@ -1,3 +1,3 @@
-"""Tables: one module for each noun, its statements in `sql`. It decides nothing."""
+"""Tables: one module per noun, with its statements in `sql`. No decisions are made here."""
 
 from __future__ import annotations

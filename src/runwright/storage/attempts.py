@@ -1,4 +1,4 @@
-"""Attempts of Runs, and the checks and creates that are parts of a Run, as rows."""
+"""Rows of Attempts, and of the checks and creates that are parts of a Run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def begin_part(
     kind: RunKind,
     plan: RunPlan,
 ) -> bool:
-    """Begin a check or create of the Run with that id and fence; return whether the fence held."""
+    """Begin a check or create for the Run with that id and fence; False when the fence has moved on."""
     row = await connection.fetchrow(
         _SQL["begin_part"],
         part_id,
@@ -41,7 +41,7 @@ async def begin_part(
 
 
 async def parts(connection: Any, run_id: str) -> tuple[Run, ...]:
-    """Return the checks and creates of a Run, in order."""
+    """The checks and creates of a Run, in order."""
     return tuple(run_row(row).run for row in await connection.fetch(_SQL["parts"], run_id))
 
 
@@ -51,25 +51,25 @@ async def lose_parts(connection: Any, run_id: str, failure: Failure) -> None:
 
 
 async def cancel_parts(connection: Any, run_id: str, cancellation: Cancellation) -> None:
-    """End the checks and creates of a Run that was canceled while a Worker saw to its session."""
+    """End the checks and creates of a Run that was canceled while a Worker prepared its AuthSession."""
     text = run_texts.cancellation_text(cancellation)
     await connection.execute(_SQL["cancel_parts"], run_id, text)
 
 
 async def lose_attempts(connection: Any, run_id: str, failure: Failure) -> int:
-    """End the Attempts of a locked Run whose Worker is gone; return how many there were."""
+    """End the Attempts of a locked Run whose Worker is gone; return how many were open."""
     return len(
         await connection.fetch(_SQL["lose_attempts"], run_id, run_texts.failure_text(failure))
     )
 
 
 async def is_under_way(connection: Any, run_id: str, fence: int) -> bool:
-    """Return whether the Attempt of that fence goes on."""
+    """True while the Attempt of that fence is open."""
     return await connection.fetchval(_SQL["is_under_way"], run_id, fence)
 
 
 async def of_run(connection: Any, run_id: str) -> tuple[Attempt, ...]:
-    """Return all Attempts of a Run, in order."""
+    """All Attempts of a Run, in order."""
     return tuple(_attempt(row) for row in await connection.fetch(_SQL["attempts"], run_id))
 
 

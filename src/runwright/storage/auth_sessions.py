@@ -1,4 +1,4 @@
-"""AuthSessions as rows: sealed here as they came, opened by who may."""
+"""Rows of AuthSessions. Secrets arrive sealed and stay sealed here."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ _SQL = queries("auth_sessions")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SessionRow:
-    """A session with what only the platform needs to know of it."""
+    """An AuthSession with the columns that only the platform needs."""
 
     session: AuthSession
     generation: int
-    """Which state it has: of all sessions there ever were, no other has the same; 0 while there is none."""
+    """Identifies its state; unique across all AuthSessions that ever existed; 0 without a state."""
     input_digest: str | None
     sealed_parameters: bytes | None
     sealed_state: bytes | None
     sealed_proxy: bytes | None
     only_for: str | None
-    """The one Run it lives for."""
+    """The one Run it exists for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewSession:
-    """A session about to be made."""
+    """An AuthSession about to be inserted."""
 
     project_id: ProjectId
     id: str
@@ -44,7 +44,7 @@ class NewSession:
 
 
 async def insert(connection: Any, new: NewSession) -> bool:
-    """Make a session; return whether its id was free."""
+    """Insert an AuthSession; False when its id is taken."""
     row = await connection.fetchrow(
         _SQL["insert"],
         new.project_id,
@@ -62,29 +62,29 @@ async def insert(connection: Any, new: NewSession) -> bool:
 
 
 async def get(connection: Any, project_id: ProjectId, session_id: str) -> SessionRow | None:
-    """Return one session."""
+    """The AuthSession with that id."""
     row = await connection.fetchrow(_SQL["get"], project_id, session_id)
     return None if row is None else _session_row(row)
 
 
 async def lock(connection: Any, project_id: ProjectId, session_id: str) -> SessionRow | None:
-    """Return one session, held until the transaction ends."""
+    """The AuthSession with that id, locked until the transaction ends."""
     row = await connection.fetchrow(_SQL["lock"], project_id, session_id)
     return None if row is None else _session_row(row)
 
 
 async def list_all(connection: Any, project_id: ProjectId) -> list[AuthSession]:
-    """Return the sessions of a project, by id."""
+    """The AuthSessions of a project, by id."""
     return [_session_row(row).session for row in await connection.fetch(_SQL["list"], project_id)]
 
 
 async def of_code(connection: Any, project_id: ProjectId) -> list[SessionRow]:
-    """Return the sessions that a project's code declares, held until the transaction ends."""
+    """The AuthSessions that a project's code declares, locked until the transaction ends."""
     return [_session_row(row) for row in await connection.fetch(_SQL["of_code"], project_id)]
 
 
 async def forget(connection: Any, project_id: ProjectId, session_id: str) -> bool:
-    """Forget a session; return whether there was one."""
+    """Delete an AuthSession; False when there was none."""
     return await connection.fetchrow(_SQL["forget"], project_id, session_id) is not None
 
 
@@ -98,7 +98,7 @@ async def renew(  # noqa: PLR0913 - the columns of a row
     sealed_parameters: bytes | None,
     sealed_proxy: bytes | None,
 ) -> None:
-    """Put a new state into a session; parameters and proxy stay where there are no new ones."""
+    """Replace an AuthSession's state; parameters and proxy are kept unless new ones are given."""
     await connection.execute(
         _SQL["renew"],
         project_id,
@@ -117,24 +117,24 @@ async def note_passed(
     generation: int,
     sealed_state: bytes | None,
 ) -> None:
-    """Note that a check has passed; a state that it changed is kept."""
+    """Record that a check passed, and save the state if the check changed it."""
     await connection.execute(_SQL["pass"], project_id, session_id, generation, sealed_state)
 
 
 async def save(
     connection: Any, project_id: ProjectId, session_id: str, generation: int, sealed_state: bytes
 ) -> None:
-    """Keep what a Run's browser ended with, unless a create came between."""
+    """Save the final state of a Run's browser, unless a create came in between."""
     await connection.execute(_SQL["save"], project_id, session_id, generation, sealed_state)
 
 
 async def expire(connection: Any, project_id: ProjectId, session_id: str, generation: int) -> None:
-    """Note that the state of that generation is no longer good."""
+    """Record that the state of that generation is no longer valid."""
     await connection.execute(_SQL["expire"], project_id, session_id, generation)
 
 
 async def forget_unmade(connection: Any, project_id: ProjectId, session_id: str) -> None:
-    """Forget a session whose first create has failed; one that code declares stays."""
+    """Delete an AuthSession whose first create failed, unless code declares it."""
     await connection.execute(_SQL["forget_unmade"], project_id, session_id)
 
 

@@ -1,4 +1,4 @@
-"""The connection to PostgreSQL: the pool, transactions, migrations, and the named queries."""
+"""The connection to PostgreSQL: pool, transactions, migrations, and named queries."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ OLDEST_MAJOR = 14
 _CONNECT_SECONDS = 30
 _STATEMENT_SECONDS = 60
 _RELEASE_SECONDS = 1.0
-"""What a connection gets to answer a cancel before it is given up."""
+"""How long a connection may take to acknowledge a cancel before it is given up."""
 UNBOUNDED = 1e8
-"""Seconds: no limit. None is the pool's."""
+"""Seconds: effectively no limit. None would mean the pool's default."""
 _QUERIES = 50_000
-"""After so many a connection is replaced: as asyncpg has it."""
+"""A connection is replaced after this many queries: asyncpg's default."""
 _IDLE_SECONDS = 60
-"""A connection that is not needed holds up to 10 MiB of the database's memory."""
+"""An idle connection costs up to 10 MiB of the database's memory."""
 SESSION = {
     "application_name": "runwright",
-    # Compiling the queue's short statements costs more than it saves.
+    # JIT compilation of the queue's short statements costs more than it saves.
     "jit": "off",
-    # A process that is stopped or cut off in the middle of a transaction holds its locks no longer than this.
+    # Limits how long a process that is stopped or cut off mid-transaction can hold its locks.
     "idle_in_transaction_session_timeout": "20s",
     "lock_timeout": "20s",
     "tcp_keepalives_idle": "10",
@@ -61,22 +61,22 @@ class Migration:
 
     @property
     def checksum(self) -> str:
-        """Return what shows that an applied step was changed afterwards."""
+        """Reveals a step that was changed after it was applied."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
 
 class _Pool(asyncpg.Pool):
-    """A pool that gives up connections that went silent.
+    """A pool that gives up connections that have gone silent.
 
-    Where a statement is canceled, as by a time-out, asyncpg lets nobody go on before the server has answered that.
+    After canceling a statement, for example on a timeout, asyncpg waits for the server to acknowledge the cancel.
     """
 
     async def release(self, connection: Any, *, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Take a connection back, or end it where it does not answer in time."""
+        """Return a connection to the pool, or terminate it if it does not respond in time."""
         try:
             await super().release(connection, timeout=timeout or _RELEASE_SECONDS)  # pyright: ignore[reportUnknownMemberType]
         except TimeoutError:
-            # It is terminated. What happened before, a cancellation perhaps, is what counts.
+            # The connection is terminated. Do not mask the original error, which may be a cancellation.
             log.warning("connection given up", event_name="connection_given_up")
 
 
@@ -84,10 +84,10 @@ class _Pool(asyncpg.Pool):
 async def connect(
     url: str, *, min_size: int, max_size: int, statement_seconds: float = _STATEMENT_SECONDS
 ) -> AsyncGenerator[Any]:
-    """Open a pool, waiting up to 30 s for the database to answer; each statement may take so long.
+    """Open a pool, waiting up to 30 s for the database; `statement_seconds` limits each statement.
 
     Raises:
-        ConfigError: it cannot be reached, refuses us, or is older than PostgreSQL 14.
+        ConfigError: the database is unreachable, refuses the connection, or is older than PostgreSQL 14.
     """
     pool = await _patient_pool(url, min_size, max_size, statement_seconds)
     try:
@@ -102,27 +102,27 @@ async def connect(
 
 @asynccontextmanager
 async def transaction(connection: Any) -> AsyncGenerator[None]:
-    """Commit what the block does, or nothing of it."""
+    """Run the block in a transaction: commit on success, roll back on an exception."""
     async with connection.transaction():
         yield
 
 
 async def now(connection: Any) -> datetime:
-    """Return the time by the database's clock, which is the whole installation's."""
+    """The database's clock, which the whole installation uses."""
     return await connection.fetchval("SELECT clock_timestamp()")
 
 
 def migrations(directory: Path = _MIGRATIONS) -> list[Migration]:
-    """Return the steps in order; numbers may be left out.
+    """The steps in order; numbers may be skipped.
 
     Raises:
-        ConfigError: a file's name is none, or a number is taken twice.
+        ConfigError: a file's name is invalid, or a number occurs twice.
     """
     found: list[Migration] = []
     for file in sorted(directory.glob("*.sql")):
         parts = _MIGRATION_NAME.fullmatch(file.name)
         if parts is None or (found and int(parts[1]) == found[-1].number):
-            raise ConfigError(f"Not the next migration: {file.name}")
+            raise ConfigError(f"Invalid migration name, or duplicate number: {file.name}")
         found.append(
             Migration(
                 number=int(parts[1]),
@@ -134,10 +134,10 @@ def migrations(directory: Path = _MIGRATIONS) -> list[Migration]:
 
 
 async def migrate(pool: Any, directory: Path = _MIGRATIONS) -> list[int]:
-    """Apply the steps that are missing, one process at a time; return their numbers.
+    """Apply the missing steps, one process at a time; return their numbers.
 
     Raises:
-        ConfigError: an applied step was changed since, or the database is newer than this code.
+        ConfigError: an applied step has since been changed, or the database is newer than this code.
     """
     steps = await asyncio.to_thread(migrations, directory)
     async with alone(pool, _MIGRATION_LOCK) as connection:
@@ -146,7 +146,7 @@ async def migrate(pool: Any, directory: Path = _MIGRATIONS) -> list[int]:
 
 @asynccontextmanager
 async def alone(pool: Any, lock: int) -> AsyncGenerator[Any]:
-    """Yield a connection that has an advisory lock of the installation's, however long others take."""
+    """Yield a connection that holds an installation-wide advisory lock, waiting as long as it takes."""
     async with pool.acquire() as connection:
         await connection.execute("SET lock_timeout = 0")
         try:
@@ -156,16 +156,16 @@ async def alone(pool: Any, lock: int) -> AsyncGenerator[Any]:
             finally:
                 await connection.execute("SELECT pg_advisory_unlock($1)", lock)
         finally:
-            # Back to what the connection was opened with.
+            # Restore the value that the connection was opened with.
             await connection.execute("RESET lock_timeout")
 
 
 @cache
 def queries(name: str) -> Mapping[str, str]:
-    """Return the named statements of `sql/<name>.sql`.
+    """The named statements of `sql/<name>.sql`.
 
-    A statement begins with a line `-- its_name --`; comments go along to the server, where they
-    help whoever reads its log.
+    A statement begins with a line `-- its_name --`; comments are sent to the server, where they help
+    anyone reading its log.
     """
     text = (resources.files("runwright.storage") / "sql" / f"{name}.sql").read_text(
         encoding="utf-8"
@@ -173,7 +173,7 @@ def queries(name: str) -> Mapping[str, str]:
     parts = _QUERY_HEAD.split(text)
     found = dict(zip(parts[1::2], (part.strip().rstrip(";") for part in parts[2::2]), strict=True))
     if len(found) != len(parts) // 2:
-        raise ConfigError(f"sql/{name}.sql names a statement twice")
+        raise ConfigError(f"sql/{name}.sql contains two statements with the same name")
     return found
 
 
@@ -189,7 +189,7 @@ async def _apply(connection: Any, steps: list[Migration]) -> list[int]:
     if unknown := set(applied) - {step.number for step in steps}:
         raise ConfigError(
             f"The database has migration {max(unknown)}, which this version of Runwright does not know: "
-            "start a version at least as new as the one that ran last."
+            "start a version at least as new as the last one that ran."
         )
     done: list[int] = []
     for step in steps:
@@ -201,7 +201,7 @@ async def _apply(connection: Any, steps: list[Migration]) -> list[int]:
                 )
             continue
         async with connection.transaction():
-            # On a large table a step may take hours.
+            # On a large table a step can take hours.
             await connection.execute(step.sql, timeout=UNBOUNDED)
             await connection.execute(
                 "INSERT INTO schema_migrations (number, name, checksum) VALUES ($1, $2, $3)",
@@ -214,10 +214,10 @@ async def _apply(connection: Any, steps: list[Migration]) -> list[int]:
 
 
 async def _reset(connection: Any) -> None:
-    """Make a connection fit for the next: nothing here leaves a session changed.
+    """Prepare a connection for reuse: our code never leaves session state behind.
 
     asyncpg's own reset costs a round trip at every release, 17 for one Run. A connection to a server that has
-    become a standby is of no use any more: the next one may lead to the new primary.
+    become a standby is useless: the next one may reach the new primary.
     """
     if _is_standby(connection):
         connection.terminate()
@@ -226,17 +226,17 @@ async def _reset(connection: Any) -> None:
 
 
 def _is_standby(connection: Any) -> bool:
-    """Return whether the server says that it takes no writes; it tells by itself when that changes."""
+    """True when the server is read-only; PostgreSQL reports changes of this setting by itself."""
     return getattr(connection.get_settings(), "in_hot_standby", "off") == "on"
 
 
 async def _check_server(connection: Any) -> None:
-    """Refuse a standby, and a PostgreSQL that is too old: both say so as they are connected to."""
+    """Reject a standby, and a PostgreSQL that is too old: both say so on connecting."""
     if _is_standby(connection):
         raise asyncpg.ReadOnlySQLTransactionError("the server is a standby")
     major = connection.get_server_version().major
     if major < OLDEST_MAJOR:
-        raise ConfigError(f"The database is PostgreSQL {major}; at least {OLDEST_MAJOR} is needed.")
+        raise ConfigError(f"The database is PostgreSQL {major}; version {OLDEST_MAJOR} or newer is required.")
 
 
 async def _patient_pool(url: str, min_size: int, max_size: int, statement_seconds: float) -> Any:
@@ -263,10 +263,10 @@ async def _patient_pool(url: str, min_size: int, max_size: int, statement_second
         ) as error:
             raise ConfigError(f"The database refuses the connection: {error}") from error
         except ValueError as error:
-            raise ConfigError(f"`RUNWRIGHT_DATABASE_URL` cannot be read: {error}") from error
+            raise ConfigError(f"`RUNWRIGHT_DATABASE_URL` is invalid: {error}") from error
         except Exception as error:
             if not db_errors.is_passing(error):
                 raise
             if asyncio.get_running_loop().time() > deadline:
-                raise ConfigError(f"The database cannot be reached: {error}") from error
+                raise ConfigError(f"The database is unreachable: {error}") from error
             await asyncio.sleep(0.2)

@@ -1,4 +1,4 @@
-"""Deliveries, their tries, and secrets of webhooks as rows."""
+"""Rows of Deliveries, their tries, and webhook secrets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SQL = queries("deliveries")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeliveryRow:
-    """A Delivery with what only the platform needs to know of it."""
+    """A Delivery with the columns that only the platform needs."""
 
     delivery: Delivery
     sealed_sink: bytes
@@ -30,7 +30,7 @@ class DeliveryRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewDelivery:
-    """A Delivery about to be accepted."""
+    """A Delivery about to be inserted."""
 
     id: DeliveryId
     project_id: ProjectId
@@ -44,7 +44,7 @@ class NewDelivery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SecretRow:
-    """A sealed secret of webhooks."""
+    """A sealed webhook secret."""
 
     id: str
     sealed_secret: bytes
@@ -52,7 +52,7 @@ class SecretRow:
 
 
 async def insert(connection: Any, new: NewDelivery) -> None:
-    """Accept a Delivery."""
+    """Insert a Delivery."""
     await connection.execute(
         _SQL["insert"],
         new.id,
@@ -67,13 +67,13 @@ async def insert(connection: Any, new: NewDelivery) -> None:
 
 
 async def get(connection: Any, delivery_id: str) -> DeliveryRow | None:
-    """Return one Delivery."""
+    """The Delivery with that id."""
     row = await connection.fetchrow(_SQL["get"], delivery_id)
     return None if row is None else _delivery_row(row)
 
 
 async def begin_try(connection: Any, delivery_id: str) -> DeliveryRow | None:
-    """Take up a pending Delivery for one try; None when it is over."""
+    """Claim a pending Delivery for one try; None when it has ended or its next try is not due."""
     row = await connection.fetchrow(_SQL["begin_try"], delivery_id)
     return None if row is None else _delivery_row(row)
 
@@ -85,9 +85,9 @@ async def end_try(
     status: DeliveryStatus,
     next_try_at: datetime | None,
 ) -> datetime | None:
-    """Keep how a try went and what follows; return when the next try is due, or None if there is none.
+    """Record the outcome of a try and what follows; return when the next try is due, or None.
 
-    Does nothing under an old fence. Safe to repeat when the answer was lost.
+    Does nothing under an old fence. Safe to repeat when the response was lost.
     """
     return await connection.fetchval(
         _SQL["end_try"],
@@ -106,13 +106,13 @@ async def end_try(
 async def renew(
     connection: Any, delivery_id: str, sealed_sink: bytes | None, target: str | None
 ) -> DeliveryRow | None:
-    """Begin a Delivery anew, elsewhere if there is a sink."""
+    """Start a Delivery over, to another Sink if given."""
     row = await connection.fetchrow(_SQL["renew"], delivery_id, sealed_sink, target)
     return None if row is None else _delivery_row(row)
 
 
 async def tries(connection: Any, delivery_id: str) -> list[Try]:
-    """Return the tries of a Delivery, in order."""
+    """The tries of a Delivery, in order."""
     return [
         Try(
             number=row["number"],
@@ -136,7 +136,7 @@ async def page(  # noqa: PLR0913 - the filters
     before: tuple[datetime, str] | None,
     limit: int,
 ) -> list[Delivery]:
-    """Return Deliveries of a project, newest first."""
+    """The Deliveries of a project, newest first."""
     at, delivery_id = before or (None, None)
     rows = await connection.fetch(
         _SQL["page"],
@@ -152,7 +152,7 @@ async def page(  # noqa: PLR0913 - the filters
 
 
 async def of_run(connection: Any, run_id: str) -> tuple[Delivery, ...]:
-    """Return the Deliveries of a Run."""
+    """The Deliveries of a Run."""
     return tuple(
         _delivery_row(row).delivery for row in await connection.fetch(_SQL["of_run"], run_id)
     )
@@ -161,7 +161,7 @@ async def of_run(connection: Any, run_id: str) -> tuple[Delivery, ...]:
 async def unfinished(
     connection: Any, after: tuple[datetime, str] | None, limit: int
 ) -> list[tuple[DeliveryId, ProjectId, int, datetime]]:
-    """Return id, project, fence and time of Deliveries that are pending, oldest first, from one on."""
+    """Id, project, fence and time of pending Deliveries, oldest first, following `after`."""
     rows = await connection.fetch(_SQL["unfinished"], *(after or (None, None)), limit)
     return [
         (DeliveryId(row["id"]), ProjectId(row["project_id"]), row["fence"], row["created_at"])
@@ -172,12 +172,12 @@ async def unfinished(
 async def add_secret(
     connection: Any, secret_id: str, project_id: ProjectId, sealed_secret: bytes
 ) -> None:
-    """Keep a secret that webhooks of the project are signed with."""
+    """Insert a secret that signs the project's webhooks."""
     await connection.execute(_SQL["add_secret"], secret_id, project_id, sealed_secret)
 
 
 async def secrets(connection: Any, project_id: ProjectId) -> Sequence[SecretRow]:
-    """Return the secrets of a project that sign at present, the newest first."""
+    """The project's secrets that currently sign, newest first."""
     return [
         SecretRow(id=row["id"], sealed_secret=row["sealed_secret"], valid_until=row["valid_until"])
         for row in await connection.fetch(_SQL["secrets"], project_id)
@@ -185,7 +185,7 @@ async def secrets(connection: Any, project_id: ProjectId) -> Sequence[SecretRow]
 
 
 async def retire_secrets(connection: Any, project_id: ProjectId, after: timedelta) -> None:
-    """Let the secrets of a project sign along for that time and no longer."""
+    """Let the project's secrets keep signing for `after`, and no longer."""
     await connection.execute(_SQL["retire_secrets"], project_id, after)
 
 

@@ -1,4 +1,4 @@
-"""Profiles of results, and Runs marked because theirs are not as usual, as rows."""
+"""Rows of result profiles, and of Runs marked because their results deviate."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class ProfileRow:
     is_watched: bool
     profile: Profile
     latest_run_id: RunId | None = None
-    """The latest Run that is marked, if it is still kept."""
+    """The latest marked Run, if it still exists."""
     latest_drift: Drift | None = None
     latest_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unexamined:
-    """A completed Run whose result has not been looked at."""
+    """A completed Run whose result has not been examined."""
 
     run_id: RunId
     workspace_id: WorkspaceId
@@ -41,7 +41,7 @@ class Unexamined:
 
 
 async def next_api(connection: Any) -> tuple[ProjectId, str] | None:
-    """Return the Api whose completed Run has waited longest to be examined."""
+    """The Api whose completed Run has waited longest to be examined."""
     row = await connection.fetchrow(_SQL["next_api"])
     return None if row is None else (ProjectId(row["project_id"]), row["api"])
 
@@ -49,7 +49,7 @@ async def next_api(connection: Any) -> tuple[ProjectId, str] | None:
 async def lock(
     connection: Any, project_id: ProjectId, api: str, *, is_patient: bool = False
 ) -> ProfileRow | None:
-    """Return the profile of an Api, held; None where another holds it, unless patient."""
+    """The profile of an Api, locked; None when another transaction holds it, unless patient."""
     await connection.execute(_SQL["ensure"], project_id, api)
     name = "wait_for" if is_patient else "lock"
     row = await connection.fetchrow(_SQL[name], project_id, api)
@@ -59,7 +59,7 @@ async def lock(
 async def unexamined(
     connection: Any, project_id: ProjectId, api: str, limit: int
 ) -> list[Unexamined]:
-    """Return completed Runs of an Api that are not examined, in the order in which they ended."""
+    """Completed but unexamined Runs of an Api, in the order in which they ended."""
     return [
         Unexamined(
             run_id=RunId(row["id"]),
@@ -73,30 +73,30 @@ async def unexamined(
 
 
 async def examined(connection: Any, found: Mapping[RunId, Drift | None]) -> None:
-    """Mark Runs as examined, each with why its result is not as usual if it is not."""
+    """Mark Runs as examined, each with its drift, if any."""
     drifts = [_text(drift) for drift in found.values()]
     await connection.execute(_SQL["examined"], list(found), drifts)
 
 
 async def keep(connection: Any, project_id: ProjectId, api: str, profile: Profile) -> None:
-    """Keep the shapes of an Api whose profile is held."""
-    # PostgreSQL keeps no NUL in a text, and a field's name may have one.
+    """Save the shapes of an Api whose profile is locked."""
+    # PostgreSQL text cannot contain NUL, but a field's name may.
     text = domain.as_text(profile).replace("\\u0000", "\\ufffd")
     await connection.execute(_SQL["keep"], project_id, api, text)
 
 
 async def watch(connection: Any, project_id: ProjectId, api: str, *, is_watched: bool) -> None:
-    """Switch the watch over an Api on or off."""
+    """Enable or disable drift detection for an Api."""
     await connection.execute(_SQL["watch"], project_id, api, is_watched)
 
 
 async def list_all(connection: Any, project_id: ProjectId) -> list[ProfileRow]:
-    """Return the profiles of a project, by Api, each with its latest marked Run."""
+    """The profiles of a project, by Api, each with its latest marked Run."""
     return [_profile_row(row) for row in await connection.fetch(_SQL["list"], project_id)]
 
 
 def read(text: str | None) -> Drift | None:
-    """Return why a result is not as usual, from the JSON text that a Run has."""
+    """Parse the drift stored as JSON text on a Run."""
     if text is None:
         return None
     body = json.loads(text)

@@ -1,4 +1,4 @@
-"""What authors' code keeps in its project's stores, as rows."""
+"""Rows of the key-value stores that authors' code uses."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _SQL = queries("entries")
 
 
 async def get(connection: Any, project_id: ProjectId, store: str, key: str) -> str | None:
-    """Return the JSON text under a key, or None."""
+    """The JSON text under a key, or None."""
     return await connection.fetchval(_SQL["get"], project_id, store, key)
 
 
 async def put(connection: Any, project_id: ProjectId, store: str, key: str, value: str) -> None:
-    """Keep JSON text under a key."""
+    """Store JSON text under a key."""
     await connection.execute(_SQL["put"], project_id, store, key, value)

@@ -1,4 +1,4 @@
-"""Runs as items of a JobRun: one function a query of `sql/items.sql`."""
+"""Rows of Runs as items of a JobRun: one function per query of `sql/items.sql`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SQL = queries("items")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewItem:
-    """A Run about to be put at the end of a JobRun."""
+    """A Run about to be appended to a JobRun."""
 
     id: RunId
     api: str
@@ -33,7 +33,7 @@ class NewItem:
 async def add(
     connection: Any, job_run_id: str, items: Sequence[NewItem], session: SessionPlan | None
 ) -> None:
-    """Put items at the end of a locked JobRun, held until it feeds them."""
+    """Append items to a locked JobRun, held until it feeds them."""
     await connection.execute(
         _SQL["add"],
         job_run_id,
@@ -50,31 +50,31 @@ async def add(
 async def standing(
     connection: Any, job_run_id: str, *, at_most: int, counts_begun: bool
 ) -> tuple[int, int, int]:
-    """Return how many items are under way, how many are held up to so many, and how many were fed."""
+    """How many items are in progress, how many are held (counted up to `at_most`), and how many were fed."""
     row = await connection.fetchrow(_SQL["standing"], job_run_id, at_most, counts_begun)
     return row["active"], row["held"], row["begun"]
 
 
 async def feed(connection: Any, job_run_id: str, count: int) -> list[tuple[RunId, int]]:
-    """Give the next held items of a locked JobRun their turns; return both, in order."""
+    """Assign turns to the next held items of a locked JobRun; return ids and turns, in order."""
     rows = await connection.fetch(_SQL["feed"], job_run_id, count)
     return sorted(((RunId(row["id"]), row["turn"]) for row in rows), key=lambda each: each[1])
 
 
 async def unfeed(connection: Any, job_run_id: str) -> list[str]:
-    """Take back what was fed and that no Worker has looked at yet; return it."""
+    """Take back the fed items that no Worker has looked at yet; return their ids."""
     return [row["id"] for row in await connection.fetch(_SQL["unfeed"], job_run_id)]
 
 
 async def fed(connection: Any, job_run_id: str) -> list[str]:
-    """Return the items of a JobRun that are in the queue or carried out."""
+    """The items of a JobRun that are queued or in progress."""
     return [row["id"] for row in await connection.fetch(_SQL["fed"], job_run_id)]
 
 
 async def cancel_held(
     connection: Any, job_run_id: str, cancellation: Cancellation, limit: int
 ) -> list[RunRow]:
-    """Cancel held items, up to so many; return them."""
+    """Cancel up to `limit` held items; return them."""
     text = run_texts.cancellation_text(cancellation)
     rows = await connection.fetch(_SQL["cancel_held"], job_run_id, text, limit)
     return [runs.run_row(row) for row in rows]
@@ -83,11 +83,11 @@ async def cancel_held(
 async def results(
     connection: Any, job_run_id: str, *, after: int, limit: int
 ) -> list[tuple[int, RunRow]]:
-    """Return items of a JobRun that have ended, with their positions, in order, after one."""
+    """Ended items of a JobRun with their positions, in order, following `after`."""
     rows = await connection.fetch(_SQL["results"], job_run_id, after, limit)
     return [(row["position"], runs.run_row(row)) for row in rows]
 
 
 async def failed_deliveries(connection: Any, job_run_id: str) -> list[str]:
-    """Return the Deliveries of a JobRun that no try got through."""
+    """The Deliveries of a JobRun for which every try failed."""
     return [row["id"] for row in await connection.fetch(_SQL["failed_deliveries"], job_run_id)]

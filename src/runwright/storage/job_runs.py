@@ -1,4 +1,4 @@
-"""JobRuns as rows: one function a query of `sql/job_runs.sql`."""
+"""Rows of JobRuns: one function per query of `sql/job_runs.sql`."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ SORTABLE = tuple(_ORDERS)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobRunRow:
-    """A JobRun, which lacks what is sealed of it, with what only the platform needs to know."""
+    """A JobRun without its sealed parts, with the columns that only the platform needs."""
 
     job_run: JobRun
-    """Its counts are those of `get` and `page`; elsewhere they are 0 until they are kept."""
+    """Only `get` and `page` fill in the counts; elsewhere they are 0 until `keep_counts`."""
     sealed_secrets: bytes
     auth_session_id: str | None
     waits_for: str | None
@@ -51,7 +51,7 @@ class JobRunRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reason:
-    """Why a JobRun stands still or has ended."""
+    """Why a JobRun is paused or has ended."""
 
     type: JobRunReason
     message: str
@@ -60,7 +60,7 @@ class Reason:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewJobRun:
-    """A JobRun about to begin, or that never begins because of its reason."""
+    """A JobRun about to begin, or one that is canceled from the start, for its reason."""
 
     id: JobRunId
     workspace_id: WorkspaceId
@@ -79,7 +79,7 @@ class NewJobRun:
 
 
 async def insert(connection: Any, new: NewJobRun) -> JobRunRow:
-    """Keep a new JobRun; with a reason it is canceled."""
+    """Insert a new JobRun; one with a reason is canceled."""
     status = JobRunStatus.PENDING if new.reason is None else JobRunStatus.CANCELED
     row = await connection.fetchrow(
         _SQL["insert"],
@@ -105,32 +105,32 @@ async def insert(connection: Any, new: NewJobRun) -> JobRunRow:
 
 
 async def get(connection: Any, job_run_id: str) -> JobRunRow | None:
-    """Return one JobRun with its counts."""
+    """The JobRun with that id, with its counts."""
     row = await connection.fetchrow(_SQL["get"], job_run_id)
     return None if row is None else _row(row)
 
 
 async def find(connection: Any, job_run_id: str) -> JobRunRow | None:
-    """Return one JobRun without counts, which would read each of its items."""
+    """The JobRun with that id, without counts, which would read every item."""
     row = await connection.fetchrow(_SQL["find"], job_run_id)
     return None if row is None else _row(row)
 
 
 async def lock(connection: Any, job_run_id: str) -> JobRunRow | None:
-    """Return one JobRun, held until the transaction ends."""
+    """The JobRun with that id, locked until the transaction ends."""
     row = await connection.fetchrow(_SQL["lock"], job_run_id)
     return None if row is None else _row(row)
 
 
 async def active_of_job(connection: Any, project_id: ProjectId, job_id: str) -> JobRunId | None:
-    """Return the JobRun of a Job that has not ended."""
+    """The unfinished JobRun of a Job."""
     return await connection.fetchval(_SQL["active_of_job"], project_id, job_id)
 
 
 async def active_of_jobs(
     connection: Any, jobs: Sequence[tuple[ProjectId, str]]
 ) -> dict[tuple[ProjectId, str], JobRunId]:
-    """Return the JobRuns of the Jobs that have not ended, by project and Job."""
+    """The unfinished JobRuns of the Jobs, by project and Job."""
     rows = await connection.fetch(
         _SQL["active_of_jobs"],
         [project_id for project_id, _ in jobs],
@@ -140,14 +140,14 @@ async def active_of_jobs(
 
 
 async def holder_of_session(connection: Any, project_id: ProjectId, session_id: str) -> str | None:
-    """Return the Job whose JobRun holds a session."""
+    """The Job whose JobRun holds an AuthSession."""
     return await connection.fetchval(_SQL["holder_of_session"], project_id, session_id)
 
 
 async def find_idempotent(
     connection: Any, project_id: ProjectId, job_id: str, key: str
 ) -> JobRunRow | None:
-    """Return the JobRun that the key began within its day, freeing the key if it is older."""
+    """The JobRun started with this key within the last day; an older key is released."""
     row = await connection.fetchrow(_SQL["find_idempotent"], project_id, job_id, key)
     if row is None:
         await connection.execute(_SQL["forget_idempotency_key"], project_id, job_id, key)
@@ -165,9 +165,9 @@ async def page(  # noqa: PLR0913 - what a page is
     limit: int,
     offset: int,
 ) -> tuple[list[JobRunRow], int]:
-    """Return JobRuns of a Job and how many there are.
+    """JobRuns of a Job, and their total number.
 
-    `order` holds names of `SORTABLE`, each with whether it goes down.
+    `order` lists names from `SORTABLE`, each with whether to sort in descending order.
     """
     terms = [f"{_ORDERS[name]} {'DESC' if goes_down else 'ASC'}" for name, goes_down in order]
     sql = _SQL["page"].replace("{order}", ", ".join(terms or ["job_runs.created_at DESC"]))
@@ -177,7 +177,7 @@ async def page(  # noqa: PLR0913 - what a page is
 
 
 async def wait_for(connection: Any, job_run_id: str, operation_id: str) -> None:
-    """Let a locked JobRun wait for an operation on its session."""
+    """Make a locked JobRun wait for an operation on its AuthSession."""
     await connection.execute(_SQL["wait_for"], job_run_id, operation_id)
 
 
@@ -189,7 +189,7 @@ async def stand(
     reason: Reason | None = None,
     is_session_good: bool = True,
 ) -> JobRunRow | None:
-    """Give a locked JobRun another status; None when it has ended."""
+    """Set the status of a locked JobRun; None when it has ended."""
     row = await connection.fetchrow(
         _SQL["stand"], job_run_id, status.value, _reason_text(reason), is_session_good
     )
@@ -197,33 +197,33 @@ async def stand(
 
 
 async def touch(connection: Any, job_run_id: str) -> None:
-    """Note that something has changed in a locked JobRun."""
+    """Update a locked JobRun's time of last change."""
     await connection.execute(_SQL["touch"], job_run_id)
 
 
 async def end(
     connection: Any, job_run_id: str, status: JobRunStatus, reason: Reason | None = None
 ) -> JobRunRow | None:
-    """End a locked JobRun; None when it has ended."""
+    """End a locked JobRun; None when it has already ended."""
     row = await connection.fetchrow(_SQL["end"], job_run_id, status.value, _reason_text(reason))
     return None if row is None else _row(row)
 
 
 async def keep_counts(connection: Any, job_run_id: str) -> JobRunRow | None:
-    """Keep the counts of a locked JobRun whose items have all ended."""
+    """Store the counts of a locked JobRun whose items have all ended."""
     row = await connection.fetchrow(_SQL["keep_counts"], job_run_id)
     return None if row is None else _row(row)
 
 
 async def waiting_for(connection: Any, operation_id: str) -> list[str]:
-    """Return the JobRuns that wait for an operation."""
+    """The JobRuns that wait for an operation."""
     return [row["id"] for row in await connection.fetch(_SQL["waiting_for"], operation_id)]
 
 
 async def stuck(
     connection: Any, after: tuple[datetime, str] | None, limit: int
 ) -> list[tuple[str, datetime]]:
-    """Return JobRuns in which something is to be done and nothing is under way, oldest first, from one on."""
+    """JobRuns with work to do but nothing in progress, oldest first, following `after`."""
     rows = await connection.fetch(_SQL["stuck"], *(after or (None, None)), limit)
     return [(row["id"], row["created_at"]) for row in rows]
 

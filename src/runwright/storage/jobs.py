@@ -1,4 +1,4 @@
-"""Jobs as rows: one function a query of `sql/jobs.sql`."""
+"""Rows of Jobs: one function per query of `sql/jobs.sql`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SQL = queries("jobs")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobRow:
-    """A Job, whose plan lacks what is sealed of it."""
+    """A Job; its plan lacks the sealed parts."""
 
     job: Job
     sealed_secrets: bytes | None
@@ -29,9 +29,9 @@ class Moment:
     """When a Job fires next."""
 
     firing: datetime | None = None
-    """What its Schedule names."""
+    """The time given by its Schedule."""
     fires_at: datetime | None = None
-    """Put off by the jitter."""
+    """The same, delayed by the jitter."""
 
 
 async def insert(  # noqa: PLR0913, PLR0917 - the columns of a row
@@ -44,7 +44,7 @@ async def insert(  # noqa: PLR0913, PLR0917 - the columns of a row
     sealed_secrets: bytes,
     moment: Moment,
 ) -> bool:
-    """Keep a new Job; return whether there was none of that id."""
+    """Insert a new Job; False when its id is taken."""
     row = await connection.fetchrow(
         _SQL["insert"],
         project_id,
@@ -67,7 +67,7 @@ async def update(
     sealed_secrets: bytes,
     moment: Moment,
 ) -> None:
-    """Give a Job another plan; one that is paused stays so."""
+    """Replace a Job's plan; a paused Job stays paused."""
     await connection.execute(
         _SQL["update"],
         project_id,
@@ -80,63 +80,63 @@ async def update(
 
 
 async def get(connection: Any, project_id: ProjectId, job_id: str) -> JobRow | None:
-    """Return one Job."""
+    """The Job with that id."""
     return _job_row(await connection.fetchrow(_SQL["get"], project_id, job_id))
 
 
 async def lock(connection: Any, project_id: ProjectId, job_id: str) -> JobRow | None:
-    """Return one Job, held until the transaction ends."""
+    """The Job with that id, locked until the transaction ends."""
     return _job_row(await connection.fetchrow(_SQL["lock"], project_id, job_id))
 
 
 async def list_all(connection: Any, project_id: ProjectId) -> list[JobRow]:
-    """Return the Jobs of a project, by id."""
+    """The Jobs of a project, by id."""
     return _job_rows(await connection.fetch(_SQL["list"], project_id))
 
 
 async def of_code(connection: Any, project_id: ProjectId) -> list[JobRow]:
-    """Return the Jobs that a project's code declares."""
+    """The Jobs that a project's code declares."""
     return _job_rows(await connection.fetch(_SQL["of_code"], project_id))
 
 
 async def delete(connection: Any, project_id: ProjectId, job_id: str) -> None:
-    """Forget a Job."""
+    """Delete a Job."""
     await connection.execute(_SQL["delete"], project_id, job_id)
 
 
 async def pause(connection: Any, project_id: ProjectId, job_id: str, message: str) -> None:
-    """Stop the Schedule of a Job and keep why; one that is paused stays as it is."""
+    """Pause a Job's Schedule and record why; no effect on one already paused."""
     at = await database.now(connection)
     text = json.dumps({"type": "paused", "message": message, "at": at.isoformat()})
     await connection.execute(_SQL["pause"], project_id, job_id, text)
 
 
 async def resume(connection: Any, project_id: ProjectId, job_id: str, moment: Moment) -> None:
-    """Let the Schedule of a paused Job go on."""
+    """Resume the Schedule of a paused Job."""
     await connection.execute(_SQL["resume"], project_id, job_id, moment.firing, moment.fires_at)
 
 
 async def note_run(connection: Any, project_id: ProjectId, job_id: str) -> None:
-    """Note that a JobRun of the Job has begun."""
+    """Record that a JobRun of the Job has begun."""
     await connection.execute(_SQL["note_run"], project_id, job_id)
 
 
 async def take_due(connection: Any, now: datetime, limit: int) -> list[JobRow]:
-    """Return Jobs whose moment has come, held until the transaction ends."""
+    """Jobs that are due, locked until the transaction ends."""
     return _job_rows(await connection.fetch(_SQL["take_due"], now, limit))
 
 
 async def move_on(
     connection: Any, project_id: ProjectId, job_id: str, moment: Moment, *, has_fired: bool
 ) -> None:
-    """Move a Job that is held to its next moment, and note whether it has fired."""
+    """Advance a locked Job to its next moment, and record whether it has fired."""
     await connection.execute(
         _SQL["move_on"], project_id, job_id, moment.firing, moment.fires_at, has_fired
     )
 
 
 async def next_at(connection: Any) -> datetime | None:
-    """Return when the next Job of all projects fires."""
+    """When the next Job of any project fires."""
     return await connection.fetchval(_SQL["next_at"])
 
 

@@ -1,4 +1,4 @@
-"""Requests to watch a Run as rows."""
+"""Rows of requests to watch a Run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SQL = queries("live")
 
 
 async def request(connection: Any, new: LiveRequest) -> None:
-    """Keep a request, or make it a new one again."""
+    """Insert a request, or renew it."""
     await connection.execute(
         _SQL["request"], new.id, new.run_id, new.server_url, new.can_control, new.watcher
     )
@@ -35,10 +35,10 @@ async def take(connection: Any, run_ids: Sequence[str]) -> list[LiveRequest]:
 
 
 async def is_silent(connection: Any, run_id: RunId, silence: timedelta) -> bool:
-    """Return whether the Worker that has a Run has not been heard of for so long."""
+    """True when the Worker that holds the Run has been silent for that long."""
     return bool(await connection.fetchval(_SQL["is_silent"], run_id, silence))
 
 
 async def withdraw(connection: Any, request_id: str) -> None:
-    """Drop a request."""
+    """Delete a request."""
     await connection.execute(_SQL["withdraw"], request_id)

@@ -1,4 +1,4 @@
-"""Numbers about the installation: one function a query of `sql/metrics.sql`."""
+"""Figures about the installation: one function per query of `sql/metrics.sql`."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ _FOLD_LOCK = 7_240_124
 
 
 async def counters(connection: Any) -> dict[tuple[str, str], float]:
-    """Return what was counted, by name and label."""
+    """Counter values by name and label."""
     rows = await connection.fetch(_SQL["counters"])
     return {(row["name"], row["label"]): row["value"] for row in rows}
 
 
 async def queue(connection: Any, limit: int) -> Waiting:
-    """Return how many Runs wait for a Worker; no more than `limit` are counted."""
+    """The Runs waiting for a Worker, counted up to `limit`."""
     return _waiting(await connection.fetchrow(_SQL["queue"], limit))
 
 
 async def started(connection: Any, limit: int) -> int:
-    """Return how many Runs are under way."""
+    """The number of Runs in progress, counted up to `limit`."""
     return await connection.fetchval(_SQL["started"], limit)
 
 
 async def deliveries(connection: Any, limit: int) -> Waiting:
-    """Return how many Deliveries are still to be made."""
+    """The pending Deliveries, counted up to `limit`."""
     return _waiting(await connection.fetchrow(_SQL["deliveries"], limit))
 
 
 async def workers(connection: Any, within: timedelta, limit: int) -> tuple[WorkerFigures, ...]:
-    """Return the Workers heard of lately."""
+    """The Workers heard from within that time."""
     return tuple(
         WorkerFigures(
             id=str(row["id"]),
@@ -50,13 +50,13 @@ async def workers(connection: Any, within: timedelta, limit: int) -> tuple[Worke
 
 
 async def others(connection: Any) -> tuple[int, datetime | None]:
-    """Return the bytes of the database, and when pruning last came to its end."""
+    """The size of the database in bytes, and when pruning last completed."""
     row = await connection.fetchrow(_SQL["others"])
     return row["size_bytes"], row["pruned_at"]
 
 
 async def publish(connection: Any, worker_id: WorkerId, figures: Mapping[str, float]) -> None:
-    """Keep what a Worker says of itself."""
+    """Save a Worker's own figures."""
     await connection.execute(_SQL["publish"], worker_id, json.dumps(figures))
 
 
@@ -67,7 +67,7 @@ async def observe(connection: Any, name: str, durations: Sequence[timedelta]) ->
 
 
 async def fold(connection: Any) -> None:
-    """Add up the counters of connections that are gone, unless another does so just now."""
+    """Merge the counters of closed connections, unless another process is doing so."""
     await connection.execute(_SQL["fold"], _FOLD_LOCK)
 
 

@@ -1,4 +1,4 @@
-"""Requests to language models, and what Runs have used, as rows: one function a query of `sql/model_calls.sql`."""
+"""Rows of Model calls, and of Runs' usage: one function per query of `sql/model_calls.sql`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _MODELS_OF_RUN = 50
 
 
 async def lock(connection: Any) -> None:
-    """Let nobody else look at what is left of the limits until the transaction ends."""
+    """Serialize access to the remaining budgets until the transaction ends."""
     await connection.execute(_SQL["lock"], _LOCK)
 
 
 async def standing(connection: Any, run_id: RunId, project_id: ProjectId) -> Spendings:
-    """Return what was spent and is reserved, where the limits look."""
+    """What has been spent and reserved against each limit."""
     row = await connection.fetchrow(_SQL["standing"], run_id, project_id)
     return Spendings(
         **{
@@ -34,7 +34,7 @@ async def standing(connection: Any, run_id: RunId, project_id: ProjectId) -> Spe
 
 
 async def begin(connection: Any, call: ModelCall, life: timedelta) -> int:
-    """Keep a call that is under way for so long, unless `note` says that it goes on; return its id."""
+    """Insert a Model call, considered in progress for `life` unless `note` extends it; return its id."""
     return await connection.fetchval(
         _SQL["begin"],
         call.run_id,
@@ -50,7 +50,7 @@ async def begin(connection: Any, call: ModelCall, life: timedelta) -> int:
 
 
 async def note(connection: Any, call_id: int, used: Used, life: timedelta) -> None:
-    """Say what a call has used so far, and that it goes on for so long; less than nothing: it has ended."""
+    """Record a call's usage so far and extend it by `life`; a negative `life` ends it."""
     usage = used.usage
     await connection.execute(
         _SQL["note"],
@@ -68,22 +68,22 @@ async def note(connection: Any, call_id: int, used: Used, life: timedelta) -> No
 
 
 async def count_ended(connection: Any) -> None:
-    """Count every call that has ended, or whose server is gone."""
+    """Account for every call that has ended, or whose server is gone."""
     await connection.fetch(_SQL["count_ended"], _MODELS_OF_RUN)
 
 
 async def of_run(connection: Any, run_id: str) -> tuple[ModelUse, ...]:
-    """Return what a Run has used, the dearest first."""
+    """A Run's usage by model, most expensive first."""
     return tuple(_use(row) for row in await connection.fetch(_SQL["of_run"], run_id))
 
 
 async def spent_today(connection: Any) -> Decimal:
-    """Return what all Runs have spent today, in USD."""
+    """What all Runs have spent today, in USD."""
     return await connection.fetchval(_SQL["spent_today"])
 
 
 async def forget_spending(connection: Any, days: int) -> None:
-    """Forget what was spent so many days ago and longer."""
+    """Delete spending records that many days old or older."""
     await connection.execute(_SQL["forget_spending"], days)
 
 

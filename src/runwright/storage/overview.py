@@ -1,4 +1,4 @@
-"""How things go, as the dashboard asks: one function a query of `sql/overview.sql`. Nothing is written."""
+"""Read-only queries for the dashboard: one function per query of `sql/overview.sql`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from runwright.storage.database import queries
 
 _SQL = queries("overview")
 _COUNTED = 100_000
-"""No more Runs than this are counted one by one."""
+"""At most this many Runs are counted one by one."""
 _OF_JOB_RUN = "FROM (SELECT * FROM runs WHERE job_run_id = $10 OFFSET 0) AS runs\n"
 
 
@@ -39,7 +39,7 @@ class ProjectRow:
     id: ProjectId
     name: str
     number: int | None
-    """Of the current Deployment."""
+    """Number of the current Deployment."""
     deployed_at: datetime | None
     last_run_at: datetime | None
 
@@ -53,7 +53,7 @@ async def series(
     span: timedelta,
     spans: int,
 ) -> list[Bucket]:
-    """Return what happened to the Runs of each span since a time, empty ones too."""
+    """What happened to the Runs of each span since a time, including empty spans."""
     arguments = (owner, since, span.total_seconds(), SHORTEST, DURATION_STEPS, DURATION_RATIO)
     if span < span_rows.HOUR:
         statement = _SQL["series_of_project" if is_project else "series"]
@@ -80,7 +80,7 @@ async def failed(
     since: datetime,
     limit: int,
 ) -> list[FailedRun]:
-    """Return the newest failed Runs."""
+    """The newest failed Runs."""
     statement = _SQL["failed_of_project" if is_project else "failed"]
     return [
         _failed(row, json.loads(row["failure"]))
@@ -89,7 +89,7 @@ async def failed(
 
 
 async def queue(connection: Any, workspace_id: WorkspaceId, project_id: ProjectId | None) -> Queue:
-    """Return what waits and what is carried out."""
+    """What is waiting and what is in progress."""
     row = await connection.fetchrow(_SQL["queue"], workspace_id, project_id, _COUNTED)
     return Queue(waiting=row["waiting"], oldest_at=row["oldest_at"], started=row["started"])
 
@@ -97,13 +97,13 @@ async def queue(connection: Any, workspace_id: WorkspaceId, project_id: ProjectI
 async def active(
     connection: Any, workspace_id: WorkspaceId, limit: int
 ) -> list[tuple[str, RunLine]]:
-    """Return the Runs that are carried out, with the names of their projects, newest first."""
+    """Runs in progress, with their projects' names, newest first."""
     rows = await connection.fetch(_SQL["active"], workspace_id, limit)
     return [(row["project"], _line(row)) for row in rows]
 
 
 async def projects(connection: Any, workspace_id: WorkspaceId) -> list[ProjectRow]:
-    """Return the projects of a workspace, by name."""
+    """The projects of a workspace, by name."""
     return [
         ProjectRow(
             id=ProjectId(row["id"]),
@@ -117,14 +117,14 @@ async def projects(connection: Any, workspace_id: WorkspaceId) -> list[ProjectRo
 
 
 async def project_names(connection: Any, workspace_id: WorkspaceId) -> list[str]:
-    """Return the names of a workspace's projects."""
+    """The names of a workspace's projects."""
     return [row["name"] for row in await connection.fetch(_SQL["project_names"], workspace_id)]
 
 
 async def project_counts(
     connection: Any, workspace_id: WorkspaceId, since: datetime
 ) -> dict[ProjectId, dict[RunStatus, int]]:
-    """Return how many Runs of each project were accepted since the beginning of an hour, by status."""
+    """Runs per project and status, accepted since the start of an hour."""
     found: dict[ProjectId, dict[RunStatus, int]] = {}
     for row in await connection.fetch(_SQL["project_counts"], workspace_id, since):
         counts = found.setdefault(ProjectId(row["project_id"]), {})
@@ -134,7 +134,7 @@ async def project_counts(
 
 
 async def workers(connection: Any, silence: timedelta) -> list[WorkerSeen]:
-    """Return the Workers as they were last heard of; `silence` is what counts as one."""
+    """The Workers as last heard from; `silence` is how long one must be quiet to count as silent."""
     return [
         WorkerSeen(
             id=str(row["id"]),
@@ -163,7 +163,7 @@ async def lines(
     before: tuple[datetime, str] | None,
     limit: int,
 ) -> list[RunLine]:
-    """Return Runs of a project for a table, newest first; with a text, failed ones that hold it."""
+    """A project's Runs for a table, newest first; with a text, failed Runs whose failure contains it."""
     at, run_id = before or (None, None)
     status = chosen.status and chosen.status.value
     arguments = [
@@ -186,19 +186,19 @@ async def lines(
         arguments[2] = RunStatus.FAILED.value
         arguments.append(None if text is None else json.dumps(text)[1:-1].lower())
     if chosen.job_run_id is not None:
-        # Its items are found by it, and not among all Runs.
+        # Finds the items by their JobRun rather than among all Runs.
         sql = sql.replace("FROM runs\n", _OF_JOB_RUN, 1)
     return [_line(row) for row in await connection.fetch(sql, *arguments)]
 
 
 async def operations(connection: Any, project_id: ProjectId) -> dict[str, RunLine]:
-    """Return the last operation on each session of a project, by the session's id."""
+    """The last operation on each AuthSession of a project, by the AuthSession's id."""
     rows = await connection.fetch(_SQL["operations"], project_id)
     return {row["auth_session_id"]: _line(row) for row in rows}
 
 
 async def last_job_runs(connection: Any, project_id: ProjectId) -> dict[str, LastJobRun]:
-    """Return the newest JobRun of each Job of a project, by the Job's id."""
+    """The newest JobRun of each Job of a project, by the Job's id."""
     return {
         row["job_id"]: LastJobRun(
             id=row["id"],
@@ -211,17 +211,17 @@ async def last_job_runs(connection: Any, project_id: ProjectId) -> dict[str, Las
 
 
 async def progress(connection: Any, job_run_id: str) -> Progress:
-    """Return how far the items of a JobRun are."""
+    """The progress of a JobRun's items."""
     return Progress(**await connection.fetchrow(_SQL["progress"], job_run_id))
 
 
 async def items(connection: Any, job_run_id: str, limit: int) -> list[RunLine]:
-    """Return items of a JobRun that were begun, those first that people look for."""
+    """Items of a JobRun that have begun, the most interesting ones first."""
     return [_line(row) for row in await connection.fetch(_SQL["items"], job_run_id, limit)]
 
 
 async def delivery_counts(connection: Any, job_run_id: str) -> dict[str, int]:
-    """Return how many Deliveries of a JobRun there are by status."""
+    """The number of a JobRun's Deliveries by status."""
     rows = await connection.fetch(_SQL["delivery_counts"], job_run_id)
     return {row["status"]: row["number"] for row in rows}
 

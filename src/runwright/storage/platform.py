@@ -1,4 +1,4 @@
-"""Workspaces, API keys and Workers as rows: one function a query of `sql/platform.sql`."""
+"""Rows of workspaces, API keys and Workers: one function per query of `sql/platform.sql`."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _SQL = queries("platform")
 
 
 async def first_workspace(connection: Any) -> WorkspaceId | None:
-    """Return the workspace made at the first start."""
+    """The workspace created on first startup."""
     row = await connection.fetchrow(_SQL["first_workspace"])
     return None if row is None else WorkspaceId(row["id"])
 
 
 async def add_workspace(connection: Any, workspace_id: UUID, name: str) -> WorkspaceId:
-    """Make a workspace."""
+    """Insert a workspace."""
     row = await connection.fetchrow(_SQL["add_workspace"], workspace_id, name)
     return WorkspaceId(row["id"])
 
@@ -38,7 +38,7 @@ async def add_key(
     secret_sha256: bytes,
     scopes: Iterable[Scope],
 ) -> ApiKey:
-    """Keep the hash of a new key."""
+    """Insert an API key, by the hash of its secret."""
     row = await connection.fetchrow(
         _SQL["add_key"], key_id, workspace_id, name, secret_sha256, sorted(scopes)
     )
@@ -46,18 +46,18 @@ async def add_key(
 
 
 async def find_key(connection: Any, secret_sha256: bytes) -> ApiKey | None:
-    """Return the key with that hash, revoked or not."""
+    """The API key with that hash, revoked or not."""
     row = await connection.fetchrow(_SQL["find_key"], secret_sha256)
     return None if row is None else key_of(row)
 
 
 async def keys(connection: Any, workspace_id: WorkspaceId) -> list[ApiKey]:
-    """Return the keys of a workspace, newest first."""
+    """The API keys of a workspace, newest first."""
     return [key_of(row) for row in await connection.fetch(_SQL["keys"], workspace_id)]
 
 
 async def revoke_key(connection: Any, workspace_id: WorkspaceId, key_id: str) -> bool:
-    """Make a key worthless; return whether there is one."""
+    """Revoke an API key; False when there is no such key."""
     return await connection.fetchrow(_SQL["revoke_key"], workspace_id, key_id) is not None
 
 
@@ -71,34 +71,34 @@ async def beat(  # noqa: PLR0913 - the columns of a row
     *,
     silence: timedelta,
 ) -> None:
-    """Say that a Worker is alive, and what Runners it holds; `silence` is what counts as one."""
+    """Record a Worker's heartbeat and its Runners; `silence` is the gap that counts as silence."""
     pool = json.dumps([dataclasses.asdict(runner) for runner in runners])
     await connection.execute(_SQL["beat"], worker_id, host, pid, slots, pool, silence)
     await connection.execute(_SQL["forget_silent_workers"], worker_id)
 
 
 async def ask_for_examinations(connection: Any) -> None:
-    """Note that every Worker is to examine its machine."""
+    """Request that every Worker examine its machine."""
     await connection.execute(_SQL["ask_for_examinations"])
 
 
 async def is_examination_due(
     connection: Any, worker_id: WorkerId, *, every: timedelta, first_after: timedelta
 ) -> bool:
-    """Return whether a Worker was asked to examine its machine, or has not for that long."""
+    """True when a Worker was asked to examine its machine, or has not for that long."""
     return bool(
         await connection.fetchval(_SQL["is_examination_due"], worker_id, every, first_after)
     )
 
 
 async def publish_findings(connection: Any, worker_id: WorkerId, found: Sequence[Finding]) -> None:
-    """Keep what a Worker found on its machine just now."""
+    """Save what a Worker has just found on its machine."""
     text = json.dumps([dataclasses.asdict(finding) for finding in found])
     await connection.execute(_SQL["publish_findings"], worker_id, text)
 
 
 def findings_of(row: Any) -> tuple[Finding, ...]:
-    """Return what the Worker of a row found on its machine."""
+    """The findings in a Worker's row."""
     told: Iterable[dict[str, str]] = json.loads(row["findings"] or "[]")
     return tuple(
         Finding(
@@ -114,17 +114,17 @@ def findings_of(row: Any) -> tuple[Finding, ...]:
 async def is_gone(
     connection: Any, worker_id: WorkerId, asking: WorkerId, silence: timedelta
 ) -> bool:
-    """Return whether a Worker is gone, as far as another one can tell. See the statement."""
+    """True when a Worker is gone, as far as `asking` can tell. See the statement."""
     return await connection.fetchval(_SQL["is_gone"], worker_id, asking, silence)
 
 
 async def forget_worker(connection: Any, worker_id: WorkerId) -> None:
-    """A Worker has stopped in good order."""
+    """Delete a Worker that has shut down cleanly."""
     await connection.execute(_SQL["forget_worker"], worker_id)
 
 
 def key_of(row: Any) -> ApiKey:
-    """Return the key of a row."""
+    """Build an ApiKey from its row."""
     return ApiKey(
         id=KeyId(row["id"]),
         workspace_id=WorkspaceId(row["workspace_id"]),

@@ -1,4 +1,4 @@
-"""Projects and Deployments as rows: one function a query of `sql/projects.sql`."""
+"""Rows of Projects and Deployments: one function per query of `sql/projects.sql`."""
 
 from __future__ import annotations
 
@@ -27,36 +27,36 @@ _SQL = queries("projects")
 
 
 async def find(connection: Any, workspace_id: WorkspaceId, name: str) -> Project | None:
-    """Return a project with its current Deployment."""
+    """A project by name, with its current Deployment."""
     row = await connection.fetchrow(_SQL["with_current"], workspace_id, name)
     return None if row is None else _project(row)
 
 
 async def get(connection: Any, project_id: ProjectId) -> Project:
-    """Return a project that exists, with its current Deployment."""
+    """An existing project, with its current Deployment."""
     return _project(await connection.fetchrow(_SQL["by_id"], project_id))
 
 
 async def list_all(connection: Any, workspace_id: WorkspaceId) -> list[Project]:
-    """Return all projects of a workspace, by name."""
+    """All projects of a workspace, by name."""
     return [_project(row) for row in await connection.fetch(_SQL["list"], workspace_id)]
 
 
 async def name_of(connection: Any, project_id: ProjectId) -> str | None:
-    """Return the name of a project."""
+    """The name of a project."""
     return await connection.fetchval(_SQL["name_of"], project_id)
 
 
 async def ensure(
     connection: Any, project_id: UUID, workspace_id: WorkspaceId, name: str
 ) -> ProjectId:
-    """Make the project unless it is there; hold it until the transaction ends."""
+    """Insert the project unless it exists; lock it until the transaction ends."""
     row = await connection.fetchrow(_SQL["ensure"], project_id, workspace_id, name)
     return ProjectId(row["id"])
 
 
 async def limits(connection: Any) -> dict[ProjectId, int]:
-    """Return how many Runs of each project may be carried out at once; 0 is no limit."""
+    """How many Runs of each project may execute at once; 0 is unlimited."""
     rows = await connection.fetch(_SQL["limits"])
     return {ProjectId(row["id"]): row["max_concurrent_runs"] for row in rows}
 
@@ -64,7 +64,7 @@ async def limits(connection: Any) -> dict[ProjectId, int]:
 async def add_deployment(
     connection: Any, deployment_id: DeploymentId, project_id: ProjectId, bundle_sha256: str
 ) -> Deployment:
-    """Accept a Deployment of a held project."""
+    """Insert a Deployment of a locked project."""
     row = await connection.fetchrow(
         _SQL["add_deployment"], deployment_id, project_id, bundle_sha256
     )
@@ -72,29 +72,29 @@ async def add_deployment(
 
 
 async def deployment(connection: Any, deployment_id: UUID) -> Deployment | None:
-    """Return one Deployment."""
+    """The Deployment with that id."""
     row = await connection.fetchrow(_SQL["deployment"], deployment_id)
     return None if row is None else _deployment(row)
 
 
 async def deployments(connection: Any, project_id: ProjectId) -> list[Deployment]:
-    """Return all Deployments of a project, newest first."""
+    """All Deployments of a project, newest first."""
     return [_deployment(row) for row in await connection.fetch(_SQL["deployments"], project_id)]
 
 
 async def hold_deployment(connection: Any, deployment_id: UUID) -> bool:
-    """Keep a Deployment until the transaction ends; False when it is gone."""
+    """Keep a Deployment from being deleted until the transaction ends; False when it is already gone."""
     return await connection.fetchval(_SQL["hold_deployment"], deployment_id) is not None
 
 
 async def begin_deployment(connection: Any, deployment_id: UUID) -> Deployment | None:
-    """Take up a Deployment that is not finished."""
+    """Claim an unfinished Deployment under a new fence."""
     row = await connection.fetchrow(_SQL["begin_deployment"], deployment_id)
     return None if row is None else _deployment(row)
 
 
 async def report_deployment(connection: Any, begun: Deployment, line: str) -> None:
-    """Add a line of progress, unless it was taken up again since it was begun."""
+    """Append a line of progress, unless the Deployment was claimed again since it was begun."""
     await connection.execute(_SQL["report_deployment"], begun.id, begun.fence, line)
 
 
@@ -106,7 +106,7 @@ async def finish_deployment(
     sealed_sink: bytes | None = None,
     sealed_proxy: bytes | None = None,
 ) -> bool:
-    """Make a Deployment ready; return whether it was still being built since it was begun."""
+    """Make a Deployment ready; False when it was claimed again or ended since it was begun."""
     row = await connection.fetchrow(
         _SQL["finish_deployment"],
         begun.id,
@@ -119,19 +119,19 @@ async def finish_deployment(
 
 
 async def fail_deployment(connection: Any, begun: Deployment, error: str) -> None:
-    """End a Deployment that cannot be, unless it was taken up again since it was begun."""
+    """Fail a Deployment, unless it was claimed again since it was begun."""
     await connection.execute(_SQL["fail_deployment"], begun.id, begun.fence, error)
 
 
 async def lock(connection: Any, project_id: ProjectId) -> None:
-    """Hold a project until the transaction ends."""
+    """Lock a project until the transaction ends."""
     await connection.execute(_SQL["lock"], project_id)
 
 
 async def make_current(
     connection: Any, project_id: ProjectId, deployment_id: DeploymentId, limit: int
 ) -> bool:
-    """Make the Deployment current; return whether it is, or a newer one already was."""
+    """Make the Deployment current; False when a newer one already is."""
     await lock(connection, project_id)
     row = await connection.fetchrow(_SQL["make_current"], project_id, deployment_id, limit)
     return row is not None
@@ -140,17 +140,17 @@ async def make_current(
 async def put_current(
     connection: Any, project_id: ProjectId, deployment_id: DeploymentId, limit: int
 ) -> None:
-    """Make the Deployment current, whatever was."""
+    """Make the Deployment current, whichever one was."""
     await connection.execute(_SQL["put_current"], project_id, deployment_id, limit)
 
 
 async def unfinished(connection: Any) -> list[DeploymentId]:
-    """Return Deployments that are neither ready nor failed."""
+    """Deployments that are neither ready nor failed."""
     return [DeploymentId(row["id"]) for row in await connection.fetch(_SQL["unfinished"])]
 
 
 async def current_deployments(connection: Any, limit: int) -> list[Deployment]:
-    """Return current Deployments, those with the latest Runs first."""
+    """Current Deployments, those with the latest Runs first."""
     return [_deployment(row) for row in await connection.fetch(_SQL["current_deployments"], limit)]
 
 
@@ -193,7 +193,7 @@ def _manifest_text(manifest: Manifest) -> str:
     return json.dumps(dataclasses.asdict(manifest), default=plain)
 
 
-# A manifest never changes and every `run/start` reads one.
+# A manifest never changes, and every `run/start` reads one.
 @functools.lru_cache(maxsize=256)
 def _manifest(text: str | None) -> Manifest | None:
     if text is None:
@@ -201,7 +201,7 @@ def _manifest(text: str | None) -> Manifest | None:
     body = json.loads(text)
     settings = body["settings"]
     seconds = settings["default_request_timeout"]
-    # Manifests of earlier versions do not have it.
+    # Manifests of earlier versions lack it.
     time_to_live = settings.get("queue_time_to_live")
     settings |= {
         "browser": BrowserKind(settings["browser"]),

@@ -1,4 +1,4 @@
-"""Questions to people as rows."""
+"""Rows of Questions."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ async def ask(
     is_secret: bool,
     within: timedelta,
 ) -> Question | None:
-    """Keep what the Attempt of a Run and fence asks; None when the fence no longer holds."""
+    """Insert the Question of an Attempt, identified by Run and fence; None when the fence no longer holds."""
     row = await connection.fetchrow(_SQL["ask"], question_id, *held, text, is_secret, within)
     return None if row is None else _question(row)
 
 
 async def sinks(connection: Any, run_id: RunId) -> tuple[bytes | None, bytes | None]:
-    """Return where the outcomes of the Run, and of its Deployment's Runs that do not say, go."""
+    """The sealed Sinks of the Run and of its Deployment, the latter being the default."""
     row = await connection.fetchrow(_SQL["sinks"], run_id)
     return (None, None) if row is None else (row["run_sink"], row["deployment_sink"])
 
 
 async def open_of_run(connection: Any, run_id: str) -> Question | None:
-    """Return the question that a Run, its parts, or the operation it waits for ask just now."""
+    """The open Question of a Run, its parts, or the operation it waits for."""
     row = await connection.fetchrow(_SQL["open"], run_id)
     return None if row is None else _question(row)
 
 
 async def open_of_workspace(connection: Any, workspace_id: WorkspaceId) -> list[AskedRun]:
-    """Return the questions that are open in a workspace, the oldest first."""
+    """The open Questions of a workspace, oldest first."""
     return [
         AskedRun(
             question=_question(row),
@@ -52,22 +52,22 @@ async def open_of_workspace(connection: Any, workspace_id: WorkspaceId) -> list[
 
 
 async def answer(connection: Any, question_id: str, sealed: bytes) -> bool:
-    """Keep the answer to an open question; return whether it was open."""
+    """Save the sealed answer to an open Question; False when it is no longer open."""
     return await connection.fetchrow(_SQL["answer"], question_id, sealed) is not None
 
 
 async def take(connection: Any, question_id: str) -> bytes | None:
-    """Return the sealed answer if there is one, and keep it no longer."""
+    """Return the sealed answer, if any, and delete it."""
     return await connection.fetchval(_SQL["take"], question_id)
 
 
 async def end(connection: Any, question_id: str) -> None:
-    """End a question that nobody waits for any more."""
+    """End a Question that nobody waits for anymore."""
     await connection.execute(_SQL["end"], question_id)
 
 
 async def forget_untaken(connection: Any) -> None:
-    """Forget the answers whose Attempt was gone before it had them."""
+    """Delete answers whose Attempt ended before receiving them."""
     await connection.execute(_SQL["forget_untaken"])
 
 

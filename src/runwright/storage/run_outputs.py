@@ -1,4 +1,4 @@
-"""What Runs leave behind, as rows: lines of their logs, and files."""
+"""Rows of Runs' outputs: log lines and files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SQL = queries("runs")
 async def add_log_lines(
     connection: Any, run_id: str, attempt: int, lines: Sequence[LogLine]
 ) -> None:
-    """Keep lines of an Attempt's log; their `id` is given by the database."""
+    """Append lines to an Attempt's log; the database assigns their `id`."""
     await connection.execute(_SQL["add_log_lines"], run_id, attempt, *_columns(lines))
 
 
@@ -26,7 +26,7 @@ async def add_log_tail(
     dropped: Sequence[int],
     marker: LogLine | None,
 ) -> list[int]:
-    """Keep lines in the place of the `dropped`, tell so in the marker's row if it has one, return ids."""
+    """Replace the `dropped` lines with new ones, update the marker's row if there is one, and return the new ids."""
     rows = await connection.fetch(
         _SQL["add_log_tail"],
         run_id,
@@ -49,7 +49,7 @@ def _columns(lines: Sequence[LogLine]) -> tuple[list[Any], ...]:
 
 
 async def log_lines(connection: Any, run_id: str, *, after: int, limit: int) -> list[LogLine]:
-    """Return lines of a Run's log after an id."""
+    """Lines of a Run's log following an id."""
     rows = await connection.fetch(_SQL["log_lines"], run_id, after, limit)
     return [
         LogLine(
@@ -65,19 +65,19 @@ async def log_lines(connection: Any, run_id: str, *, after: int, limit: int) -> 
 
 
 async def add_file(connection: Any, run_id: str, file: RunFile) -> None:
-    """Put a stored blob on a Run, once however often it is said."""
+    """Attach a stored blob to a Run; idempotent."""
     await connection.execute(
         _SQL["add_file"], run_id, file.attempt, file.kind, file.name, file.size_bytes, file.blob
     )
 
 
 async def files(connection: Any, run_id: str) -> tuple[RunFile, ...]:
-    """Return the files of a Run."""
+    """The files of a Run."""
     return tuple(_file(row) for row in await connection.fetch(_SQL["files"], run_id))
 
 
 async def file(connection: Any, run_id: str, file_id: int) -> RunFile | None:
-    """Return one file of a Run."""
+    """A single file of a Run."""
     row = await connection.fetchrow(_SQL["file"], run_id, file_id)
     return None if row is None else _file(row)
 

@@ -1,4 +1,4 @@
-"""What of a Run is kept as JSON text, and read back."""
+"""JSON text columns of a Run, written and parsed."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from runwright.errors import CancelReason, Category, FailureCode
 
 
 def attributes_text(attributes: dict[str, Any]) -> str:
-    """Return attributes as text for `jsonb`, which has neither NUL nor half a character."""
+    """Attributes as text for `jsonb`, which allows neither NUL nor lone surrogates."""
     text = json.dumps(attributes, ensure_ascii=False).replace("\\u0000", "\\ufffd")
     return text.encode("utf-8", "replace").decode()
 
 
 def failure_text(failure: Failure | None) -> str | None:
-    """Return a failure as JSON text."""
+    """A failure as JSON text."""
     if failure is None:
         return None
     return json.dumps(
@@ -33,7 +33,7 @@ def failure_text(failure: Failure | None) -> str | None:
 
 
 def failure(text: str | None) -> Failure | None:
-    """Return what `failure_text` made."""
+    """Parse the text of `failure_text`."""
     if text is None:
         return None
     body = json.loads(text)
@@ -47,7 +47,7 @@ def failure(text: str | None) -> Failure | None:
 
 
 def cancellation_text(cancellation: Cancellation | None) -> str | None:
-    """Return a cancellation as JSON text."""
+    """A cancellation as JSON text."""
     if cancellation is None:
         return None
     return json.dumps(
@@ -60,7 +60,7 @@ def cancellation_text(cancellation: Cancellation | None) -> str | None:
 
 
 def cancellation(text: str | None) -> Cancellation | None:
-    """Return what `cancellation_text` made."""
+    """Parse the text of `cancellation_text`."""
     if text is None:
         return None
     body = json.loads(text)
@@ -70,7 +70,7 @@ def cancellation(text: str | None) -> Cancellation | None:
 
 
 def payloads_text(payloads: Sequence[ExtendedPayload]) -> str:
-    """Return extended payloads as JSON text."""
+    """Extended payloads as JSON text."""
     return json.dumps(
         [
             {"api": item.api, "parameters": item.parameters, "run_id": item.run_id}
@@ -80,5 +80,5 @@ def payloads_text(payloads: Sequence[ExtendedPayload]) -> str:
 
 
 def payloads(text: str | None) -> tuple[ExtendedPayload, ...]:
-    """Return what `payloads_text` made."""
+    """Parse the text of `payloads_text`."""
     return tuple(ExtendedPayload(**item) for item in json.loads(text or "[]"))

@@ -1,4 +1,4 @@
-"""Runs as rows: one function a query of `sql/runs.sql`, like `attempts` and `run_outputs`."""
+"""Rows of Runs: one function per query of `sql/runs.sql`, shared with `attempts` and `run_outputs`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SQL = queries("runs")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunRow:
-    """A Run with what only the platform needs to know of it."""
+    """A Run with the columns that only the platform needs."""
 
     run: Run
     parameters: str
@@ -43,27 +43,27 @@ class RunRow:
     is_cancel_requested: bool
     save_har: bool
     variables_version: int
-    """Of the project, when the row was claimed; 0 in every other row."""
+    """The project's, as of the claim; 0 when the row was not just claimed."""
     session: SessionPlan | None
-    """Without what is secret of it, which is in `sealed_session`."""
+    """Without its secrets, which are in `sealed_session`."""
     sealed_session: bytes | None
     waits_for: str | None
     sealed_sink: bytes | None
     job_id: str | None
-    """Of the Job whose item it is, when the row was claimed."""
+    """The Job it is an item of; set only when the row was just claimed."""
     worker_id: WorkerId | None
-    """Who has claimed it, until it is given back, waits or ends."""
+    """The Worker that has claimed it, until it is given back, parked or ended."""
     correlation_id: str | None
     trace_parent: str | None
     expires_at: datetime | None
 
     def has_expired(self, now: datetime) -> bool:
-        """Return whether it was not begun in its time."""
+        """True when it was not begun in time."""
         is_waiting = self.run.status is RunStatus.PENDING and self.worker_id is None
         return is_waiting and self.expires_at is not None and self.expires_at <= now
 
     def plan(self, *, proxy: str | None, session: SessionPlan | None = None) -> RunPlan:
-        """Return what the Run was accepted with; `proxy` and `session` are the opened ones."""
+        """The plan that the Run was accepted with; `proxy` and `session` are the unsealed ones."""
         return RunPlan(
             api=self.run.api,
             parameters=json.loads(self.parameters),
@@ -78,7 +78,7 @@ class RunRow:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewRun:
-    """A Run about to be accepted."""
+    """A Run about to be inserted."""
 
     id: RunId
     workspace_id: WorkspaceId
@@ -94,14 +94,14 @@ class NewRun:
     correlation_id: str | None = None
     """Of the request that started it."""
     trace_parent: str | None = None
-    """Where it belongs in a trace, as W3C writes it."""
+    """The W3C trace context that it belongs to."""
     expires_after: timedelta | None = None
-    """Canceled unless it has begun by then; None: it waits for ever."""
+    """It is canceled unless begun within this time; None: it waits forever."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ending:
-    """How a Run and its last Attempt end: what `finish` writes."""
+    """How a Run and its last Attempt end, as written by `finish`."""
 
     status: RunStatus
     result: str | None = None
@@ -109,13 +109,13 @@ class Ending:
     failure: Failure | None = None
     cancellation: Cancellation | None = None
     attempt_failure: Failure | None = None
-    """The last Attempt's own, which a sum of several is not."""
+    """The last Attempt's own failure, where `failure` sums up several."""
     author_started_at: datetime | None = None
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 async def insert(connection: Any, new: NewRun) -> RunRow:
-    """Accept a Run; its turn in the fair order comes back with it."""
+    """Insert a Run; the returned row has its turn in the fair order."""
     row = await connection.fetchrow(
         _SQL["insert"],
         new.id,
@@ -144,17 +144,17 @@ async def insert(connection: Any, new: NewRun) -> RunRow:
 
 
 async def count_waiting(connection: Any, project_id: ProjectId, most: int) -> int:
-    """Return how many Runs of a project wait, but no more than `most`."""
+    """The number of a project's waiting Runs, counted up to `most`."""
     return await connection.fetchval(_SQL["count_waiting"], project_id, most)
 
 
 async def expired(connection: Any, limit: int) -> list[RunId]:
-    """Return Runs that no Worker has begun and whose time is up."""
+    """Runs that no Worker has begun and whose time is up."""
     return [RunId(row["id"]) for row in await connection.fetch(_SQL["expired"], limit)]
 
 
 async def find_idempotent(connection: Any, project_id: ProjectId, key: str) -> RunRow | None:
-    """Return the Run that the key made within its day, freeing the key if it is older."""
+    """The Run created with this key within the last day; an older key is released."""
     row = await connection.fetchrow(_SQL["find_idempotent"], project_id, key)
     if row is None:
         await connection.execute(_SQL["forget_idempotency_key"], project_id, key)
@@ -163,44 +163,44 @@ async def find_idempotent(connection: Any, project_id: ProjectId, key: str) -> R
 
 
 async def get(connection: Any, run_id: str) -> RunRow | None:
-    """Return one Run."""
+    """The Run with that id."""
     row = await connection.fetchrow(_SQL["get"], run_id)
     return None if row is None else run_row(row)
 
 
 async def lock(connection: Any, run_id: str) -> RunRow | None:
-    """Return one Run, held until the transaction ends."""
+    """The Run with that id, locked until the transaction ends."""
     row = await connection.fetchrow(_SQL["lock"], run_id)
     return None if row is None else run_row(row)
 
 
 async def claim_first(connection: Any, run_id: str, worker_id: WorkerId) -> RunRow | None:
-    """Take a waiting Run for the first time; None when it is not waiting. See the statement."""
+    """Claim a waiting Run for the first time; None when it is not waiting. See the statement."""
     row = await connection.fetchrow(_SQL["claim_first"], run_id, worker_id)
     return None if row is None else run_row(row)
 
 
 async def claim_next(connection: Any, run_id: str, worker_id: WorkerId) -> RunRow | None:
-    """Begin another Attempt of a locked Run."""
+    """Claim a locked Run for another Attempt."""
     row = await connection.fetchrow(_SQL["claim_next"], run_id, worker_id)
     return None if row is None else run_row(row)
 
 
 async def claim_prepared(connection: Any, run_id: str, worker_id: WorkerId) -> RunRow | None:
-    """Take a locked operation, or Run whose session comes first; no Attempt begins."""
+    """Claim a locked operation, or a Run whose AuthSession must be prepared; no Attempt begins."""
     row = await connection.fetchrow(_SQL["claim_prepared"], run_id, worker_id)
     return None if row is None else run_row(row)
 
 
 async def park(connection: Any, run_id: str, fence: int, operation_id: str) -> bool:
-    """Let a claimed Run wait for an operation; return whether the fence still held."""
+    """Make a claimed Run wait for an operation; False when the fence has moved on."""
     return await connection.fetchrow(_SQL["park"], run_id, fence, operation_id) is not None
 
 
 async def waiting(
     connection: Any, operation_id: str
 ) -> list[tuple[RunId, ProjectId, int | None, int]]:
-    """Return id, project, turn and fence of the Runs that wait for an operation."""
+    """Id, project, turn and fence of the Runs that wait for an operation."""
     rows = await connection.fetch(_SQL["waiting"], operation_id)
     return [
         (RunId(row["id"]), ProjectId(row["project_id"]), row["turn"], row["fence"]) for row in rows
@@ -210,13 +210,13 @@ async def waiting(
 async def active_operation(
     connection: Any, project_id: ProjectId, session_id: str
 ) -> RunRow | None:
-    """Return the operation that a session is held by; it cannot end before the transaction does."""
+    """The operation that holds an AuthSession; it cannot end before this transaction does."""
     row = await connection.fetchrow(_SQL["active_operation"], project_id, session_id)
     return None if row is None else run_row(row)
 
 
 async def finish(connection: Any, run_id: str, fence: int, ending: Ending) -> RunRow | None:
-    """Turn the Run terminal under its fence; None when the fence has moved on."""
+    """End the Run under its fence; None when the fence has moved on."""
     row = await connection.fetchrow(
         _SQL["finish"],
         run_id,
@@ -236,7 +236,7 @@ async def finish(connection: Any, run_id: str, fence: int, ending: Ending) -> Ru
 
 
 async def retry(connection: Any, run_id: str, fence: int, ending: Ending) -> bool:
-    """End an Attempt and leave the Run waiting for its next; return whether the fence still held."""
+    """End an Attempt and leave the Run waiting for its next; False when the fence has moved on."""
     row = await connection.fetchrow(
         _SQL["retry"],
         run_id,
@@ -249,7 +249,7 @@ async def retry(connection: Any, run_id: str, fence: int, ending: Ending) -> boo
 
 
 async def disown(connection: Any, run_id: str, fence: int) -> None:
-    """Let any Worker take a claimed Run up at once."""
+    """Let any Worker claim a claimed Run immediately."""
     await connection.execute(_SQL["disown"], run_id, fence)
 
 
@@ -259,7 +259,7 @@ async def give_back(connection: Any, run_id: str, fence: int) -> bool:
 
 
 async def hold_back(connection: Any, run_id: str, fence: int) -> bool:
-    """Take a claimed item out of the queue until it is fed again; return whether the fence held."""
+    """Take a claimed item out of the queue until it is fed again; False when the fence has moved on."""
     return await connection.fetchrow(_SQL["hold_back"], run_id, fence) is not None
 
 
@@ -282,12 +282,12 @@ async def cancel_pending_of_project(
 
 
 async def request_cancel(connection: Any, run_id: str) -> bool:
-    """Ask the Worker of a started Run to cancel it; return whether it is started."""
+    """Ask the Worker of a started Run to cancel it; False when the Run is not started."""
     return await connection.fetchrow(_SQL["request_cancel"], run_id) is not None
 
 
 async def interrupted(connection: Any, held: Sequence[tuple[str, int]]) -> dict[str, bool]:
-    """Return which of the held Runs must stop: True lost to another fence, False asked to cancel."""
+    """The held Runs that must stop, by id: True when lost to another fence, False when cancellation was requested."""
     rows = await connection.fetch(
         _SQL["interrupted"], [run_id for run_id, _ in held], [fence for _, fence in held]
     )
@@ -297,7 +297,7 @@ async def interrupted(connection: Any, held: Sequence[tuple[str, int]]) -> dict[
 async def unfinished(
     connection: Any, after: RunId | None, limit: int
 ) -> list[tuple[RunId, ProjectId, int]]:
-    """Return id, project and turn of Runs that are not terminal, by id, from one on."""
+    """Id, project and turn of unfinished Runs, by id, following `after`."""
     rows = await connection.fetch(_SQL["unfinished"], after or "", limit)
     return [(RunId(row["id"]), ProjectId(row["project_id"]), row["turn"]) for row in rows]
 
@@ -310,7 +310,7 @@ async def page(
     before: tuple[datetime, str] | None,
     limit: int,
 ) -> list[Run]:
-    """Return Runs of a project, newest first."""
+    """The Runs of a project, newest first."""
     at, run_id = before or (None, None)
     is_of_job_run = chosen.job_run_id is not None
     rows = await connection.fetch(
@@ -331,7 +331,7 @@ async def page(
 
 
 def run_row(row: Any) -> RunRow:
-    """Return a row of `runs` as a value."""
+    """Build a RunRow from a row of `runs`."""
     run = Run(
         id=RunId(row["id"]),
         workspace_id=WorkspaceId(row["workspace_id"]),

@@ -1,4 +1,4 @@
-"""Every column that holds something sealed, for when all of it is sealed anew."""
+"""Every column with sealed values, for sealing them all with a new key."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SealedColumn:
-    """One column of sealed values, and the record that each value is bound to."""
+    """A column of sealed values, and the record that each value is bound to."""
 
     table: str
     column: str
     keys: tuple[str, ...]
     """The table's primary key."""
     record: str
-    """The record's name, with a place for each key."""
+    """The record's name, with a placeholder for each key."""
 
     def record_of(self, key: tuple[str, ...]) -> str:
-        """Return the record that the value of that row is bound to."""
+        """The record that the value of that row is bound to."""
         return self.record.format(*key)
 
 
@@ -64,7 +64,7 @@ COLUMNS = (
 async def sealed_otherwise(
     connection: Any, column: SealedColumn, key_id: bytes
 ) -> list[tuple[str, ...]]:
-    """Return the keys of rows whose value was sealed with another key than that of the id."""
+    """The keys of rows whose value was sealed with a key other than that one."""
     keys = ", ".join(f"{key}::text" for key in column.keys)
     rows = await connection.fetch(
         f"SELECT {keys} FROM {column.table} WHERE substring({column.column} FROM 2 FOR 4) <> $1",
@@ -74,7 +74,7 @@ async def sealed_otherwise(
 
 
 async def get(connection: Any, column: SealedColumn, key: tuple[str, ...]) -> bytes | None:
-    """Return the sealed value of one row."""
+    """The sealed value of one row."""
     return await connection.fetchval(
         f"SELECT {column.column} FROM {column.table} WHERE {_where(column)}", *key
     )
@@ -83,7 +83,7 @@ async def get(connection: Any, column: SealedColumn, key: tuple[str, ...]) -> by
 async def replace(
     connection: Any, column: SealedColumn, key: tuple[str, ...], old: bytes, new: bytes
 ) -> bool:
-    """Put another sealed value into a row unless it has changed meanwhile; return whether it had not."""
+    """Replace a row's sealed value; False when it has changed in the meantime."""
     number = len(key)
     row = await connection.fetchrow(
         f"UPDATE {column.table} SET {column.column} = ${number + 1}"

@@ -1,4 +1,4 @@
-"""What a Run, an operation or a Job wants of a session, as JSON text in a row; nothing secret is in it."""
+"""AuthSession plans of Runs, operations and Jobs as JSON text in a row, without secrets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runwright.domain.auth_sessions import SessionOperation, SessionPlan
 
 
 def text(plan: SessionPlan | None) -> str | None:
-    """Return a plan as JSON text, less what is secret of it."""
+    """A plan as JSON text, without its secrets."""
     if plan is None:
         return None
     return json.dumps(
@@ -30,7 +30,7 @@ def text(plan: SessionPlan | None) -> str | None:
 
 
 def read(text: str | None) -> SessionPlan | None:
-    """Return the plan of a JSON text."""
+    """Parse a plan from JSON text."""
     if text is None:
         return None
     body = json.loads(text)

@@ -1,4 +1,4 @@
-"""Runs counted by spans of time, as rows: one function a query of `sql/spans.sql`."""
+"""Rows of Run counts by span of time: one function per query of `sql/spans.sql`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from runwright.storage.database import queries, transaction
 
 _SQL = queries("spans")
 HOUR, QUARTER = timedelta(hours=1), timedelta(hours=6)
-"""How long spans are: those of the last two days, and those of a month."""
+"""Span lengths: one for the last two days, and one for a month."""
 
 
 async def fill(connection: Any, limit: int) -> bool:
-    """Count some `limit` Runs that have ended since the last time; return whether there are more."""
+    """Count about `limit` Runs that have ended since the last call; True when more remain."""
     async with transaction(connection):
         since: datetime | None = await connection.fetchval(_SQL["lock"])
         if since is None:
@@ -29,5 +29,5 @@ async def fill(connection: Any, limit: int) -> bool:
 
 
 async def forget(connection: Any) -> None:
-    """Forget what no chart shows any more."""
+    """Delete spans that no chart shows anymore."""
     await connection.execute(_SQL["forget"])

@@ -1,4 +1,4 @@
-"""What the database tells of itself."""
+"""Facts about the database."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ _SQL = queries("system")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Table:
-    """A table of the database with its indexes."""
+    """A table of the database, including its indexes."""
 
     name: str
     size_bytes: int
     rows: int
-    """As the database estimates."""
+    """The database's estimate."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatabaseFacts:
-    """What the database is and holds."""
+    """The database's version, size and contents."""
 
     version: str
     size_bytes: int
     connections: int
     max_connections: int
     migration: int
-    """The last one that was applied."""
+    """The last one applied."""
     oldest_run_at: datetime | None
     tables: list[Table]
 
 
 async def facts(connection: Any, workspace_id: WorkspaceId) -> DatabaseFacts:
-    """Return what the database is and holds."""
+    """The database's version, size and contents."""
     row = await connection.fetchrow(_SQL["facts"], workspace_id)
     tables = [Table(**each) for each in await connection.fetch(_SQL["tables"])]
     return DatabaseFacts(**row, tables=tables)

@@ -1,4 +1,4 @@
-"""Variables as rows: sealed here as they came, opened by who may."""
+"""Rows of variables. Values arrive sealed and stay sealed here."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ class VariableRow:
 
 
 async def put(connection: Any, owner_id: UUID, name: str, sealed_value: bytes) -> None:
-    """Keep a variable, and tell the projects that see it."""
+    """Save a variable and notify the projects that see it."""
     await connection.execute(_SQL["set"], owner_id, name, sealed_value)
     await connection.execute(_SQL["renew"], owner_id)
 
 
 async def forget(connection: Any, owner_id: UUID, name: str) -> bool:
-    """Forget a variable, and tell the projects that saw it; return whether there was one."""
+    """Delete a variable and notify the projects that saw it; False when there was none."""
     found = await connection.fetchrow(_SQL["unset"], owner_id, name)
     await connection.execute(_SQL["renew"], owner_id)
     return found is not None
 
 
 async def list_all(connection: Any, owner_id: UUID) -> list[VariableRow]:
-    """Return the variables of a workspace or project, by name."""
+    """The variables of a workspace or project, by name."""
     return [
         VariableRow(
             name=row["name"], sealed_value=row["sealed_value"], updated_at=row["updated_at"]

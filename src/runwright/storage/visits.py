@@ -1,4 +1,4 @@
-"""Visits of the dashboard and links to begin one, as rows: only hashes of their secrets."""
+"""Rows of dashboard sessions and sign-in links; only hashes of their secrets are stored."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ _SQL = queries("visits")
 
 
 async def begin(connection: Any, secret_sha256: bytes, key_id: KeyId, life: timedelta) -> None:
-    """Keep a new visit."""
+    """Insert a dashboard session."""
     await connection.execute(_SQL["begin"], secret_sha256, key_id, life)
 
 
 async def find(connection: Any, secret_sha256: bytes) -> ApiKey | None:
-    """Return the key of a visit, unless the visit is over or the key revoked."""
+    """The API key of a dashboard session, unless the session has ended or the key is revoked."""
     row = await connection.fetchrow(_SQL["find"], secret_sha256)
     return None if row is None else key_of(row)
 
 
 async def end(connection: Any, secret_sha256: bytes) -> None:
-    """End a visit."""
+    """End a dashboard session."""
     await connection.execute(_SQL["end_visit"], secret_sha256)
 
 
 async def add_link(connection: Any, secret_sha256: bytes, key_id: KeyId, life: timedelta) -> None:
-    """Keep a link to sign in with."""
+    """Insert a sign-in link."""
     await connection.execute(_SQL["add_link"], secret_sha256, key_id, life)
 
 
 async def redeem(connection: Any, secret_sha256: bytes) -> ApiKey | None:
-    """Take a link, which is good once; return its key, unless it has expired or the key is revoked."""
+    """Use up a single-use link; return its API key, unless the link has expired or the key is revoked."""
     row = await connection.fetchrow(_SQL["redeem"], secret_sha256)
     return None if row is None else key_of(row)

@@ -222,4 +222,4 @@ def test_a_second_serve_on_one_directory_is_refused(server: RunwrightServer) -> 
     )
 
     assert second.returncode == 2
-    assert "already runs on" in second.stderr
+    assert "is already using" in second.stderr

@@ -243,7 +243,7 @@ def test_a_folder_that_others_can_change_is_not_used(place: Path, user: SystemUs
     place.mkdir()
     os.chown(place, user.id, user.group_id)
 
-    with pytest.raises(ConfigError, match="can be changed by others"):
+    with pytest.raises(ConfigError, match="can be changed by users other than root"):
         binaries.hold(user, None)
 
     assert place.stat().st_mode & 0o777 == 0o755

@@ -241,5 +241,5 @@ def test_another_user_is_told_whose_the_cluster_is(open_path: Path) -> None:
     )
 
     first, second = done.stdout.splitlines()
-    assert "was made by root and is in /var/lib/runwright/clusters/1" in first
+    assert "was created by root and is in /var/lib/runwright/clusters/1" in first
     assert "belongs to the user `root`: start as that user" in second

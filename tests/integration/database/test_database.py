@@ -94,7 +94,7 @@ async def test_a_half_made_cluster_is_made_anew(open_path: Path) -> None:
 
 async def test_two_on_one_directory_is_a_clear_error(open_path: Path) -> None:
     async with embedded.run(open_path / "pg"):
-        with pytest.raises(ConfigError, match=rf"Process {os.getpid()} already runs on"):
+        with pytest.raises(ConfigError, match=rf"Process {os.getpid()} is already using"):
             async with embedded.run(open_path / "pg"):
                 """Never here."""
 

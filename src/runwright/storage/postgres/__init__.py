@@ -1,3 +1,3 @@
-"""The embedded PostgreSQL: its programs, clusters, users, dumps. Tables and statements are the modules beside this folder."""
+"""The embedded PostgreSQL: programs, clusters, users, dumps. Tables and statements are in the parent package."""
 
 from __future__ import annotations

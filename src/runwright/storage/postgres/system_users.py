@@ -1,4 +1,4 @@
-"""Who PostgreSQL runs as where we are root, as which it refuses to."""
+"""The user that PostgreSQL runs as when we are root, as it refuses to run as root."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class SystemUser:
 
 
 def own() -> SystemUser:
-    """Return the user that PostgreSQL runs as for root, made if it is missing.
+    """The user that PostgreSQL runs as for root, created if missing.
 
     Raises:
-        ConfigError: it cannot be made; says how to make it by hand.
+        ConfigError: it cannot be created; says how to create it manually.
     """
     with _alone():
         if (found := find()) is not None:
@@ -41,13 +41,13 @@ def own() -> SystemUser:
         if (made := find()) is not None:
             return made
     raise ConfigError(
-        f"PostgreSQL does not run as root, and the user `{_NAME}` cannot be made: {said}. "
-        f"Make it by hand (`useradd --system {_NAME}`), run as another user, or set `RUNWRIGHT_DATABASE_URL`."
+        f"PostgreSQL refuses to run as root, and the user `{_NAME}` cannot be created: {said}. "
+        f"Create it manually (`useradd --system {_NAME}`), run as another user, or set `RUNWRIGHT_DATABASE_URL`."
     )
 
 
 def find() -> SystemUser | None:
-    """Return the user that PostgreSQL runs as for root, None if it is missing."""
+    """The user that PostgreSQL runs as for root; None when missing."""
     try:
         found = pwd.getpwnam(_NAME)
     except KeyError:
@@ -56,7 +56,7 @@ def find() -> SystemUser | None:
 
 
 def has_name(user_id: int) -> bool:
-    """Return whether the machine knows the user by a name."""
+    """True when the machine has a name for the user id."""
     try:
         pwd.getpwuid(user_id)
     except KeyError:
@@ -65,14 +65,14 @@ def has_name(user_id: int) -> bool:
 
 
 def owner(path: Path) -> SystemUser:
-    """Return whose a file or folder is, were it somebody without a name here."""
+    """The owner of a file or folder, even one without a name on this machine."""
     found = path.stat()
     name = pwd.getpwuid(found.st_uid).pw_name if has_name(found.st_uid) else str(found.st_uid)
     return SystemUser(name=name, id=found.st_uid, group_id=found.st_gid)
 
 
 def can_enter(path: Path, user: SystemUser) -> bool:
-    """Return whether the user gets to a folder: tried, because modes are not all that decides."""
+    """True when the user can enter a folder: tried, because modes alone do not decide that."""
     tried = subprocess.run(  # noqa: S603
         ["/bin/sh", "-c", 'cd -- "$1"', "sh", path],
         stdin=subprocess.DEVNULL,
@@ -88,11 +88,11 @@ def can_enter(path: Path, user: SystemUser) -> bool:
 
 
 def _make() -> str:
-    """Make the user with what the machine has for that; return what it said."""
+    """Create the user with the machine's own tools; return their output."""
     shell = shutil.which("nologin", path=_PATH) or "/bin/false"
     for command in (
         ("useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/", "--shell", shell, _NAME),
-        # BusyBox's.
+        # BusyBox.
         ("adduser", "-S", "-D", "-H", "-h", "/", "-s", shell, _NAME),
     ):  # fmt: skip
         program = shutil.which(command[0], path=_PATH)
@@ -100,17 +100,17 @@ def _make() -> str:
             made = subprocess.run(  # noqa: S603
                 [program, *command[1:]], stdin=subprocess.DEVNULL, capture_output=True, check=False
             )
-            return made.stderr.decode(errors="replace").strip() or "it said nothing"
+            return made.stderr.decode(errors="replace").strip() or "no output"
     return "there is no `useradd`"
 
 
 @contextmanager
 def _alone() -> Generator[None]:
-    """Let one process at a time look and make: a second `useradd` gives up while the first one writes."""
+    """One process at a time: a second `useradd` fails while the first one is writing."""
     try:
         lock = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError:
-        # A machine whose /run cannot be written has made its users before.
+        # A machine with a read-only /run already has its users.
         yield
         return
     try:

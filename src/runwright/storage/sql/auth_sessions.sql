@@ -1,5 +1,5 @@
 -- insert --
--- Makes a session, unless one of that id is there.
+-- Inserts an AuthSession, unless the id is taken.
 INSERT INTO auth_sessions (
     project_id, id, type, status, source, generation, input_digest, sealed_parameters, sealed_state,
     sealed_proxy, only_for
@@ -11,27 +11,27 @@ ON CONFLICT DO NOTHING
 RETURNING id;
 
 -- get --
--- One session.
+-- One AuthSession.
 SELECT * FROM auth_sessions WHERE project_id = $1 AND id = $2;
 
 -- lock --
--- One session, held until the transaction ends.
+-- One AuthSession, locked until the transaction ends.
 SELECT * FROM auth_sessions WHERE project_id = $1 AND id = $2 FOR UPDATE;
 
 -- list --
--- The sessions of a project.
+-- The AuthSessions of a project.
 SELECT * FROM auth_sessions WHERE project_id = $1 ORDER BY id;
 
 -- of_code --
--- The sessions that a project's code declares, held until the transaction ends.
+-- The AuthSessions that a project's code declares, locked until the transaction ends.
 SELECT * FROM auth_sessions WHERE project_id = $1 AND source = 'CODE' ORDER BY id FOR UPDATE;
 
 -- forget --
--- Forgets a session.
+-- Deletes an AuthSession.
 DELETE FROM auth_sessions WHERE project_id = $1 AND id = $2 RETURNING id;
 
 -- renew --
--- Puts a state that a create made into a session, with what it was made from.
+-- Stores the state made by a create, with the inputs it was made from.
 UPDATE auth_sessions
 SET status = 'READY', generation = nextval('auth_session_generations'), sealed_state = $3, input_digest = $4,
     sealed_parameters = coalesce($5, sealed_parameters), sealed_proxy = coalesce($6, sealed_proxy),
@@ -40,7 +40,7 @@ WHERE project_id = $1 AND id = $2
 RETURNING id;
 
 -- pass --
--- Notes that a check of the state of that generation has passed, and what its browser ended with.
+-- Records that a check of that generation's state passed, and the browser's final state.
 UPDATE auth_sessions
 SET status = 'READY', sealed_state = coalesce($4, sealed_state), checked_at = clock_timestamp()
 WHERE project_id = $1 AND id = $2 AND generation = $3
@@ -50,16 +50,16 @@ WHERE project_id = $1 AND id = $2 AND generation = $3
     );
 
 -- save --
--- Keeps what a Run's browser ended with, unless a create came between.
+-- Stores the final state of a Run's browser, unless a create came in between.
 UPDATE auth_sessions SET sealed_state = $4
 WHERE project_id = $1 AND id = $2 AND generation = $3 AND status = 'READY';
 
 -- expire --
--- Notes that the state of that generation is no longer good.
+-- Records that the state of that generation is no longer valid.
 UPDATE auth_sessions SET status = 'EXPIRED', updated_at = clock_timestamp()
 WHERE project_id = $1 AND id = $2 AND generation = $3 AND status <> 'EXPIRED';
 
 -- forget_unmade --
--- Forgets a session whose first create has failed, and which nothing but that request wanted.
+-- Deletes an AuthSession whose first create failed, and that only that request wanted.
 DELETE FROM auth_sessions
 WHERE project_id = $1 AND id = $2 AND sealed_state IS NULL AND source = 'API';

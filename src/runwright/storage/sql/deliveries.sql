@@ -1,5 +1,5 @@
 -- insert --
--- Accepts a Delivery.
+-- Inserts a Delivery.
 INSERT INTO deliveries (id, project_id, run_id, job_run_id, kind, target, sealed_sink, body)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 
@@ -8,8 +8,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8);
 SELECT * FROM deliveries WHERE id = $1;
 
 -- begin_try --
--- Takes up a pending Delivery for one try, under a new fence. Where it was sent again meanwhile, an older entry comes
--- before its time, or finds that the newer one has put it off: two entries end as one.
+-- Claims a pending Delivery for one try, under a new fence. If it was sent again in the meantime, an older entry
+-- comes early, or finds that the newer one has postponed the try: two entries merge into one.
 UPDATE deliveries
 SET fence = fence + 1, tries = tries + 1,
     first_try_at = coalesce(first_try_at, clock_timestamp())
@@ -18,8 +18,8 @@ WHERE id = $1 AND status = 'pending'
 RETURNING *;
 
 -- end_try --
--- Keeps how a try went and what follows, under its fence; tells when the next one is. Where that was said before and
--- not heard, it is kept once and told again.
+-- Records the outcome of a try and what follows, under its fence; returns when the next try is due. If the same was
+-- already recorded but the response was lost, it is stored once and the answer is repeated.
 WITH ended AS (
     UPDATE deliveries
     SET status = $8, next_try_at = $9, failures = failures + CASE WHEN $8 = 'delivered' THEN 0 ELSE 1 END,
@@ -38,7 +38,7 @@ WHERE id = $1 AND fence = $2 AND status = 'pending'
     AND EXISTS (SELECT FROM delivery_tries WHERE delivery_id = $1 AND number = deliveries.tries);
 
 -- renew --
--- Sends a Delivery again, perhaps elsewhere: a new window begins.
+-- Sends a Delivery again, possibly elsewhere: a new window begins.
 UPDATE deliveries
 SET status = 'pending', ended_at = NULL, first_try_at = NULL, failures = 0, next_try_at = NULL,
     fence = fence + 1, sealed_sink = coalesce($2, sealed_sink), target = coalesce($3, target)
@@ -50,7 +50,7 @@ RETURNING *;
 SELECT * FROM delivery_tries WHERE delivery_id = $1 ORDER BY number;
 
 -- page --
--- Deliveries of a project, newest first, from a cursor on.
+-- The Deliveries of a project, newest first, following a cursor.
 SELECT * FROM deliveries
 WHERE project_id = $1
     AND ($2::text IS NULL OR run_id = $2)
@@ -61,7 +61,7 @@ ORDER BY created_at DESC, id DESC
 LIMIT $7;
 
 -- unfinished --
--- Deliveries that are pending and did not come just now; some at a time, those after the given one.
+-- Pending Deliveries that were not created just now; a batch at a time, following the given one.
 SELECT id, project_id, fence, created_at FROM deliveries
 WHERE status = 'pending' AND created_at < statement_timestamp() - interval '3 seconds'
     AND (created_at, id) > (coalesce($1::timestamptz, '-infinity'), coalesce($2::text, ''))
@@ -73,16 +73,16 @@ LIMIT $3;
 SELECT * FROM deliveries WHERE run_id = $1 ORDER BY created_at, id;
 
 -- add_secret --
--- Keeps a secret that webhooks of a project are signed with.
+-- Inserts a secret that signs a project's webhooks.
 INSERT INTO webhook_secrets (id, project_id, sealed_secret) VALUES ($1, $2, $3);
 
 -- secrets --
--- The secrets of a project that sign at present, the newest first.
+-- The secrets of a project that currently sign, newest first.
 SELECT * FROM webhook_secrets
 WHERE project_id = $1 AND (valid_until IS NULL OR valid_until > clock_timestamp())
 ORDER BY valid_until IS NULL DESC, created_at DESC;
 
 -- retire_secrets --
--- Lets the secrets of a project sign along for a while and no longer.
+-- Lets the secrets of a project keep signing for a while, and no longer.
 UPDATE webhook_secrets SET valid_until = clock_timestamp() + $2
 WHERE project_id = $1 AND valid_until IS NULL;

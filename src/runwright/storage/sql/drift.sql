@@ -5,39 +5,39 @@ WHERE status = 'completed' AND kind = 'api' AND NOT is_examined
 ORDER BY ended_at LIMIT 1;
 
 -- ensure --
--- Makes the profile of an Api unless it is there.
+-- Inserts the profile of an Api unless it exists.
 INSERT INTO result_profiles (project_id, api) VALUES ($1, $2) ON CONFLICT DO NOTHING;
 
 -- lock --
--- The profile of an Api, held until the transaction ends, unless another holds it.
+-- The profile of an Api, locked until the transaction ends, unless another transaction holds it.
 SELECT * FROM result_profiles WHERE project_id = $1 AND api = $2 FOR UPDATE SKIP LOCKED;
 
 -- wait_for --
--- The same for who must have it.
+-- The same, waiting for the lock.
 SELECT * FROM result_profiles WHERE project_id = $1 AND api = $2 FOR UPDATE;
 
 -- unexamined --
--- Runs of an Api that are completed and not examined, in the order in which they ended.
+-- Completed but unexamined Runs of an Api, in the order in which they ended.
 SELECT id, workspace_id, result, job_run_id, sealed_sink FROM runs
 WHERE project_id = $1 AND api = $2 AND status = 'completed' AND kind = 'api' AND NOT is_examined
 ORDER BY ended_at, id LIMIT $3;
 
 -- examined --
--- Marks Runs as examined, each with why its result is not as usual if it is not.
+-- Marks Runs as examined, each with its drift, if any.
 UPDATE runs SET is_examined = true, drift = found.drift
 FROM unnest($1::text[], $2::text[]) AS found (id, drift) WHERE runs.id = found.id;
 
 -- keep --
--- Keeps the shapes of an Api whose profile is held.
+-- Saves the shapes of an Api whose profile is locked.
 UPDATE result_profiles SET shapes = $3, updated_at = clock_timestamp()
 WHERE project_id = $1 AND api = $2;
 
 -- watch --
--- Switches the watch over an Api on or off.
+-- Enables or disables drift detection for an Api.
 UPDATE result_profiles SET is_watched = $3 WHERE project_id = $1 AND api = $2;
 
 -- list --
--- The profiles of a project, by Api, with the latest Run of each that is marked.
+-- The profiles of a project, by Api, each with its latest marked Run.
 SELECT result_profiles.*, latest.id AS run_id, latest.drift, latest.ended_at
 FROM result_profiles LEFT JOIN LATERAL (
     SELECT id, drift, ended_at FROM runs

@@ -1,5 +1,5 @@
 -- add --
--- Puts items at the end of a locked JobRun, held until it feeds them.
+-- Appends items to a locked JobRun, held until it feeds them.
 INSERT INTO runs (
     id, workspace_id, project_id, deployment_id, api, parameters, sealed_proxy, save_trace,
     request_timeout, maximum_attempts, auth_session_id, session_plan, job_run_id, position
@@ -15,7 +15,7 @@ FROM job_runs,
 WHERE job_runs.id = $1;
 
 -- standing --
--- How many items of a JobRun are under way, how many are held, up to so many, and how many were ever fed.
+-- How many items of a JobRun are in progress, how many are held (counted up to a limit), and how many were ever fed.
 SELECT
     (SELECT count(*) FROM runs
         WHERE job_run_id = $1 AND turn IS NOT NULL AND status IN ('pending', 'started')) AS active,
@@ -28,7 +28,7 @@ SELECT
     ) ELSE 0 END AS begun;
 
 -- feed --
--- Gives the next held items of a locked JobRun their turns, one after the other.
+-- Assigns turns to the next held items of a locked JobRun, one after the other.
 WITH next AS (
     SELECT id, row_number() OVER (ORDER BY position) AS place
     FROM (
@@ -49,19 +49,19 @@ WHERE runs.id = next.id
 RETURNING runs.id, runs.turn;
 
 -- unfeed --
--- Takes back what was fed and that no Worker has looked at yet.
+-- Takes back the fed items that no Worker has looked at yet.
 UPDATE runs SET turn = NULL
 WHERE job_run_id = $1 AND turn IS NOT NULL AND status = 'pending' AND fence = 0
 RETURNING id;
 
 -- fed --
--- The items of a JobRun that are in the queue or carried out.
+-- The items of a JobRun that are queued or in progress.
 SELECT id FROM runs
 WHERE job_run_id = $1 AND turn IS NOT NULL AND status IN ('pending', 'started')
 ORDER BY position;
 
 -- cancel_held --
--- Cancels held items, up to so many, that were never begun or were held back.
+-- Cancels held items, up to a limit: those never begun, and those held back.
 UPDATE runs
 SET status = 'canceled', cancellation = $2, ended_at = clock_timestamp(), sealed_session = NULL,
     worker_id = NULL
@@ -73,11 +73,11 @@ WHERE id IN (
 RETURNING *;
 
 -- results --
--- Items of a JobRun that have ended, in order, after a position.
+-- Items of a JobRun that have ended, in order, following a position.
 SELECT * FROM runs
 WHERE job_run_id = $1 AND position > $2 AND status IN ('completed', 'failed', 'canceled')
 ORDER BY position LIMIT $3;
 
 -- failed_deliveries --
--- The Deliveries of a JobRun that no try got through.
+-- The Deliveries of a JobRun for which every try failed.
 SELECT id FROM deliveries WHERE job_run_id = $1 AND status = 'exhausted' ORDER BY created_at, id;

@@ -1,5 +1,5 @@
 -- insert --
--- Keeps a new JobRun; one that never begins comes with its end.
+-- Inserts a new JobRun; one that never begins is inserted already ended.
 INSERT INTO job_runs (
     id, workspace_id, project_id, job_id, deployment_id, type, status, configuration, session_plan,
     sealed_secrets, auth_session_id, is_session_good, firing, reason, idempotency_key,
@@ -11,7 +11,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 RETURNING *;
 
 -- get --
--- One JobRun with what its items say.
+-- One JobRun, with figures from its items.
 SELECT job_runs.*, items.* FROM job_runs CROSS JOIN LATERAL (
     SELECT count(*) AS items, count(*) FILTER (WHERE runs.status = 'completed') AS completed,
         count(*) FILTER (WHERE runs.status IN ('failed', 'canceled') AND runs.turn IS NOT NULL) AS fallen
@@ -20,43 +20,43 @@ SELECT job_runs.*, items.* FROM job_runs CROSS JOIN LATERAL (
 WHERE job_runs.id = $1;
 
 -- find --
--- One JobRun without what its items say.
+-- One JobRun, without figures from its items.
 SELECT * FROM job_runs WHERE id = $1;
 
 -- lock --
--- One JobRun, held until the transaction ends.
+-- One JobRun, locked until the transaction ends.
 SELECT * FROM job_runs WHERE id = $1 FOR UPDATE;
 
 -- active_of_job --
--- The JobRun of a Job that has not ended.
+-- The unfinished JobRun of a Job.
 SELECT id FROM job_runs WHERE project_id = $1 AND job_id = $2 AND ended_at IS NULL;
 
 -- active_of_jobs --
--- The JobRuns of these Jobs that have not ended.
+-- The unfinished JobRuns of these Jobs.
 SELECT job_runs.project_id, job_runs.job_id, job_runs.id
 FROM unnest($1::uuid[], $2::text[]) AS wanted (project_id, job_id)
 JOIN job_runs ON job_runs.project_id = wanted.project_id AND job_runs.job_id = wanted.job_id
 WHERE job_runs.ended_at IS NULL;
 
 -- holder_of_session --
--- The Job whose JobRun holds a session.
+-- The Job whose JobRun holds an AuthSession.
 SELECT job_id FROM job_runs
 WHERE project_id = $1 AND auth_session_id = $2 AND ended_at IS NULL;
 
 -- find_idempotent --
--- The JobRun that a key already began within its day.
+-- The JobRun that a key started within the last day.
 SELECT * FROM job_runs
 WHERE project_id = $1 AND job_id = $2 AND idempotency_key = $3
     AND created_at > clock_timestamp() - interval '24 hours';
 
 -- forget_idempotency_key --
--- Lets a key older than its day be used again.
+-- Releases a key that is older than a day.
 UPDATE job_runs SET idempotency_key = NULL
 WHERE project_id = $1 AND job_id = $2 AND idempotency_key = $3
     AND created_at <= clock_timestamp() - interval '24 hours';
 
 -- page --
--- JobRuns of a Job in the order that is put in, each with what its items say.
+-- JobRuns of a Job in the order that is substituted, each with figures from its items.
 SELECT job_runs.*, items.* FROM job_runs CROSS JOIN LATERAL (
     SELECT count(*) AS items, count(*) FILTER (WHERE runs.status = 'completed') AS completed,
         count(*) FILTER (WHERE runs.status IN ('failed', 'canceled') AND runs.turn IS NOT NULL) AS fallen
@@ -67,22 +67,22 @@ ORDER BY {order}, job_runs.created_at DESC, job_runs.id DESC
 LIMIT $4 OFFSET $5;
 
 -- total --
--- How many JobRuns a Job has.
+-- The number of a Job's JobRuns.
 SELECT count(*) FROM job_runs WHERE project_id = $1 AND job_id = $2 AND created_at >= $3;
 
 -- wait_for --
--- Lets a locked JobRun wait for an operation on its session.
+-- Makes a locked JobRun wait for an operation on its AuthSession.
 UPDATE job_runs SET waits_for = $2, updated_at = clock_timestamp() WHERE id = $1;
 
 -- stand --
--- Gives a locked JobRun that has not ended another status, and says why if there is a reason.
+-- Sets the status of a locked JobRun that has not ended, with a reason if there is one.
 UPDATE job_runs
 SET status = $2, reason = $3, is_session_good = $4, waits_for = NULL, updated_at = clock_timestamp()
 WHERE id = $1 AND ended_at IS NULL
 RETURNING *;
 
 -- touch --
--- Notes that something has changed in a locked JobRun.
+-- Updates the time of last change of a locked JobRun.
 UPDATE job_runs SET updated_at = clock_timestamp() WHERE id = $1;
 
 -- end --
@@ -94,7 +94,7 @@ WHERE id = $1 AND ended_at IS NULL
 RETURNING *;
 
 -- keep_counts --
--- Keeps what the items of a locked JobRun say, once none of them can change any more.
+-- Stores the figures from a locked JobRun's items, once none of them can change anymore.
 UPDATE job_runs
 SET payloads = items.items, successful_runs = items.completed, failed_runs = items.fallen
 FROM (
@@ -110,9 +110,9 @@ RETURNING job_runs.*;
 SELECT id FROM job_runs WHERE waits_for = $1 AND ended_at IS NULL;
 
 -- stuck --
--- JobRuns in which something is to be done and nothing is under way: their session is to be seen to, or
--- items are held though none is in the queue, or it has ended and items have not; some at a time, those after
--- the given one.
+-- JobRuns with work to do but nothing in progress: their AuthSession must be prepared, or items are held
+-- though none is queued, or the JobRun has ended and items have not; a batch at a time, following the
+-- given one.
 SELECT id, created_at FROM job_runs
 WHERE (created_at, id) > (coalesce($1::timestamptz, '-infinity'), coalesce($2::text, ''))
     AND created_at < statement_timestamp() - interval '3 seconds'

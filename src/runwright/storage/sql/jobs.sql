@@ -1,5 +1,5 @@
 -- insert --
--- Keeps a new Job, unless there is one of that id.
+-- Inserts a new Job, unless the id is taken.
 INSERT INTO jobs (
     project_id, id, workspace_id, source, payload, configuration, schedule, session_plan,
     sealed_secrets, firing, fires_at
@@ -8,7 +8,7 @@ ON CONFLICT (project_id, id) DO NOTHING
 RETURNING *;
 
 -- update --
--- Gives a Job another plan; one that is paused stays so.
+-- Replaces a Job's plan; a paused Job stays paused.
 UPDATE jobs
 SET payload = $3, configuration = $4, schedule = $5, session_plan = $6, sealed_secrets = $7,
     firing = CASE WHEN state = 'ACTIVE' THEN $8::timestamptz END,
@@ -22,7 +22,7 @@ RETURNING *;
 SELECT * FROM jobs WHERE project_id = $1 AND id = $2;
 
 -- lock --
--- One Job, held until the transaction ends.
+-- One Job, locked until the transaction ends.
 SELECT * FROM jobs WHERE project_id = $1 AND id = $2 FOR UPDATE;
 
 -- list --
@@ -34,33 +34,33 @@ SELECT * FROM jobs WHERE project_id = $1 ORDER BY id;
 SELECT * FROM jobs WHERE project_id = $1 AND source = 'CODE' ORDER BY id;
 
 -- delete --
--- Forgets a Job.
+-- Deletes a Job.
 DELETE FROM jobs WHERE project_id = $1 AND id = $2;
 
 -- pause --
--- Stops the Schedule of a Job, with why.
+-- Pauses the Schedule of a Job, with the reason.
 UPDATE jobs
 SET state = 'PAUSED', reason = $3, firing = NULL, fires_at = NULL, updated_at = clock_timestamp()
 WHERE project_id = $1 AND id = $2 AND state = 'ACTIVE'
 RETURNING *;
 
 -- resume --
--- Lets the Schedule of a Job go on, from its next moment.
+-- Resumes the Schedule of a Job, from its next moment.
 UPDATE jobs
 SET state = 'ACTIVE', reason = NULL, firing = $3, fires_at = $4, updated_at = clock_timestamp()
 WHERE project_id = $1 AND id = $2 AND state = 'PAUSED'
 RETURNING *;
 
 -- note_run --
--- Notes that a JobRun of the Job has begun.
+-- Records that a JobRun of the Job has begun.
 UPDATE jobs SET last_run_at = clock_timestamp() WHERE project_id = $1 AND id = $2;
 
 -- take_due --
--- Jobs whose moment has come and that nobody else has just taken, held until the transaction ends.
+-- Jobs that are due and not locked by another transaction, locked until the transaction ends.
 SELECT * FROM jobs WHERE fires_at <= $1 ORDER BY fires_at LIMIT $2 FOR UPDATE SKIP LOCKED;
 
 -- move_on --
--- Moves a Job that is held to its next moment, and notes whether it has fired.
+-- Advances a locked Job to its next moment, and records whether it has fired.
 UPDATE jobs
 SET firing = $3, fires_at = $4,
     last_run_at = CASE WHEN $5 THEN clock_timestamp() ELSE last_run_at END

@@ -1,10 +1,10 @@
 -- counters --
--- What was counted, over all connections.
+-- Counter totals over all connections.
 SELECT name, label, sum(value) AS value FROM counters GROUP BY name, label;
 
 -- queue --
--- Runs and operations that wait for a Worker, and since when the oldest of them does; no more than
--- are counted in a moment.
+-- The number of Runs and operations that wait for a Worker, and the age of the oldest; counting stops at a
+-- limit, so that it stays fast.
 SELECT count(*) AS count, coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS seconds
 FROM (
     SELECT created_at FROM runs
@@ -13,27 +13,27 @@ FROM (
 ) AS waiting;
 
 -- started --
--- Runs and operations that are under way.
+-- Runs and operations in progress.
 SELECT count(*) FROM (SELECT FROM runs WHERE status = 'started' AND parent_id IS NULL LIMIT $1) AS started;
 
 -- deliveries --
--- Deliveries that are still to be made, and since when the oldest of them is.
+-- The number of pending Deliveries, and the age of the oldest.
 SELECT count(*) AS count, coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0)::float8 AS seconds
 FROM (SELECT created_at FROM deliveries WHERE status = 'pending' LIMIT $1) AS pending;
 
 -- workers --
--- Workers that were heard of lately, and what they say of themselves.
+-- Workers heard from recently, with their own figures.
 SELECT id, host, slots, figures FROM workers
 WHERE heartbeat_at > now() - $1::interval
 ORDER BY started_at LIMIT $2;
 
 -- others --
--- What the database takes, and when pruning last came to its end.
+-- The size of the database, and when pruning last completed.
 SELECT pg_database_size(current_database()) AS size_bytes,
     (SELECT max(ended_at) FROM prunings WHERE is_complete) AS pruned_at;
 
 -- publish --
--- Keeps what a Worker says of itself.
+-- Saves a Worker's own figures.
 UPDATE workers SET figures = $2 WHERE id = $1;
 
 -- observe --
@@ -41,7 +41,7 @@ UPDATE workers SET figures = $2 WHERE id = $1;
 SELECT runwright_observe($1, seconds) FROM unnest($2::double precision[]) AS seconds;
 
 -- fold --
--- Adds up the counters of connections that are gone, unless another does it just now.
+-- Merges the counters of closed connections, unless another process is doing so.
 WITH turn AS MATERIALIZED (
     SELECT pg_try_advisory_xact_lock($1) AS is_mine
 ), gone AS (

@@ -1,9 +1,9 @@
 -- lock --
--- Lets one after the other look at what is left of the limits, until its transaction ends.
+-- Serializes access to the remaining budgets until the transaction ends.
 SELECT pg_advisory_xact_lock($1);
 
 -- standing --
--- What was spent on a Run, on its project today and on all today, and what is reserved beside it.
+-- What was spent on a Run, on its project today and on everything today, and what is reserved in addition.
 WITH today AS (
     SELECT (clock_timestamp() AT TIME ZONE 'UTC')::date AS day
 )
@@ -17,7 +17,7 @@ SELECT
 FROM today LEFT JOIN model_spending USING (day);
 
 -- begin --
--- Keeps a call that is under way.
+-- Inserts a call that is in progress.
 INSERT INTO model_calls (
     run_id, project_id, provider, model, price_name, reserved_usd, input_tokens, usd, day, held_until
 )
@@ -28,15 +28,15 @@ VALUES (
 RETURNING id;
 
 -- note --
--- Says what a call has used so far, and that it goes on for so long; less than nothing: that it has ended.
+-- Records a call's usage so far, and extends the call by an interval; a negative interval ends it.
 UPDATE model_calls
 SET is_failed = $2, is_estimated = $3, input_tokens = $4, cached_tokens = $5, written_tokens = $6,
     output_tokens = $7, usd = $8, price_name = $9, held_until = clock_timestamp() + $10::interval
 WHERE id = $1;
 
 -- count_ended --
--- Counts the calls that have ended, and those whose server is gone: on their Runs, days and metrics.
--- A Run that names ever new models has so many rows, and one for the rest.
+-- Accounts for calls that have ended or whose server is gone: on their Runs, days and metrics.
+-- A Run that keeps naming new models gets a limited number of rows, and one for the rest.
 WITH ended AS (
     DELETE FROM model_calls WHERE held_until < statement_timestamp() RETURNING *
 ), grouped AS (
@@ -75,7 +75,7 @@ WITH ended AS (
     SELECT day, project_id, sum(usd) FROM ended WHERE usd > 0 GROUP BY 1, 2 ORDER BY 1, 2
     ON CONFLICT (day, project_id) DO UPDATE SET usd = known.usd + excluded.usd
 )
--- What has no price may have any name: a metric has no room for that.
+-- A model without a price can have any name, so it must not become a metric label.
 SELECT runwright_count(counted.name, concat_ws(':', provider, label, counted.kind), counted.value)
 FROM ended, LATERAL (
     SELECT replace(coalesce(price_name, 'other'), ':', '_') AS label
@@ -90,7 +90,7 @@ FROM ended, LATERAL (
 WHERE counted.value > 0;
 
 -- of_run --
--- What a Run has used, the dearest first.
+-- A Run's usage, most expensive model first.
 SELECT * FROM model_usage WHERE run_id = $1 ORDER BY usd DESC, input_tokens + output_tokens DESC, provider, model;
 
 -- spent_today --
@@ -98,5 +98,5 @@ SELECT * FROM model_usage WHERE run_id = $1 ORDER BY usd DESC, input_tokens + ou
 SELECT coalesce(sum(usd), 0) FROM model_spending WHERE day = (statement_timestamp() AT TIME ZONE 'UTC')::date;
 
 -- forget_spending --
--- Forgets what was spent on days long gone.
+-- Deletes spending of days long past.
 DELETE FROM model_spending WHERE day < (statement_timestamp() AT TIME ZONE 'UTC')::date - $1::integer;

@@ -1,5 +1,5 @@
 -- series --
--- Runs of a workspace since a time, by span, status and class of duration: from an index alone.
+-- Runs of a workspace since a time, by span, status and duration class: from an index only.
 SELECT floor(date_part('epoch', created_at - $2) / $3)::integer AS span, status,
     runwright_duration_class(started_at, ended_at, $4, $5, $6) AS class,
     count(*) AS number
@@ -8,7 +8,7 @@ WHERE kind = 'api' AND workspace_id = $1 AND created_at >= $2
 GROUP BY 1, 2, 3;
 
 -- series_of_project --
--- The same of one project.
+-- The same for one project.
 SELECT floor(date_part('epoch', created_at - $2) / $3)::integer AS span, status,
     runwright_duration_class(started_at, ended_at, $4, $5, $6) AS class,
     count(*) AS number
@@ -17,7 +17,7 @@ WHERE kind = 'api' AND project_id = $1 AND created_at >= $2
 GROUP BY 1, 2, 3;
 
 -- series_of_spans --
--- The same for long windows: from what was counted, from what has ended since, and from what has not.
+-- The same for long windows: from precounted spans, from Runs that have ended since, and from unfinished Runs.
 SELECT floor(date_part('epoch', begins_at - $2) / $3)::integer AS span, status, class::integer,
     sum(number)::bigint AS number
 FROM run_spans
@@ -28,13 +28,13 @@ SELECT floor(date_part('epoch', created_at - $2) / $3)::integer, status,
     runwright_duration_class(started_at, ended_at, $4, $5, $6),
     count(*)
 FROM runs
--- Two bounds, although one is none: the planner expects few rows between two, and takes the index.
+-- The upper bound excludes nothing, but with two bounds the planner expects few rows and uses the index.
 WHERE ended_at > (SELECT until FROM run_spans_filled) AND ended_at < 'infinity' AND parent_id IS NULL
     AND kind = 'api' AND created_at >= $2 AND CASE WHEN $7 THEN project_id ELSE workspace_id END = $1
 GROUP BY 1, 2, 3
 UNION ALL
 SELECT floor(date_part('epoch', runs.created_at - $2) / $3)::integer, 'pending', -1, count(*)
--- What has not ended by an index each: what waits, what a JobRun holds, what is carried out.
+-- Unfinished Runs, each kind by its own index: waiting, held by a JobRun, in progress.
 FROM projects JOIN runs ON runs.project_id = projects.id
 WHERE runs.status = 'pending' AND runs.turn IS NOT NULL AND runs.kind = 'api' AND runs.created_at >= $2
     AND CASE WHEN $7 THEN projects.id ELSE projects.workspace_id END = $1
@@ -65,7 +65,7 @@ ORDER BY runs.created_at DESC
 LIMIT $3;
 
 -- queue --
--- What waits in a workspace, counted up to so many, since when the oldest does, and what is carried out.
+-- What waits in a workspace (counted up to a limit), the age of the oldest, and what is in progress.
 SELECT
     (SELECT count(*) FROM (
         SELECT FROM projects JOIN runs ON runs.project_id = projects.id
@@ -82,7 +82,7 @@ SELECT
         AND ($2::uuid IS NULL OR project_id = $2)) AS started;
 
 -- active --
--- Runs of a workspace that are carried out or wait, those carried out first.
+-- Runs of a workspace in progress or waiting, those in progress first.
 SELECT runs.id, runs.project_id, projects.name AS project, runs.api, runs.status, runs.attempt,
     runs.maximum_attempts, runs.created_at, runs.started_at
 FROM runs JOIN projects ON projects.id = runs.project_id
@@ -91,7 +91,7 @@ ORDER BY runs.started_at DESC
 LIMIT $2;
 
 -- projects --
--- The projects of a workspace with how their last day went.
+-- The projects of a workspace, with a summary of their last day.
 SELECT projects.id, projects.name, deployments.number, deployments.ended_at AS deployed_at,
     (SELECT max(created_at) FROM runs WHERE runs.project_id = projects.id AND kind = 'api') AS last_run_at
 FROM projects LEFT JOIN deployments ON deployments.id = projects.current_deployment_id
@@ -103,8 +103,8 @@ ORDER BY projects.name;
 SELECT name FROM projects WHERE workspace_id = $1 ORDER BY name;
 
 -- project_counts --
--- How many Runs of each project of a workspace were accepted since the beginning of an hour, by status: as
--- `series_of_spans`, from what was counted, from what has ended since, and from what has not.
+-- How many Runs of each project of a workspace were accepted since the start of an hour, by status: like
+-- `series_of_spans`, from precounted spans, from Runs that have ended since, and from unfinished Runs.
 SELECT owner_id AS project_id, status, sum(number)::bigint AS number
 FROM projects JOIN run_spans ON owner_id = projects.id
 WHERE projects.workspace_id = $1 AND length = interval '1 hour' AND begins_at >= $2
@@ -130,7 +130,7 @@ WHERE kind = 'api' AND created_at >= $2 AND workspace_id = $1
 GROUP BY 1, 2;
 
 -- workers --
--- Workers as they were last heard of within the hour, with how many Runs each carries out.
+-- Workers heard from within the hour, with the number of Runs each is executing.
 SELECT workers.*, heartbeat_at < now() - $1::interval AS is_silent,
     coalesce(examination_asked_at > coalesce(examined_at, '-infinity'), false) AS is_examination_asked,
     (SELECT count(*) FROM runs WHERE runs.worker_id = workers.id AND runs.status = 'started') AS busy
@@ -139,7 +139,7 @@ WHERE heartbeat_at > now() - interval '1 hour'
 ORDER BY is_silent, host, started_at;
 
 -- lines --
--- Runs of a project for a table, newest first, from a cursor on.
+-- Runs of a project for a table, newest first, following a cursor.
 SELECT id, project_id, api, status, attempt, maximum_attempts, attributes, failure, cancellation,
     job_run_id, drift, created_at, started_at, ended_at
 FROM runs
@@ -158,7 +158,7 @@ ORDER BY created_at DESC, id DESC
 LIMIT $9;
 
 -- failed_lines --
--- The same of failed Runs alone, whose failure holds a text ($3 is not looked at).
+-- The same for failed Runs only, whose failure contains a text ($3 is ignored).
 SELECT id, project_id, api, status, attempt, maximum_attempts, attributes, failure, cancellation,
     job_run_id, drift, created_at, started_at, ended_at
 FROM runs
@@ -177,7 +177,7 @@ ORDER BY created_at DESC, id DESC
 LIMIT $9;
 
 -- operations --
--- The last operation on each session of a project.
+-- The last operation on each AuthSession of a project.
 SELECT newest.* FROM auth_sessions CROSS JOIN LATERAL (
     SELECT id, project_id, auth_session_id, api, status, attempt, maximum_attempts, failure, cancellation,
         created_at, started_at, ended_at
@@ -198,7 +198,7 @@ SELECT jobs.id AS job_id, newest.* FROM jobs CROSS JOIN LATERAL (
 WHERE jobs.project_id = $1;
 
 -- progress --
--- How far the items of a JobRun are.
+-- The progress of a JobRun's items.
 SELECT count(*) FILTER (WHERE status = 'pending') AS waiting,
     count(*) FILTER (WHERE status = 'started') AS started,
     count(*) FILTER (WHERE status = 'completed') AS completed,
@@ -210,7 +210,7 @@ SELECT count(*) FILTER (WHERE status = 'pending') AS waiting,
 FROM runs WHERE job_run_id = $1;
 
 -- items --
--- Items of a JobRun: those carried out first, then those that failed, then the newest to have ended.
+-- Items of a JobRun: those in progress first, then those that failed, then the most recently ended.
 SELECT id, project_id, api, status, attempt, maximum_attempts, attributes, failure, cancellation,
     job_run_id, created_at, started_at, ended_at
 FROM runs
@@ -219,5 +219,5 @@ ORDER BY status = 'started' DESC, status = 'failed' DESC, ended_at DESC NULLS LA
 LIMIT $2;
 
 -- delivery_counts --
--- How the Deliveries of a JobRun stand.
+-- The number of a JobRun's Deliveries by status.
 SELECT status, count(*) AS number FROM deliveries WHERE job_run_id = $1 GROUP BY status;

@@ -28,17 +28,17 @@ WHERE projects.workspace_id = $1 ORDER BY projects.name;
 SELECT name FROM projects WHERE id = $1;
 
 -- ensure --
--- Makes the project unless it is there, and holds it until the transaction ends.
+-- Inserts the project unless it exists, and locks it until the transaction ends.
 INSERT INTO projects (id, workspace_id, name) VALUES ($1, $2, $3)
 ON CONFLICT (workspace_id, name) DO UPDATE SET name = excluded.name
 RETURNING *;
 
 -- limits --
--- What the queue must know of every project.
+-- What the queue must know about every project.
 SELECT id, max_concurrent_runs FROM projects;
 
 -- add_deployment --
--- Accepts a Deployment of a locked project.
+-- Inserts a Deployment of a locked project.
 INSERT INTO deployments (id, workspace_id, project_id, number, bundle_sha256, status)
 SELECT $1, workspace_id, id,
     (SELECT coalesce(max(number), 0) + 1 FROM deployments WHERE project_id = $2), $3, 'pending'
@@ -50,7 +50,7 @@ RETURNING *;
 SELECT * FROM deployments WHERE id = $1;
 
 -- hold_deployment --
--- Keeps a Deployment from being forgotten until the transaction ends, if it is still there.
+-- Keeps a Deployment from being deleted until the transaction ends, if it still exists.
 SELECT id FROM deployments WHERE id = $1 FOR KEY SHARE;
 
 -- deployments --
@@ -58,13 +58,13 @@ SELECT id FROM deployments WHERE id = $1 FOR KEY SHARE;
 SELECT * FROM deployments WHERE project_id = $1 ORDER BY number DESC;
 
 -- begin_deployment --
--- A Worker takes up a Deployment, the first time or again after the one before it died.
+-- A Worker claims a Deployment, for the first time or after the previous Worker died.
 UPDATE deployments SET status = 'building', progress = '{}', fence = fence + 1
 WHERE id = $1 AND status IN ('pending', 'building')
 RETURNING *;
 
 -- report_deployment --
--- Tells who deploys how it goes.
+-- Appends a line of progress for the person who deploys.
 WITH reported AS (
     UPDATE deployments SET progress = progress || $3::text
     WHERE id = $1 AND fence = $2 AND status IN ('building', 'ready')
@@ -73,14 +73,14 @@ WITH reported AS (
 SELECT pg_notify('runwright', 'deployment:' || id) FROM reported;
 
 -- finish_deployment --
--- Makes a Deployment ready, if no other Worker has taken it up since.
+-- Makes a Deployment ready, unless another Worker has claimed it since.
 UPDATE deployments
 SET status = 'ready', manifest = $3, sealed_sink = $4, sealed_proxy = $5, ended_at = clock_timestamp()
 WHERE id = $1 AND fence = $2 AND status = 'building'
 RETURNING *;
 
 -- fail_deployment --
--- Ends a Deployment that cannot be, with what its author must read, if no other Worker has taken it up since.
+-- Fails a Deployment with an error for its author, unless another Worker has claimed it since.
 WITH failed AS (
     UPDATE deployments SET status = 'failed', error = $3, ended_at = clock_timestamp()
     WHERE id = $1 AND fence = $2 AND status = 'building'
@@ -89,13 +89,13 @@ WITH failed AS (
 SELECT pg_notify('runwright', 'deployment:' || id) FROM failed;
 
 -- lock --
--- A project, held until the transaction ends. Who adds what belongs to it does not wait: they may hold what this
--- transaction wants next.
+-- Locks a project until the transaction ends. Transactions that add rows belonging to it do not wait: they may
+-- hold locks that this transaction needs next.
 SELECT id FROM projects WHERE id = $1 FOR NO KEY UPDATE;
 
 -- make_current --
 -- Makes a ready Deployment of a locked project the current one, unless a newer one already is.
--- Without the lock two at once would each see the one before both.
+-- Without the lock, two at once would each see the state from before both.
 UPDATE projects SET current_deployment_id = $2, max_concurrent_runs = $3
 WHERE id = $1 AND NOT EXISTS (
     SELECT FROM deployments AS current, deployments AS mine
@@ -104,7 +104,7 @@ WHERE id = $1 AND NOT EXISTS (
 RETURNING id;
 
 -- put_current --
--- Makes a ready Deployment the current one, whatever was: rolling back.
+-- Makes a ready Deployment the current one, whichever one was: a rollback.
 UPDATE projects SET current_deployment_id = $2, max_concurrent_runs = $3 WHERE id = $1;
 
 -- unfinished --

@@ -1,5 +1,5 @@
 -- ask --
--- Keeps what an Attempt asks, under its fence, and tells who follows the Run.
+-- Inserts an Attempt's Question, under its fence, and notifies those who follow the Run.
 WITH asked AS (
     INSERT INTO questions (id, run_id, attempt, fence, text, is_secret, expires_at)
     SELECT $1, id, attempt, fence, $4, $5, clock_timestamp() + $6::interval
@@ -9,13 +9,13 @@ WITH asked AS (
 SELECT asked.*, pg_notify('runwright', 'run:' || run_id) FROM asked;
 
 -- sinks --
--- Where the outcomes of a Run, and of its Deployment's Runs that do not say, go.
+-- The Sinks for the outcomes of a Run, and the default Sink of its Deployment.
 SELECT runs.sealed_sink AS run_sink, deployments.sealed_sink AS deployment_sink
 FROM runs JOIN deployments ON deployments.id = runs.deployment_id
 WHERE runs.id = $1;
 
 -- open --
--- The question that somebody waits for at this moment: of a Run, of its checks and creates, or of those of the
+-- The Question that is currently waiting for an answer: of a Run, of its checks and creates, or of those of the
 -- operation that it waits for.
 SELECT questions.* FROM questions
 JOIN runs ON runs.id = questions.run_id AND runs.fence = questions.fence AND runs.status = 'started'
@@ -29,7 +29,7 @@ ORDER BY questions.asked_at DESC
 LIMIT 1;
 
 -- open_of_workspace --
--- The questions that somebody waits for at this moment, the oldest first.
+-- The Questions that are currently waiting for an answer, oldest first.
 SELECT questions.*, runs.project_id, runs.api, projects.name AS project_name,
     coalesce(runs.parent_id, runs.id) AS shown_run_id
 FROM questions
@@ -41,7 +41,7 @@ ORDER BY questions.asked_at
 LIMIT 100;
 
 -- answer --
--- Keeps the answer to an open question and tells who waits for it.
+-- Stores the answer to an open Question and notifies the waiting Attempt.
 WITH answered AS (
     UPDATE questions SET sealed_answer = $2, answered_at = clock_timestamp()
     WHERE id = $1 AND answered_at IS NULL AND ended_at IS NULL AND expires_at > clock_timestamp()
@@ -51,7 +51,7 @@ SELECT id, pg_notify('runwright', 'question:' || id), pg_notify('runwright', 'ru
 FROM answered;
 
 -- take --
--- Gives the answer of a question away, and keeps it no longer.
+-- Returns the answer to a Question and deletes it.
 WITH found AS (
     SELECT id, sealed_answer FROM questions
     WHERE id = $1 AND answered_at IS NOT NULL AND ended_at IS NULL
@@ -63,7 +63,7 @@ WITH found AS (
 SELECT sealed_answer FROM found;
 
 -- end --
--- Ends a question that nobody waits for any more, and tells who follows the Run.
+-- Ends a Question that nobody waits for anymore, and notifies those who follow the Run.
 WITH ended AS (
     UPDATE questions SET ended_at = clock_timestamp(), sealed_answer = NULL
     WHERE id = $1 AND ended_at IS NULL
@@ -72,6 +72,6 @@ WITH ended AS (
 SELECT pg_notify('runwright', 'run:' || run_id) FROM ended;
 
 -- forget_untaken --
--- Forgets the answers whose Attempt was gone before it had them.
+-- Deletes answers whose Attempt ended before receiving them.
 UPDATE questions SET ended_at = clock_timestamp(), sealed_answer = NULL
 WHERE ended_at IS NULL AND expires_at < clock_timestamp() - interval '1 minute';

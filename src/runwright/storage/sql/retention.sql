@@ -1,15 +1,15 @@
--- What is old is told by `statement_timestamp()`, which an index can be searched for. By `clock_timestamp()`, which may be
--- another for each row, every row would be looked at; so in the other files, too, where rows are found by a time.
+-- Age is measured against `statement_timestamp()`, which an index can be searched for. `clock_timestamp()` may differ from
+-- row to row, which would force a look at every row. The same applies in the other files where rows are found by time.
 
 -- due_files --
--- Files older than that of Runs that have ended as long ago; what they count and hold.
+-- Files older than that of Runs that ended as long ago; their number and size.
 SELECT count(*) AS count, coalesce(sum(size_bytes), 0)::bigint AS size_bytes
 FROM files JOIN runs ON runs.id = files.run_id
 WHERE files.created_at < statement_timestamp() - $1::interval
     AND runs.ended_at < statement_timestamp() - $1::interval;
 
 -- forget_due_files --
--- Forgets a batch of them, the oldest first.
+-- Deletes a batch of them, oldest first.
 DELETE FROM files WHERE id = ANY (ARRAY(
     SELECT files.id FROM files JOIN runs ON runs.id = files.run_id
     WHERE files.created_at < statement_timestamp() - $1::interval
@@ -19,7 +19,7 @@ DELETE FROM files WHERE id = ANY (ARRAY(
 RETURNING blob, size_bytes;
 
 -- forget_oldest_files --
--- Forgets the oldest files of ended Runs: up to so many, and until so many bytes are reached.
+-- Deletes the oldest files of ended Runs: up to a number, and until a size is reached.
 DELETE FROM files WHERE id = ANY (ARRAY(
     SELECT id FROM (
         SELECT files.id, files.size_bytes,
@@ -36,8 +36,8 @@ DELETE FROM files WHERE id = ANY (ARRAY(
 RETURNING blob, size_bytes;
 
 -- due_runs --
--- Runs that ended longer ago than that, which nothing waits for: no Delivery, no other Run, no caller
--- that may come again with its idempotency key, no JobRun that counts it.
+-- Runs that ended longer ago than that and that nothing waits for: no Delivery, no other Run, no caller
+-- that may return with its idempotency key, no JobRun that counts them.
 SELECT id FROM runs
 WHERE ended_at < statement_timestamp() - $1::interval AND parent_id IS NULL
     AND NOT EXISTS (SELECT FROM deliveries WHERE run_id = runs.id AND status = 'pending')
@@ -57,35 +57,35 @@ WHERE ended_at < statement_timestamp() - $1::interval AND parent_id IS NULL
 ORDER BY ended_at LIMIT $2;
 
 -- with_parts --
--- The Runs, and their checks and creates.
+-- The Runs together with their checks and creates.
 SELECT id FROM runs WHERE id = ANY($1) OR parent_id = ANY($1);
 
 -- forget_files_of --
--- Forgets all files of the Runs.
+-- Deletes all files of the Runs.
 DELETE FROM files WHERE run_id = ANY($1) RETURNING blob, size_bytes;
 
 -- count_log_lines_of --
--- How many lines the logs of the Runs have.
+-- The number of log lines of the Runs.
 SELECT count(*) FROM log_lines WHERE run_id = ANY($1);
 
 -- forget_log_lines_of --
--- Forgets a batch of the Runs' log lines.
+-- Deletes a batch of the Runs' log lines.
 DELETE FROM log_lines WHERE id = ANY (ARRAY(SELECT id FROM log_lines WHERE run_id = ANY($1) LIMIT $2))
 RETURNING id;
 
 -- lock_deliveries_of --
--- The Deliveries of the Runs, held until the transaction ends, so that none begins anew meanwhile.
+-- The Deliveries of the Runs, locked until the transaction ends, so that none is renewed in the meantime.
 SELECT id FROM deliveries WHERE run_id = ANY($1) FOR UPDATE;
 
 -- forget_runs --
--- Forgets those of the Runs that nothing waits for, with all that is theirs.
+-- Deletes those of the Runs that nothing waits for, with everything that belongs to them.
 DELETE FROM runs
 WHERE id = ANY($1) AND ended_at IS NOT NULL
     AND NOT EXISTS (SELECT FROM deliveries WHERE run_id = runs.id AND status = 'pending')
 RETURNING id;
 
 -- due_job_runs --
--- JobRuns that ended longer ago than that and have no item and no pending Delivery left.
+-- JobRuns that ended longer ago than that, without remaining items or pending Deliveries.
 SELECT count(*) FROM job_runs
 WHERE ended_at < statement_timestamp() - $1::interval AND payloads IS NOT NULL
     AND NOT EXISTS (SELECT FROM runs WHERE job_run_id = job_runs.id)
@@ -93,7 +93,7 @@ WHERE ended_at < statement_timestamp() - $1::interval AND payloads IS NOT NULL
     AND (idempotency_key IS NULL OR created_at < statement_timestamp() - interval '24 hours');
 
 -- forget_job_runs --
--- Forgets a batch of them.
+-- Deletes a batch of them.
 DELETE FROM job_runs WHERE id = ANY (ARRAY(
     SELECT id FROM job_runs
     WHERE ended_at < statement_timestamp() - $1::interval AND payloads IS NOT NULL
@@ -105,12 +105,12 @@ DELETE FROM job_runs WHERE id = ANY (ARRAY(
 RETURNING id;
 
 -- due_notifications --
--- Deliveries of no Run that ended longer ago than that.
+-- Deliveries without a Run that ended longer ago than that.
 SELECT count(*) FROM deliveries
 WHERE run_id IS NULL AND ended_at < statement_timestamp() - $1::interval;
 
 -- forget_notifications --
--- Forgets a batch of them. Whoever has sent one again meanwhile has made it another row, which is looked at once more.
+-- Deletes a batch of them. If one was sent again in the meantime, its row has changed and is checked once more.
 DELETE FROM deliveries WHERE id = ANY (ARRAY(
     SELECT id FROM deliveries
     WHERE run_id IS NULL AND ended_at < statement_timestamp() - $1::interval
@@ -119,7 +119,7 @@ DELETE FROM deliveries WHERE id = ANY (ARRAY(
 RETURNING id;
 
 -- due_deployments --
--- Deployments that are over, not current, and of no Run.
+-- Deployments that are finished, not current, and without Runs.
 SELECT count(*) FROM deployments
 WHERE status IN ('ready', 'failed') AND ended_at < statement_timestamp() - $1::interval
     AND NOT EXISTS (SELECT FROM projects WHERE current_deployment_id = deployments.id)
@@ -127,7 +127,7 @@ WHERE status IN ('ready', 'failed') AND ended_at < statement_timestamp() - $1::i
     AND NOT EXISTS (SELECT FROM job_runs WHERE job_runs.deployment_id = deployments.id);
 
 -- lock_due_deployments --
--- A batch of them, held until the transaction ends, without those that somebody rolls back to just now.
+-- A batch of them, locked until the transaction ends, except any that is being rolled back to right now.
 SELECT id FROM deployments
 WHERE status IN ('ready', 'failed') AND ended_at < statement_timestamp() - $1::interval
     AND NOT EXISTS (SELECT FROM projects WHERE current_deployment_id = deployments.id)
@@ -137,7 +137,7 @@ ORDER BY ended_at LIMIT $2
 FOR UPDATE SKIP LOCKED;
 
 -- forget_locked_deployments --
--- Forgets those of the locked Deployments that have not come to be needed before they were locked.
+-- Deletes the locked Deployments that had not become needed before they were locked.
 DELETE FROM deployments
 WHERE id = ANY ($1)
     AND NOT EXISTS (SELECT FROM projects WHERE current_deployment_id = deployments.id)
@@ -146,11 +146,11 @@ WHERE id = ANY ($1)
 RETURNING bundle_sha256;
 
 -- lock_bundle --
--- Lets who deploys a Bundle and who removes it wait for one another; gives whether it was to be had.
+-- Makes deploying and removing a Bundle mutually exclusive; returns whether the lock was available.
 SELECT pg_try_advisory_xact_lock(7240119, hashtext($1));
 
 -- share_bundle --
--- The same for who deploys it, who waits.
+-- The counterpart for deploying, which waits for the lock.
 SELECT pg_advisory_xact_lock_shared(7240119, hashtext($1));
 
 -- is_bundle_wanted --
@@ -158,7 +158,7 @@ SELECT pg_advisory_xact_lock_shared(7240119, hashtext($1));
 SELECT EXISTS (SELECT FROM deployments WHERE bundle_sha256 = $1);
 
 -- is_bundle_needed --
--- Whether a Deployment that is current, on its way or has an unfinished Run has the Bundle.
+-- Whether a Deployment that is current, unfinished or has an unfinished Run has the Bundle.
 SELECT EXISTS (
     SELECT FROM deployments
     WHERE bundle_sha256 = $1 AND (
@@ -176,19 +176,19 @@ SELECT EXISTS (
 );
 
 -- oldest_bundles --
--- The Bundles, those that were deployed last longest ago first.
+-- The Bundles in order of their latest deployment, oldest first.
 SELECT bundle_sha256 FROM deployments GROUP BY bundle_sha256 ORDER BY max(created_at) LIMIT $1;
 
 -- known_blobs --
--- Those of the blobs that a file is kept in.
+-- Those of the blobs that a file refers to.
 SELECT DISTINCT blob FROM files WHERE blob = ANY($1);
 
 -- known_bundles --
--- Those of the Bundles that a Deployment has.
+-- Those of the Bundles that a Deployment refers to.
 SELECT DISTINCT bundle_sha256 FROM deployments WHERE bundle_sha256 = ANY($1);
 
 -- due_sessions --
--- AuthSessions that were never made and that nothing makes any more, or whose Run is over.
+-- AuthSessions that were never made and that nothing will make anymore, or whose Run has ended.
 SELECT count(*) FROM auth_sessions
 WHERE updated_at < statement_timestamp() - interval '1 day'
     AND ((only_for IS NULL AND sealed_state IS NULL AND source = 'API')
@@ -200,7 +200,7 @@ WHERE updated_at < statement_timestamp() - interval '1 day'
     );
 
 -- forget_sessions --
--- Forgets a batch of them.
+-- Deletes a batch of them.
 DELETE FROM auth_sessions WHERE (project_id, id) IN (
     SELECT project_id, id FROM auth_sessions
     WHERE updated_at < statement_timestamp() - interval '1 day'
@@ -218,39 +218,39 @@ DELETE FROM auth_sessions WHERE (project_id, id) IN (
 RETURNING id;
 
 -- due_secrets --
--- Secrets of webhooks that no longer sign.
+-- Webhook secrets that no longer sign.
 SELECT count(*) FROM webhook_secrets WHERE valid_until < statement_timestamp() - interval '1 day';
 
 -- forget_secrets --
--- Forgets a batch of them.
+-- Deletes a batch of them.
 DELETE FROM webhook_secrets WHERE id IN (
     SELECT id FROM webhook_secrets WHERE valid_until < statement_timestamp() - interval '1 day' LIMIT $1
 )
 RETURNING id;
 
 -- lock --
--- Takes the right to prune, if nobody has it.
+-- Takes the pruning lock, if it is free.
 SELECT pg_try_advisory_lock($1);
 
 -- wait_for_lock --
--- Takes the right to prune as soon as nobody has it.
+-- Takes the pruning lock as soon as it is free.
 SELECT pg_advisory_lock($1);
 
 -- unlock --
--- Gives it back.
+-- Releases it.
 SELECT pg_advisory_unlock($1);
 
 -- note --
--- Keeps what pruning has done, and forgets what it did long ago.
+-- Records what a pruning has removed, and deletes old records.
 WITH noted AS (
     INSERT INTO prunings (started_at, is_complete, removed) VALUES ($1, $2, $3)
 )
 DELETE FROM prunings WHERE started_at < statement_timestamp() - interval '90 days';
 
 -- last_complete --
--- When pruning last began that came to its end.
+-- When the last completed pruning began.
 SELECT max(started_at) FROM prunings WHERE is_complete;
 
 -- last --
--- What the last pruning did.
+-- What the last pruning removed.
 SELECT started_at, ended_at, is_complete, removed FROM prunings ORDER BY started_at DESC LIMIT 1;

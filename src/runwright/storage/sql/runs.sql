@@ -1,5 +1,5 @@
 -- insert --
--- Accepts a Run and gives it its turn: behind all of its own project's, beside the head of the others'.
+-- Inserts a Run and assigns its turn: behind all of its own project's Runs, next to the head of the others'.
 WITH head AS (
     SELECT min(turn) AS turn FROM runs WHERE status = 'pending'
 ), own AS (
@@ -18,7 +18,7 @@ FROM head, own
 RETURNING *;
 
 -- count_waiting --
--- How many Runs of a project wait, but no more than so many.
+-- The number of a project's waiting Runs, counted up to a limit.
 SELECT count(*) FROM (
     SELECT FROM runs WHERE project_id = $1 AND status = 'pending' AND turn IS NOT NULL LIMIT $2
 ) AS waiting;
@@ -30,12 +30,12 @@ WHERE status = 'pending' AND expires_at < statement_timestamp() AND worker_id IS
 ORDER BY expires_at LIMIT $1;
 
 -- find_idempotent --
--- The Run that a key already made in this project within its day.
+-- The Run that a key created in this project within the last day.
 SELECT * FROM runs
 WHERE project_id = $1 AND idempotency_key = $2 AND created_at > clock_timestamp() - interval '24 hours';
 
 -- forget_idempotency_key --
--- Lets a key older than its day be used again.
+-- Releases a key that is older than a day.
 UPDATE runs SET idempotency_key = NULL
 WHERE project_id = $1 AND idempotency_key = $2 AND created_at <= clock_timestamp() - interval '24 hours';
 
@@ -44,12 +44,12 @@ WHERE project_id = $1 AND idempotency_key = $2 AND created_at <= clock_timestamp
 SELECT * FROM runs WHERE id = $1;
 
 -- lock --
--- One Run, held until the transaction ends.
+-- One Run, locked until the transaction ends.
 SELECT * FROM runs WHERE id = $1 FOR UPDATE;
 
 -- claim_first --
--- Takes a waiting Run for the first time, in one statement. Without a session its first Attempt begins;
--- one whose session comes first stays as it is, and an operation is started.
+-- Claims a waiting Run for the first time, in one statement. Without an AuthSession its first Attempt begins;
+-- a Run whose AuthSession must be prepared stays pending, and an operation is started.
 WITH claimed AS (
     UPDATE runs
     SET fence = fence + 1, worker_id = $2,
@@ -86,7 +86,7 @@ FROM claimed JOIN projects ON projects.id = claimed.project_id
     LEFT JOIN job_runs ON job_runs.id = claimed.job_run_id;
 
 -- claim_prepared --
--- Takes a locked Run whose session comes first, or an operation, again.
+-- Claims a locked operation, or a Run whose AuthSession must be prepared, again.
 WITH claimed AS (
     UPDATE runs
     SET fence = fence + 1, worker_id = $2,
@@ -101,7 +101,7 @@ FROM claimed JOIN projects ON projects.id = claimed.project_id
     LEFT JOIN job_runs ON job_runs.id = claimed.job_run_id;
 
 -- begin_attempt --
--- Begins an Attempt of a Run whose session is good, under its fence.
+-- Begins an Attempt of a Run whose AuthSession is good, under its fence.
 WITH begun AS (
     UPDATE runs
     SET status = 'started', attempt = attempt + 1,
@@ -146,7 +146,7 @@ UPDATE attempts SET status = 'failed', ended_at = clock_timestamp(), failure = $
 FROM lost WHERE run_id = lost.id AND status = 'started';
 
 -- park --
--- Lets a claimed Run wait for an operation, under its fence.
+-- Makes a claimed Run wait for an operation, under its fence.
 UPDATE runs SET waits_for = $3, worker_id = NULL
 WHERE id = $1 AND fence = $2 AND status IN ('pending', 'started')
 RETURNING id;
@@ -158,7 +158,7 @@ WHERE waits_for = $1 AND status IN ('pending', 'started')
 ORDER BY turn, created_at;
 
 -- active_operation --
--- The operation that a session is held by, itself held until the transaction ends.
+-- The operation that holds an AuthSession, itself locked until the transaction ends.
 SELECT * FROM runs
 WHERE project_id = $1 AND auth_session_id = $2 AND kind = 'operation'
     AND status IN ('pending', 'started')
@@ -172,7 +172,7 @@ WHERE run_id = $1 AND status = 'started'
 RETURNING *;
 
 -- is_under_way --
--- Whether the Attempt that a Run was claimed for under that fence goes on.
+-- Whether the Attempt that a Run was claimed for under that fence is open.
 SELECT EXISTS (SELECT FROM attempts WHERE run_id = $1 AND fence = $2 AND status = 'started');
 
 -- attempts --
@@ -180,7 +180,7 @@ SELECT EXISTS (SELECT FROM attempts WHERE run_id = $1 AND fence = $2 AND status 
 SELECT * FROM attempts WHERE run_id = $1 ORDER BY number;
 
 -- finish --
--- Turns a Run terminal under its fence, with its last Attempt; nothing happens under an old fence.
+-- Ends a Run and its last Attempt, under its fence; does nothing under an old fence.
 WITH ended AS (
     UPDATE runs
     SET status = $3, result = $4, extended_payloads = $5, failure = $6, cancellation = $7,
@@ -213,11 +213,11 @@ WITH waiting AS (
 SELECT id FROM waiting;
 
 -- disown --
--- Lets any Worker take a claimed Run up, at once; the Attempt under way is lost.
+-- Lets any Worker claim a claimed Run immediately; the open Attempt is lost.
 UPDATE runs SET worker_id = NULL WHERE id = $1 AND fence = $2 AND status IN ('pending', 'started');
 
 -- give_back --
--- Undoes a claim: the Attempt was interrupted by us and does not count.
+-- Undoes a claim: we interrupted the Attempt, so it does not count.
 WITH returned AS (
     UPDATE runs
     SET worker_id = NULL, attempt = attempt - (
@@ -233,8 +233,8 @@ WITH returned AS (
 SELECT id FROM returned;
 
 -- hold_back --
--- Takes a claimed item out of the queue until its JobRun feeds it again, under its fence. How the
--- operation ended that it waited for is no longer of interest by then.
+-- Takes a claimed item out of the queue until its JobRun feeds it again, under its fence. By then it no
+-- longer matters how the operation that it waited for ended.
 UPDATE runs SET turn = NULL, worker_id = NULL, waits_for = NULL
 WHERE id = $1 AND fence = $2 AND status IN ('pending', 'started')
 RETURNING id;
@@ -253,7 +253,7 @@ WITH canceled AS (
 SELECT * FROM canceled;
 
 -- cancel_parts --
--- Ends the checks and creates of a Run that was canceled while a Worker saw to its session.
+-- Ends the checks and creates of a Run that was canceled while a Worker prepared its AuthSession.
 WITH canceled AS (
     UPDATE runs SET status = 'canceled', cancellation = $2, ended_at = clock_timestamp(), worker_id = NULL
     WHERE parent_id = $1 AND status = 'started'
@@ -263,7 +263,7 @@ UPDATE attempts SET status = 'canceled', ended_at = clock_timestamp()
 FROM canceled WHERE run_id = canceled.id AND attempts.status = 'started';
 
 -- request_cancel --
--- Asks the Worker that carries out the Run to cancel it.
+-- Asks the Worker that is executing the Run to cancel it.
 UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
 WHERE id = $1 AND status = 'started'
 RETURNING id;
@@ -282,7 +282,7 @@ WITH canceled AS (
 SELECT * FROM canceled;
 
 -- interrupted --
--- Of the given Runs and fences: those that were asked to cancel, or are no longer under that fence.
+-- Those of the given Runs whose cancellation was requested, or that are no longer under the given fence.
 SELECT held.id, runs.fence <> held.fence OR runs.status NOT IN ('pending', 'started') AS is_lost
 FROM unnest($1::text[], $2::integer[]) AS held (id, fence)
 JOIN runs ON runs.id = held.id
@@ -290,8 +290,8 @@ WHERE runs.cancel_requested_at IS NOT NULL
     OR runs.fence <> held.fence OR runs.status NOT IN ('pending', 'started');
 
 -- unfinished --
--- Runs that are not terminal, not a part, wait for no operation, are not held, and did not come just now; some at
--- a time, in the order of `runs_unfinished`.
+-- Runs that are not terminal, not a part, wait for no operation, are not held, and were not created just now; a
+-- batch at a time, in the order of `runs_unfinished`.
 SELECT id, project_id, turn FROM runs
 WHERE status IN ('pending', 'started') AND parent_id IS NULL AND turn IS NOT NULL AND id > $1
     AND created_at < statement_timestamp() - interval '3 seconds'
@@ -303,7 +303,7 @@ ORDER BY id
 LIMIT $2;
 
 -- page --
--- Runs of a project, newest first, from a cursor on.
+-- The Runs of a project, newest first, following a cursor.
 SELECT * FROM runs
 WHERE project_id = $1 AND kind = 'api'
     AND ($2::text IS NULL OR api = $2)
@@ -321,7 +321,7 @@ ORDER BY created_at DESC, id DESC
 LIMIT $11;
 
 -- page_of_job_run --
--- The items of a JobRun alone, newest first, from a cursor on: found by their JobRun, not among all Runs.
+-- Only the items of a JobRun, newest first, following a cursor: found by their JobRun, not among all Runs.
 SELECT * FROM (SELECT * FROM runs WHERE job_run_id = $9 OFFSET 0) AS items
 WHERE project_id = $1
     AND ($2::text IS NULL OR api = $2)
@@ -335,7 +335,7 @@ ORDER BY created_at DESC, id DESC
 LIMIT $11;
 
 -- add_log_lines --
--- Keeps lines of an Attempt's log and tells who follows it.
+-- Appends lines to an Attempt's log and notifies its readers.
 WITH added AS (
     INSERT INTO log_lines (run_id, attempt, at, stream, level, text)
     SELECT $1, $2, line.at, line.stream, line.level, line.text
@@ -344,7 +344,7 @@ WITH added AS (
 SELECT pg_notify('runwright', 'run:' || $1);
 
 -- add_log_tail --
--- Keeps the newest lines of a log that is too long, tells what is left out, and returns the new lines' ids.
+-- Stores the newest lines of a log that is too long, records what is left out, and returns the new lines' ids.
 WITH dropped AS (
     DELETE FROM log_lines WHERE id = ANY($7::bigint[])
 ),
@@ -360,11 +360,11 @@ added AS (
 SELECT id, pg_notify('runwright', 'run:' || $1) FROM added ORDER BY id;
 
 -- log_lines --
--- Lines of a Run's log after an id.
+-- Lines of a Run's log following an id.
 SELECT * FROM log_lines WHERE run_id = $1 AND id > $2 ORDER BY id LIMIT $3;
 
 -- add_file --
--- Puts a stored blob on a Run, once however often it is said.
+-- Attaches a stored blob to a Run; idempotent.
 INSERT INTO files (run_id, attempt, kind, name, size_bytes, blob)
 SELECT $1, $2, $3, $4, $5, $6
 WHERE NOT EXISTS (SELECT FROM files WHERE run_id = $1 AND blob = $6)

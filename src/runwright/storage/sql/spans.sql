@@ -1,10 +1,10 @@
 -- lock --
--- Until when spans are filled; whoever asks is the only one to fill them. Nothing when another is at it.
+-- The time up to which spans are filled, locked for the caller to fill them. No row when another is filling them.
 SELECT until FROM run_spans_filled FOR UPDATE SKIP LOCKED;
 
 -- bound --
--- Up to when spans can be filled now: whoever may still commit a Run's end began later, and so does that
--- end. Of more than $2 Runs, up to the end of the last of so many.
+-- The time up to which spans can be filled now: any transaction that may still commit a Run's end began later,
+-- and so the end is later too. With more than $2 Runs, the end of the last one in the batch.
 SELECT coalesce(of_many.ended_at, settled.at) AS bound, of_many.ended_at IS NOT NULL AS is_more
 FROM (
     SELECT least(min(xact_start), clock_timestamp()) - interval '5 seconds' AS at
@@ -19,7 +19,7 @@ LEFT JOIN LATERAL (
 WHERE settled.at > $1;
 
 -- fill --
--- Adds the Runs that ended after $1 and until $2 to the spans of their workspace and project.
+-- Adds the Runs that ended after $1 and up to $2 to the spans of their workspace and project.
 INSERT INTO run_spans (owner_id, length, begins_at, status, class, number)
 SELECT owner_id, length, date_bin(length, created_at, 'epoch'), status,
     runwright_duration_class(started_at, ended_at, $3, $4, $5) AS class,
@@ -35,11 +35,11 @@ ON CONFLICT (owner_id, length, begins_at, status, class)
     DO UPDATE SET number = run_spans.number + excluded.number;
 
 -- move --
--- Notes until when spans are filled.
+-- Records the time up to which spans are filled.
 UPDATE run_spans_filled SET until = $1;
 
 -- forget --
--- Forgets spans that no chart shows any more.
+-- Deletes spans that no chart shows anymore.
 DELETE FROM run_spans
 WHERE (length = interval '1 hour' AND begins_at < now() - interval '2 days')
     OR (length = interval '6 hours' AND begins_at < now() - interval '31 days');

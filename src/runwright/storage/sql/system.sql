@@ -1,5 +1,5 @@
 -- facts --
--- What the database is and holds.
+-- The database's version, size and contents.
 SELECT current_setting('server_version') AS version, pg_database_size(current_database()) AS size_bytes,
     (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()) AS connections,
     current_setting('max_connections')::integer AS max_connections,
@@ -8,7 +8,7 @@ SELECT current_setting('server_version') AS version, pg_database_size(current_da
         AS oldest_run_at;
 
 -- tables --
--- The largest tables with their indexes.
+-- The largest tables, including their indexes.
 SELECT relname AS name, pg_total_relation_size(relid) AS size_bytes, n_live_tup AS rows
 FROM pg_stat_user_tables
 ORDER BY 2 DESC

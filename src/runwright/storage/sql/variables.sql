@@ -1,10 +1,10 @@
 -- set --
--- Keeps a sealed variable of a workspace or project.
+-- Saves a sealed variable of a workspace or project.
 INSERT INTO variables (owner_id, name, sealed_value) VALUES ($1, $2, $3)
 ON CONFLICT (owner_id, name) DO UPDATE SET sealed_value = excluded.sealed_value, updated_at = now();
 
 -- unset --
--- Forgets a variable.
+-- Deletes a variable.
 DELETE FROM variables WHERE owner_id = $1 AND name = $2 RETURNING name;
 
 -- list --
@@ -12,5 +12,5 @@ DELETE FROM variables WHERE owner_id = $1 AND name = $2 RETURNING name;
 SELECT name, sealed_value, updated_at FROM variables WHERE owner_id = $1 ORDER BY name;
 
 -- renew --
--- Tells every project that sees the owner's variables that they have changed.
+-- Marks the variables as changed for every project that sees the owner's.
 UPDATE projects SET variables_version = variables_version + 1 WHERE id = $1 OR workspace_id = $1;
