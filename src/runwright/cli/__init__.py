@@ -1,3 +1,3 @@
-"""The command line: what its commands share. The commands are `cli.commands`; the processes that they start are `processes`."""
+"""The command line's shared parts. The commands are in `cli.commands`; the processes they start are in `processes`."""
 
 from __future__ import annotations

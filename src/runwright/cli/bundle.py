@@ -1,4 +1,4 @@
-"""Packs a project's folder into a Bundle, the same bytes for the same files."""
+"""Packs a project's folder into a Bundle, deterministically: the same files give the same bytes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from runwright.errors import ConfigError
 
 
 def pack(folder: Path) -> bytes:
-    """Return the project as a gzipped tar archive.
+    """The project as a gzipped tar archive.
 
     Raises:
-        ConfigError: the folder is none, or has no folder `api`.
+        ConfigError: the folder does not exist, or has no folder `api`.
     """
     if not (folder / "api").is_dir():
-        raise ConfigError(f"{folder} is no project: it has no folder `api`.")
+        raise ConfigError(f"{folder} is not a project: it has no folder `api`.")
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for relative in project_files.files(folder):

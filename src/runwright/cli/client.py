@@ -1,4 +1,4 @@
-"""Calls the server for a command: where it is, with which key, and what its refusals mean."""
+"""Calls the server on behalf of a command: finds its URL and key, and explains its errors."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _LOCAL_NAMES = {
     "RUNWRIGHT_WORKSPACE_ID": "workspace_id",
     "RUNWRIGHT_API_KEY": "api_key",
 }
-"""What each variable is called in connection.json."""
+"""The name of each variable in connection.json."""
 
 
 class Refused(Exception):
-    """The server refused, or cannot be reached; the message says which and what to do."""
+    """The server refused or is unreachable; the message says which, and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,14 +31,14 @@ class Client:
     """A connection to one workspace of one server."""
 
     http: Any
-    """An `httpx2.Client`, which is slow to import and so imported by `connect`."""
+    """An `httpx2.Client`; imported in `connect` because the import is slow."""
     base: str
 
     def call(self, method: str, path: str, **options: Any) -> Any:
-        """Make a call and return its answer.
+        """Make a call and return the response.
 
         Raises:
-            Refused: the answer is an error, or none came.
+            Refused: the server responded with an error, or not at all.
         """
         import httpx2
 
@@ -53,11 +53,11 @@ class Client:
         return answer
 
     def json(self, method: str, path: str, **options: Any) -> Any:
-        """Make a call and return the JSON of its answer."""
+        """Make a call and return the JSON body of the response."""
         return self.call(method, path, **options).json()
 
     def events(self, path: str) -> Iterator[tuple[str, Any]]:
-        """Yield the server-sent events of a path as name and data."""
+        """Yield the server-sent events of a path, each as name and data."""
         import httpx2
 
         try:
@@ -72,14 +72,14 @@ class Client:
                     elif line.startswith("data: "):
                         yield name, json.loads(line.removeprefix("data: "))
         except httpx2.HTTPError as error:
-            raise Refused(f"the connection to the server broke: {error}") from error
+            raise Refused(f"the connection to the server was lost: {error}") from error
 
 
 def connect(data_dir: Path | None = None) -> Client:
-    """Open a connection to the server that `find` finds.
+    """Open a connection to the server located by `find`.
 
     Raises:
-        ConfigError: nothing says where it is.
+        ConfigError: neither the environment nor the data directory says where the server is.
     """
     import httpx2
 
@@ -89,18 +89,18 @@ def connect(data_dir: Path | None = None) -> Client:
         http = httpx2.Client(
             headers={"x-api-key": found["RUNWRIGHT_API_KEY"]},
             timeout=_TIMEOUT_SECONDS,
-            # A proxy that the environment names leads away from this machine.
+            # A proxy from the environment cannot reach this machine's own loopback.
             trust_env=not _is_loopback(urlsplit(base).hostname or ""),
         )
     except (ImportError, ValueError) as error:
         raise ConfigError(
-            f"The proxy that the environment names cannot be used: {error}. Set `NO_PROXY={urlsplit(base).hostname}`."
+            f"The proxy set in the environment cannot be used: {error}. Set `NO_PROXY={urlsplit(base).hostname}`."
         ) from error
     return Client(http=http, base=base)
 
 
 def find(data_dir: Path | None = None) -> dict[str, str]:
-    """Return RUNWRIGHT_SERVER, _WORKSPACE_ID and _API_KEY: as set, else from the data directory's connection.json.
+    """RUNWRIGHT_SERVER, _WORKSPACE_ID and _API_KEY, from the environment or the data directory's connection.json.
 
     Raises:
         ConfigError: neither says where the server is.
@@ -115,7 +115,7 @@ def find(data_dir: Path | None = None) -> dict[str, str]:
         return given | {name: local[key] for name, key in missing.items()}
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(
-            f"No server is known: start `runwright serve` (it writes {file}), or set "
+            f"No server is configured: start `runwright serve` (it writes {file}), or set "
             "`RUNWRIGHT_SERVER`, `RUNWRIGHT_WORKSPACE_ID` and `RUNWRIGHT_API_KEY`."
         ) from error
 
@@ -134,4 +134,4 @@ def _explain(answer: Any) -> str:
         details = "".join(f"\n  {each['path']}: {each['message']}" for each in problems)
         return f"{body['message']}{details} (correlation id {body['correlationId']})"
     except (ValueError, KeyError, TypeError):
-        return f"the server answered {answer.status_code}: {answer.text[:200]}"
+        return f"the server responded with status {answer.status_code}: {answer.text[:200]}"

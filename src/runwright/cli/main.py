@@ -64,7 +64,7 @@ app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(runs.app, name="runs")
 app.add_typer(runs.traces, name="trace")
 
-DataDir = Annotated[Path | None, typer.Option(help="Where everything is kept.")]
+DataDir = Annotated[Path | None, typer.Option(help="The data directory.")]
 
 
 @app.command()
@@ -76,13 +76,13 @@ def serve(
     port: Annotated[
         int | None,
         typer.Option(
-            help="Port to listen on; 0 takes a free one.", min=0, max=setting_text.LAST_PORT
+            help="Port to listen on; 0 picks a free one.", min=0, max=setting_text.LAST_PORT
         ),
     ] = None,
-    no_worker: Annotated[bool, typer.Option("--no-worker", help="Only answer HTTP.")] = False,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Answer HTTP only.")] = False,
 ) -> None:
-    """Answer HTTP and carry out Runs, until SIGTERM."""
-    # Imported here: the web framework and the database driver would slow every other command.
+    """Answer HTTP and execute Runs, until SIGTERM."""
+    # Imported here: the web framework and the database driver would slow down every other command.
     with _loading():
         import uvloop
 
@@ -94,7 +94,7 @@ def serve(
 
 @app.command()
 def worker(data_dir: DataDir = None) -> None:
-    """Carry out Runs of the installation at RUNWRIGHT_DATABASE_URL, until SIGTERM."""
+    """Execute Runs of the installation at RUNWRIGHT_DATABASE_URL, until SIGTERM."""
     with _loading():
         import uvloop
 
@@ -105,7 +105,7 @@ def worker(data_dir: DataDir = None) -> None:
 
 @app.command()
 def env() -> None:
-    """Print where the local server is as shell exports: eval "$(runwright env)"."""
+    """Print the local server's address and key as shell exports: eval "$(runwright env)"."""
     for name, value in client.find().items():
         print(f"export {name}={shlex.quote(value)}")
 
@@ -116,7 +116,7 @@ def version() -> None:
     print(runwright.__version__)
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callbacks are called so
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls its callbacks this way
     if wanted:
         version()
         raise typer.Exit
@@ -150,24 +150,24 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(3)
     except BrokenPipeError:
-        # Who read what we print has enough. At exit nothing is left to be written to it.
+        # The reader of our output is gone. Redirect stdout so that nothing fails when flushing at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        # Imported here: the database driver would slow every command that goes well.
+        # Imported here: the database driver would slow down every successful command.
         from runwright import db_errors
 
         if not db_errors.is_full(error):
             raise
-        print(f"error: A disk is full: make room, and try again ({error}).", file=sys.stderr)
+        print(f"error: A disk is full: free up space, and try again ({error}).", file=sys.stderr)
         sys.exit(2)
 
 
 @contextmanager
 def _loading() -> Generator[None]:
-    """Import what stays for as long as the process, unseen by the collector of garbage then and later.
+    """Import modules that live as long as the process, hidden from the garbage collector.
 
-    It would look through 100,000 objects again and again as they come, and then, for 70 ms at a time, for ever.
+    It would otherwise scan 100,000 objects repeatedly while they load, and for 70 ms at a time ever after.
     """
     gc.disable()
     try:
@@ -181,7 +181,9 @@ def _absolute(path: Path | None) -> Path | None:
     try:
         return None if path is None else path.absolute()
     except FileNotFoundError as error:
-        raise ConfigError(f"`{path}` is below the current folder, which is gone.") from error
+        raise ConfigError(
+            f"`{path}` is relative to the current folder, which no longer exists."
+        ) from error
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the command line prints: tables for people, JSON for programs, progress on stderr."""
+"""Output of the command line: tables for people, JSON for programs, progress on stderr."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
     """Print a table; the first column is never shortened."""
-    # Imported here: it would slow every command that prints none.
+    # Imported here: it would slow down every command that prints no table.
     from rich.console import Console
     from rich.table import Table
 
@@ -33,17 +33,17 @@ def as_json(value: Any) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line of progress, which is no part of the result."""
+    """Print a line of progress to stderr, separate from the result."""
     print(text, file=sys.stderr, flush=True)
 
 
 def moment(text: str | None) -> str:
-    """Return an ISO time as a person reads it: to the second, in UTC."""
+    """A human-readable form of an ISO time: to the second, in UTC."""
     return "" if text is None else text[:19].replace("T", " ")
 
 
 def size(size_bytes: int) -> str:
-    """Return a number of bytes as a person reads it; nothing for none."""
+    """A human-readable number of bytes; the empty string for 0."""
     if not size_bytes:
         return ""
     value, unit = float(size_bytes), "B"

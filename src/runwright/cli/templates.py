@@ -1,4 +1,4 @@
-"""What `runwright init` writes."""
+"""The project templates of `runwright init`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ dependencies = []
 [tool.runwright]
 """
 _SCRAPER = '''\
-"""Reads the items of a page, and of those that follow."""
+"""Reads the items of a page, and of the pages that follow."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from runwright.sdk import go_to
 class Params:
     url: str
     item: str = "article"
-    """What marks an item, as a CSS selector."""
+    """CSS selector of an item."""
     following: str = "a[rel=next]"
     max_pages: int = 5
 
@@ -53,7 +53,7 @@ async def automation(page: Page, params: Params) -> list[str]:
     return found
 '''
 _SIGN_IN = '''\
-"""Signs in with what the variables SHOP_USER and SHOP_PASSWORD hold, and reads a page behind it."""
+"""Signs in with the variables SHOP_USER and SHOP_PASSWORD, and reads the page behind the form."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ from runwright.sdk import NonRetryableError, go_to
 @dataclass
 class Params:
     url: str
-    """Address of the page with the form."""
+    """URL of the page with the form."""
 
 
 async def automation(page: Page, params: Params) -> str:
@@ -79,11 +79,11 @@ async def automation(page: Page, params: Params) -> str:
     async with page.expect_navigation():
         await page.locator("button[type=submit], input[type=submit]").first.click()
     if await page.locator("input[type=password]").count():
-        raise NonRetryableError("the site does not take this user and password")
+        raise NonRetryableError("the site rejects this user and password")
     return await page.locator("h1").first.inner_text()
 '''
 _FORM = '''\
-"""Fills a form and returns what the site says of it."""
+"""Fills out a form and returns the site's response."""
 
 from __future__ import annotations
 
@@ -98,12 +98,12 @@ from runwright.sdk import go_to
 class Params:
     url: str
     fields: dict[str, str] = field(default_factory=dict)
-    """Values by the label of their field."""
+    """Values by field label."""
     button: str = "Submit"
 
 
 async def automation(page: Page, params: Params) -> str:
-    """Return the text of the page that follows."""
+    """Return the text of the resulting page."""
     await go_to(page, params.url)
     for label, value in params.fields.items():
         await page.get_by_label(label).fill(value)
@@ -142,16 +142,16 @@ _IGNORED = ".runwright/\n.venv/\n__pycache__/\n.env\n"
 
 
 def write(path: Path, template: str) -> list[str]:
-    """Write a new project and return its files.
+    """Write a new project and return the names of its files.
 
     Raises:
-        ConfigError: there is no such template, or the folder holds something already.
+        ConfigError: there is no such template, or the folder is not empty.
     """
     if template not in _SOURCES:
         known = ", ".join(f"`{name}`" for name in _SOURCES)
         raise ConfigError(f"There is no template `{template}`: choose one of {known}.")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ConfigError(f"{path} holds something already: choose another folder.")
+        raise ConfigError(f"{path} already exists and is not an empty folder: choose another one.")
     api = API_OF[template]
     files = {
         "pyproject.toml": _PYPROJECT.format(name=path.absolute().name),

@@ -68,7 +68,7 @@ def test_a_backup_made_while_runs_come_in_is_whole(tmp_path: Path) -> None:
     )
 
     assert made.returncode == 0, made.stderr
-    assert "holds the key" in made.stderr
+    assert "contains the key" in made.stderr
     assert (again.returncode, "exists" in again.stderr) == (2, True)
     assert (tmp_path / name).stat().st_mode & 0o077 == 0
     assert found.returncode == 0, found.stderr

@@ -164,7 +164,11 @@ def test_rolling_back_and_comparing(server: RunwrightServer, tmp_path: Path) -> 
 
     assert rolled.stdout == "deployment 1 is current\n", rolled.stderr
     assert result == 1
-    assert compared.splitlines() == ["+ b", "~ a: another schema", "~ isolation: module → process"]
+    assert compared.splitlines() == [
+        "+ b",
+        "~ a: different schema",
+        "~ isolation: module → process",
+    ]
     assert command_line.run(server, "rollback", "back", cwd=tmp_path).returncode == 1
     assert command_line.run(server, "rollback", "back", "--to", "2", cwd=tmp_path).returncode == 0
     assert server.run("back", "a")["result"] == 2

@@ -1,3 +1,3 @@
-"""The commands of `runwright`, one module for each noun. What they share is `cli`."""
+"""The commands of `runwright`, one module per noun. Their shared parts are in `cli`."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Commands about AuthSessions."""
+"""Commands for AuthSessions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from runwright.domain.text import strict_json
 from runwright.errors import ConfigError
 
 app = typer.Typer(
-    help="Make, check and remove the signed-in sessions that Runs use.", no_args_is_help=True
+    help="Create, check and remove the signed-in sessions that Runs use.", no_args_is_help=True
 )
 
 Project = Annotated[str, typer.Argument(help="The project's name.")]
 SessionId = Annotated[str, typer.Argument(help="The session's id.")]
 Params = Annotated[
-    str, typer.Option(help="What `create` is given: JSON, @FILE, or - for standard input.")
+    str, typer.Option(help="Parameters for `create`: JSON, @FILE, or - for standard input.")
 ]
 _PATIENCE_SECONDS = 30
 
@@ -57,10 +57,10 @@ def show(project: Project, session_id: SessionId) -> None:
 @app.command()
 def create(
     project: Project,
-    session_id: Annotated[str | None, typer.Argument(help="Its id; made up when absent.")] = None,
+    session_id: Annotated[str | None, typer.Argument(help="Its id; generated if omitted.")] = None,
     params: Params = "-",
 ) -> None:
-    """Make a session: sign in with parameters, and keep them sealed to do so again."""
+    """Create a session: sign in with parameters, and keep them sealed for signing in again."""
     body: dict[str, Any] = {"parameters": read_parameters(params)}
     if session_id is not None:
         body["id"] = session_id
@@ -69,7 +69,7 @@ def create(
 
 @app.command()
 def update(project: Project, session_id: SessionId, params: Params = "-") -> None:
-    """Give a session new parameters; the old ones stay unless the new ones are good."""
+    """Give a session new parameters; the old ones stay if signing in with the new ones fails."""
     body = {"parameters": read_parameters(params)}
     _operate(connect(), project, f"{session_id}/update", f"{session_id}/update", body)
 
@@ -82,7 +82,7 @@ def validate(
         bool, typer.Option("--only-check", help="Do not sign in again when the check fails.")
     ] = False,
 ) -> None:
-    """Check a session, and sign in again when it is no longer good."""
+    """Check a session, and sign in again if it is no longer valid."""
     path = f"{session_id}/validate"
     _operate(connect(), project, f"{path}/start", path, {"autoRecreate": not only_check})
 
@@ -91,9 +91,9 @@ def validate(
 def upload(
     project: Project,
     state: Annotated[Path, typer.Argument(help="A Playwright storage state, as JSON.")],
-    session_id: Annotated[str | None, typer.Argument(help="Its id; made up when absent.")] = None,
+    session_id: Annotated[str | None, typer.Argument(help="Its id; generated if omitted.")] = None,
 ) -> None:
-    """Make a session from the state of a browser in which a person has signed in."""
+    """Create a session from the state of a browser in which a person has signed in."""
     try:
         value = strict_json.read(state.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -105,13 +105,13 @@ def upload(
 
 @app.command()
 def delete(project: Project, session_id: SessionId) -> None:
-    """Remove a session; what is under way for it is canceled."""
+    """Remove a session and cancel operations and Runs in progress for it."""
     connect().call("DELETE", f"/projects/{project}/auth-sessions/{session_id}")
     print(f"removed {session_id}")
 
 
 def _operate(client: Client, project: str, start: str, result: str, body: dict[str, Any]) -> None:
-    """Begin an operation, wait for its end, and print the session's id."""
+    """Start an operation, wait for it to end, and print the session's id."""
     base = f"/projects/{project}/auth-sessions"
     operation = client.json("POST", f"{base}/{start}", json=body)["operationId"]
     output.say(f"— operation {operation}")

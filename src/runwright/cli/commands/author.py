@@ -1,4 +1,4 @@
-"""Commands for who writes a project: init, check, dev, replay. They need no server, but for a recording."""
+"""Commands for project authors: init, check, dev, replay. None needs a server, except replay for the recording."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ _SESSION_FILES = ("auth-sessions/create", "auth-sessions/check")
 
 
 def init(
-    path: Annotated[Path, typer.Argument(help="Folder to make; it must not exist, or be empty.")],
+    path: Annotated[
+        Path, typer.Argument(help="Folder to create; it must not exist or must be empty.")
+    ],
     template: Annotated[str, typer.Option(help="scraper, sign-in, form or download.")] = "scraper",
 ) -> None:
-    """Make a new project."""
+    """Create a new project."""
     made = templates.write(path, template)
     for file in made:
         output.say(f"  {file}")
     api = templates.API_OF[template]
-    print(f"made {path}; try it: runwright dev {api} --folder {path}")
+    print(f"created {path}; try it: runwright dev {api} --folder {path}")
 
 
 def check(path: Annotated[Path, typer.Argument(help="The project's folder.")] = Path()) -> None:
-    """Check everything that deploying checks, without deploying."""
+    """Run all checks of a deploy without deploying."""
     apis = asyncio.run(_check(path.absolute()))
     print(f"{path} can be deployed: {', '.join(apis)}")
 
@@ -44,16 +46,17 @@ def dev(
     folder: Folder = Path(),
     params: Annotated[
         str | None,
-        typer.Option(help="Parameters: JSON, @FILE, or -; without it the project's first sample."),
+        typer.Option(help="Parameters: JSON, @FILE, or -; defaults to the project's first sample."),
     ] = None,
     headed: Annotated[bool, typer.Option("--headed", help="Show the browser.")] = False,
     trace: Annotated[bool, typer.Option("--trace", help="Record a trace and open it.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Run again at every save.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Run again on every save.")] = False,
     auth_session: Annotated[
-        str | None, typer.Option(help="A local session: made by `auth-sessions/create`, then used.")
+        str | None,
+        typer.Option(help="A local session: created by `auth-sessions/create`, then used."),
     ] = None,
 ) -> None:
-    """Run one API, `auth-sessions/create` or `auth-sessions/check` here, on the same runner as in production."""
+    """Run one API, `auth-sessions/create` or `auth-sessions/check` locally, on the same runner as in production."""
     root = folder.absolute()
     while True:
         before = _stamp(root)
@@ -80,15 +83,17 @@ def replay(
     folder: Folder = Path(),
     headed: Annotated[bool, typer.Option("--headed", help="Show the browser.")] = False,
 ) -> None:
-    """Run a Run's API again on this machine, against its recorded network, offline."""
-    # Imported here: it would slow every other command.
+    """Run a Run's API again on this machine, offline, against its recorded network traffic."""
+    # Imported here: it would slow down every other command.
     from runwright.cli.client import connect
 
     client = connect()
     found = client.json("GET", f"/runs/{run_id}")
     recordings = [each for each in found["files"] if each["kind"] == "har"]
     if not recordings:
-        output.say(f"error: run {run_id} has no recorded network: start it with `saveHar: true`")
+        output.say(
+            f"error: run {run_id} has no recorded network traffic: start it with `saveHar: true`"
+        )
         raise typer.Exit(1)
     with tempfile.TemporaryDirectory() as directory:
         recording = Path(directory) / "network.har.zip"
@@ -112,7 +117,7 @@ async def _check(root: Path) -> list[str]:
 
 
 async def _run(root: Path, asked: dict[str, Any], *, is_headed: bool) -> bool:
-    """Carry out one Attempt and print its result; return whether there is one."""
+    """Run one Attempt and print its result; True when there is one."""
     import json
 
     from runwright import protocol
@@ -169,7 +174,7 @@ def _kind(api: str) -> str:
 
 
 def _local_state(root: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the state of the local session, which `create` begins without.
+    """The state of the local session; None for `create`, which starts without one.
 
     Raises:
         ConfigError: there is no such session here.
@@ -181,14 +186,14 @@ def _local_state(root: Path, asked: dict[str, Any]) -> dict[str, Any] | None:
     file = _state_file(root, asked["session"])
     if not file.is_file():
         raise ConfigError(
-            f"There is no local session `{asked['session']}`: make it with "
+            f"There is no local session `{asked['session']}`: create it with "
             f"`runwright dev {_SESSION_FILES[0]} --auth-session {asked['session']} --params …`"
         )
     return json.loads(file.read_text(encoding="utf-8"))
 
 
 def _keep_state(root: Path, asked: dict[str, Any], state: dict[str, Any] | None) -> None:
-    """Keep what the browser ended with for the next time, readable by its owner alone."""
+    """Save the browser's final state for the next time, readable only by its owner."""
     import json
     import os
 
@@ -204,7 +209,7 @@ def _keep_state(root: Path, asked: dict[str, Any], state: dict[str, Any] | None)
 
 def _state_file(root: Path, session_id: str) -> Path:
     if not is_session_id(session_id):
-        raise ConfigError("The name of a session has letters, digits, `-` and `_` alone.")
+        raise ConfigError("The name of a session may contain only letters, digits, `-` and `_`.")
     return root / "auth-sessions-instances" / session_id / "state.json"
 
 

@@ -15,7 +15,7 @@ def open_dashboard(
         bool, typer.Option("--print", help="Print the link instead of opening a browser.")
     ] = False,
 ) -> None:
-    """Open the dashboard, signed in with the key that this command line uses."""
+    """Open the dashboard, signed in with the command line's API key."""
     client = connect()
     found = client.json("POST", "/sign-in-links")
     link = f"{client.base.split('/api/v1/')[0]}{found['path']}"

@@ -29,12 +29,12 @@ _WAIT_SECONDS = 30
 def doctor(
     run: Annotated[
         bool,
-        typer.Option("--run", help=f"Deploy the project `{_PROJECT}` and carry out a Run of it."),
+        typer.Option("--run", help=f"Deploy the project `{_PROJECT}` and execute a Run of it."),
     ] = False,
-    data_dir: Annotated[Path | None, typer.Option(help="Where everything is kept.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="The data directory.")] = None,
     as_json: output.AsJson = False,
 ) -> None:
-    """Check browsers, fonts, disk, memory, database, clock and server; exit code 1 if something fails."""
+    """Check browsers, fonts, disk, memory, database, clock and server; exit with 1 if a check fails."""
     settings = config.read(data_dir=None if data_dir is None else data_dir.absolute())
     found = asyncio.run(_examine(settings, as_json=as_json))
     for name, check in (("server", _server), ("run", _run if run else None)):
@@ -49,7 +49,7 @@ def doctor(
 
 
 async def _examine(settings: config.Settings, *, as_json: bool) -> list[dict[str, str]]:
-    # Imported here: the database driver would slow every other command.
+    # Imported here: the database driver would slow down every other command.
     from runwright.execution.diagnostics import checks as doctors
 
     found: list[dict[str, str]] = []
@@ -65,9 +65,9 @@ def _try(name: str, check: Any, data_dir: Path) -> dict[str, str]:
         return check(connect(data_dir))
     except ConfigError:
         state = "warning" if name == "server" else "failure"
-        return _finding(name, state, "none is known here", "start `runwright serve`")
+        return _finding(name, state, "no server is configured", "start `runwright serve`")
     except Refused as error:
-        return _finding(name, "failure", str(error), "look at the server's log")
+        return _finding(name, "failure", str(error), "check the server's log")
 
 
 def _server(client: Client) -> dict[str, str]:
@@ -109,7 +109,7 @@ def _run(client: Client) -> dict[str, str]:
         result = client.json("GET", f"{path}/run/{run_id}/result", params={"wait": _WAIT_SECONDS})
     if result.get("result") != "well":
         return _finding("run", "failure", json.dumps(result), f"runwright logs {run_id}")
-    return _finding("run", "ok", f"run {run_id} went through", "")
+    return _finding("run", "ok", f"run {run_id} completed", "")
 
 
 def _finding(name: str, state: str, message: str, remedy: str) -> dict[str, str]:

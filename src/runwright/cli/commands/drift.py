@@ -1,4 +1,4 @@
-"""Commands about results that are not as usual."""
+"""Commands for drift: results that deviate from the usual."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import typer
 from runwright.cli import output
 from runwright.cli.client import connect
 
-app = typer.Typer(help="See which results are not as usual, and say what is.", no_args_is_help=True)
+app = typer.Typer(
+    help="See which results deviate from the usual, and accept the new ones.", no_args_is_help=True
+)
 
 Project = Annotated[str, typer.Argument(help="The project's name.")]
 Api = Annotated[str, typer.Argument(help="The Api's name.")]
@@ -17,7 +19,7 @@ Api = Annotated[str, typer.Argument(help="The Api's name.")]
 
 @app.command("list")
 def list_profiles(project: Project, as_json: output.AsJson = False) -> None:
-    """List what is known of the results of each Api."""
+    """List the state of each Api's results."""
     found = connect().json("GET", f"/projects/{project}/drift")["apis"]
     if as_json:
         output.as_json(found)
@@ -32,24 +34,24 @@ def list_profiles(project: Project, as_json: output.AsJson = False) -> None:
         )
         for each in found
     ]
-    output.table(("api", "state", "marked last", "at", "why"), rows)
+    output.table(("api", "state", "last marked", "at", "why"), rows)
 
 
 @app.command()
 def off(project: Project, api: Api) -> None:
-    """Watch the results of an Api no more."""
+    """Stop watching the results of an Api."""
     _watch(project, api, is_watched=False)
 
 
 @app.command()
 def on(project: Project, api: Api) -> None:
-    """Watch the results of an Api again, learning anew what is usual."""
+    """Watch the results of an Api again, relearning what is usual."""
     _watch(project, api, is_watched=True)
 
 
 @app.command()
 def accept(project: Project, api: Api) -> None:
-    """Take what the results of an Api look like lately for what is usual."""
+    """Accept the recent results of an Api as the usual ones."""
     connect().json("POST", f"/projects/{project}/drift/accept", json={"api": api})
     print(f"{api}: accepted")
 

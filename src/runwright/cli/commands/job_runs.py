@@ -1,4 +1,4 @@
-"""Commands about JobRuns."""
+"""Commands for JobRuns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from runwright.cli import output
 from runwright.cli.client import Client, connect
 
-app = typer.Typer(help="Look at the runs of a Job, and end them.", no_args_is_help=True)
+app = typer.Typer(help="Inspect the JobRuns of a Job, and end them.", no_args_is_help=True)
 
 Project = Annotated[str, typer.Argument(help="The project's name.")]
 JobId = Annotated[str, typer.Argument(help="The Job's id.")]
@@ -23,7 +23,7 @@ _ACTIVE = ("PENDING", "PAUSING", "RESUMING")
 def list_job_runs(
     project: Project,
     job_id: JobId,
-    limit: Annotated[int, typer.Option(help="How many at the most.")] = 20,
+    limit: Annotated[int, typer.Option(help="Maximum number to list.")] = 20,
     as_json: output.AsJson = False,
 ) -> None:
     """List the newest JobRuns of a Job."""
@@ -49,30 +49,30 @@ def list_job_runs(
 
 @app.command()
 def show(project: Project, job_id: JobId, job_run_id: JobRunId) -> None:
-    """Print a JobRun as JSON, with the link of its results."""
+    """Print a JobRun as JSON, including the link to its results."""
     output.as_json(connect().json("GET", f"/projects/{project}/jobs/{job_id}/runs/{job_run_id}"))
 
 
 @app.command()
 def watch(project: Project, job_id: JobId, job_run_id: JobRunId) -> None:
-    """Follow a JobRun with its counts and rate until it ends or stands still."""
+    """Follow a JobRun's counts and rate until it ends or is paused."""
     follow(connect(), project, job_id, job_run_id)
 
 
 @app.command()
 def terminate(project: Project, job_id: JobId, job_run_id: JobRunId) -> None:
-    """End a JobRun now."""
+    """End a JobRun immediately."""
     path = f"/projects/{project}/jobs/{job_id}/runs/{job_run_id}/terminate"
     print(connect().json("POST", path)["message"])
 
 
 def follow(client: Client, project: str, job_id: str, job_run_id: str) -> None:
-    """Show a JobRun until it ends or stands still.
+    """Show a JobRun's progress until it ends or is paused.
 
     Raises:
         typer.Exit: it did not end in SUCCESS.
     """
-    # Imported here: it would slow every command that shows no progress.
+    # Imported here: it would slow down every command that shows no progress.
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

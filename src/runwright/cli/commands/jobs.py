@@ -1,4 +1,4 @@
-"""Commands about Jobs."""
+"""Commands for Jobs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runwright.cli import output
 from runwright.cli.client import connect
 from runwright.cli.commands.runs import read_parameters
 
-app = typer.Typer(help="Keep lists of work with a schedule.", no_args_is_help=True)
+app = typer.Typer(help="Manage Jobs: lists of work with a schedule.", no_args_is_help=True)
 
 Project = Annotated[str, typer.Argument(help="The project's name.")]
 JobId = Annotated[str, typer.Argument(help="The Job's id.")]
@@ -48,10 +48,10 @@ def create(
     project: Project,
     job_id: JobId,
     body: Annotated[
-        str, typer.Option(help="What it is made from: JSON, @FILE, or - for standard input.")
+        str, typer.Option(help="The Job's definition: JSON, @FILE, or - for standard input.")
     ] = "-",
 ) -> None:
-    """Make a Job; its Schedule begins now."""
+    """Create a Job; its Schedule starts now."""
     wanted: dict[str, Any] = {**read_parameters(body), "id": job_id}
     print(connect().json("POST", f"/projects/{project}/jobs", json=wanted)["id"])
 
@@ -64,7 +64,7 @@ def trigger(
         bool, typer.Option("--watch", help="Follow it, and fail if an item fails.")
     ] = False,
 ) -> None:
-    """Begin a JobRun now and print its id."""
+    """Start a JobRun now and print its id."""
     from runwright.cli.commands import job_runs
 
     client = connect()
@@ -78,18 +78,18 @@ def trigger(
 
 @app.command()
 def pause(project: Project, job_id: JobId) -> None:
-    """Stop its Schedule, and let its active JobRun begin nothing more."""
+    """Pause a Job's Schedule, and stop its active JobRun from starting more items."""
     print(connect().json("POST", f"/projects/{project}/jobs/{job_id}/pause")["message"])
 
 
 @app.command()
 def resume(project: Project, job_id: JobId) -> None:
-    """Let its Schedule and its paused JobRun go on."""
+    """Resume a Job's Schedule and its paused JobRun."""
     print(connect().json("POST", f"/projects/{project}/jobs/{job_id}/resume")["message"])
 
 
 @app.command()
 def delete(project: Project, job_id: JobId) -> None:
-    """Remove a Job; its active JobRun is terminated."""
+    """Remove a Job and terminate its active JobRun."""
     connect().call("DELETE", f"/projects/{project}/jobs/{job_id}")
     print(job_id)

@@ -1,4 +1,4 @@
-"""Commands about API keys."""
+"""Commands for API keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runwright.cli import output
 from runwright.cli.client import connect
 
 app = typer.Typer(
-    help="Make, list and revoke API keys; rotate the key that secrets are sealed with.",
+    help="Create, list and revoke API keys; rotate the key that seals secrets.",
     no_args_is_help=True,
 )
 
@@ -19,17 +19,17 @@ app = typer.Typer(
 def create(
     name: Annotated[str, typer.Option(help="What the key is for.")],
     scope: Annotated[
-        list[str] | None, typer.Option(help="read, run, deploy or admin; may be repeated.")
+        list[str] | None, typer.Option(help="read, run, deploy or admin; can be repeated.")
     ] = None,
 ) -> None:
-    """Make a key and print it; it cannot be shown again."""
+    """Create a key and print it; it cannot be shown again."""
     body = {"name": name, "scopes": scope or ["read", "run"]}
     print(connect().json("POST", "/keys", json=body)["key"])
 
 
 @app.command("list")
 def list_keys(as_json: output.AsJson = False) -> None:
-    """List the keys."""
+    """List the keys of the workspace."""
     found = connect().json("GET", "/keys")["keys"]
     if as_json:
         output.as_json(found)
@@ -51,13 +51,13 @@ def list_keys(as_json: output.AsJson = False) -> None:
 
 @app.command("rotate-secret")
 def rotate_secret() -> None:
-    """Seal every secret of the installation with a new key; nothing stops meanwhile."""
+    """Seal every secret of the installation with a new key, without downtime."""
     found = connect().json("POST", "/keys/rotate-secret")["resealed"]
     print(f"sealed {found} secrets with a new key")
 
 
 @app.command()
 def revoke(key_id: Annotated[str, typer.Argument(help="The key's id.")]) -> None:
-    """Make a key worthless."""
+    """Revoke a key."""
     connect().call("DELETE", f"/keys/{key_id}")
     print(f"revoked {key_id}")

@@ -1,4 +1,4 @@
-"""Commands of who runs the installation: what is old, how it stands, copies of it."""
+"""Commands for operators: prune old data, back up and restore an installation."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from runwright import config
 from runwright.cli import output
 from runwright.cli.client import connect
 
-DataDir = Annotated[Path | None, typer.Option(help="Where everything is kept.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count what would go.")]
+DataDir = Annotated[Path | None, typer.Option(help="The data directory.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only count what would be removed.")]
 
 
 def prune(dry_run: DryRun = False, as_json: output.AsJson = False) -> None:
-    """Remove what is older than its retention; what anything still needs stays."""
+    """Remove everything older than its retention, except what is still needed."""
     client = connect()
     counts: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
@@ -35,16 +35,16 @@ def prune(dry_run: DryRun = False, as_json: output.AsJson = False) -> None:
     if as_json:
         output.as_json({"removed": found, "bytes": sum(sizes.values()), "dryRun": dry_run})
         return
-    title = "would go" if dry_run else "removed"
+    title = "would be removed" if dry_run else "removed"
     rows = [(each["kind"], f"{each['count']}", output.size(each["bytes"])) for each in found]
     output.table(("what", title, "size"), rows)
 
 
 def backup(
-    target: Annotated[Path, typer.Argument(help="A new folder, or a new file ending with .tar.")],
+    target: Annotated[Path, typer.Argument(help="A new folder, or a new file ending in .tar.")],
     data_dir: DataDir = None,
 ) -> None:
-    """Write a backup of the data directory on this machine; serving goes on meanwhile."""
+    """Write a backup of a data directory on this machine, while it is in use."""
     from runwright.control.upkeep import backup as backups
 
     settings = config.read(data_dir=None if data_dir is None else data_dir.absolute())
@@ -52,13 +52,13 @@ def backup(
     print(f"wrote {target} ({output.size(made.size_bytes)})")
     if made.has_key:
         output.say(
-            "warning: it holds the key that secrets are sealed with, and an API key: keep it as safe as "
+            "warning: the backup contains the key that seals secrets, and an API key: keep it as safe as "
             "the installation itself"
         )
     else:
         output.say(
-            "warning: the key that secrets are sealed with is the setting `RUNWRIGHT_SECRET_KEY` and not in "
-            "the backup: keep it elsewhere, without it every secret is lost"
+            "warning: the key that seals secrets is the setting `RUNWRIGHT_SECRET_KEY` and is not in "
+            "the backup: keep a copy, because without it every secret is lost"
         )
     if not made.has_blobs:
         output.say(
@@ -67,10 +67,10 @@ def backup(
 
 
 def restore(
-    source: Annotated[Path, typer.Argument(help="What `runwright backup` wrote.")],
+    source: Annotated[Path, typer.Argument(help="A backup written by `runwright backup`.")],
     data_dir: DataDir = None,
 ) -> None:
-    """Make a new data directory from a backup; one with anything in it is left alone."""
+    """Create a new data directory from a backup; refuse one that is not empty."""
     from runwright.control.upkeep import backup as backups
 
     settings = config.read(data_dir=None if data_dir is None else data_dir.absolute())

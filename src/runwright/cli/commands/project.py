@@ -1,4 +1,4 @@
-"""Commands about projects and their Deployments."""
+"""Commands for projects and their Deployments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def deploy(
     project: Annotated[str, typer.Option(help="Name of the project to deploy to.")],
 ) -> None:
     """Upload a project and make it current, all or nothing."""
-    # Imported here: it would slow every other command.
+    # Imported here: it would slow down every other command.
     from runwright.cli import bundle
 
     packed = bundle.pack(path)
@@ -47,7 +47,7 @@ def deploy(
         )["deployment"]
     if found["status"] == "failed":
         output.say(
-            f"error: deployment {found['number']} of {project} failed; what was current stays.\n\n"
+            f"error: deployment {found['number']} of {project} failed; the current one stays.\n\n"
             f"{found['error']}"
         )
         raise typer.Exit(1)
@@ -58,10 +58,10 @@ def deploy(
 def rollback(
     project: Name,
     to: Annotated[
-        int | None, typer.Option(help="Number of the deployment; without it the one before.")
+        int | None, typer.Option(help="Number of the deployment; defaults to the previous one.")
     ] = None,
 ) -> None:
-    """Make an earlier deployment current again; Runs under way finish on theirs."""
+    """Make an earlier deployment current again; Runs in progress finish on theirs."""
     client = connect()
     found = client.json("GET", f"/projects/{project}/deployments")
     wanted = _deployment(found, to, project)
@@ -92,7 +92,7 @@ def list_deployments(project: Name, as_json: output.AsJson = False) -> None:
 def diff(
     project: Name, number: Annotated[int, typer.Argument(help="The deployment's number.")]
 ) -> None:
-    """Tell what a deployment would change in the current one."""
+    """Show what a deployment would change compared with the current one."""
     client = connect()
     wanted = _deployment(client.json("GET", f"/projects/{project}/deployments"), number, project)
     _print_difference(client.json("GET", f"/projects/{project}/deployments/{wanted['id']}/diff"))
@@ -123,7 +123,9 @@ def _deployment(found: dict[str, Any], number: int | None, project: str) -> dict
     ]
     if not fitting:
         which = (
-            "ready one before the current" if number is None else f"ready one of number {number}"
+            "ready one before the current one"
+            if number is None
+            else f"ready one with number {number}"
         )
         output.say(f"error: {project} has no deployment to choose: there is no {which}")
         raise typer.Exit(1)
@@ -133,8 +135,8 @@ def _deployment(found: dict[str, Any], number: int | None, project: str) -> dict
 def _print_difference(found: dict[str, Any]) -> None:
     lines = [f"+ {name}" for name in found["added"]]
     lines += [f"- {name}" for name in found["removed"]]
-    lines += [f"~ {name}: another schema" for name in found["changed"]]
+    lines += [f"~ {name}: different schema" for name in found["changed"]]
     lines += [f"~ {name}: {one} → {two}" for name, (one, two) in found["settings"].items()]
     lines += [f"+ requires {each}" for each in found["packagesAdded"]]
     lines += [f"- requires {each}" for each in found["packagesRemoved"]]
-    print("\n".join(lines) or "no difference")
+    print("\n".join(lines) or "no differences")

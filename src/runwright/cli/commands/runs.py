@@ -1,4 +1,4 @@
-"""Commands about Runs."""
+"""Commands for Runs."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def run(
     params: Annotated[
         str, typer.Option(help="Parameters: JSON, @FILE, or - for standard input.")
     ] = "{}",
-    auth_session: Annotated[str | None, typer.Option(help="The auth session to run with.")] = None,
+    auth_session: Annotated[str | None, typer.Option(help="The auth session to use.")] = None,
     detach: Annotated[
-        bool, typer.Option("--detach", help="Print the Run's id and do not wait.")
+        bool, typer.Option("--detach", help="Print the Run's id without waiting.")
     ] = False,
 ) -> None:
     """Start a Run, follow its log, and print its result as JSON."""
@@ -51,7 +51,7 @@ def run(
 def logs(
     run_id: RunId,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the Run has ended.")
+        bool, typer.Option("--follow", "-f", help="Continue until the Run has ended.")
     ] = False,
 ) -> None:
     """Print the log of a Run."""
@@ -73,8 +73,8 @@ def logs(
 @app.command("list")
 def list_runs(
     project: Annotated[str, typer.Argument(help="The project's name.")],
-    status: Annotated[str | None, typer.Option(help="Only Runs in this state.")] = None,
-    limit: Annotated[int, typer.Option(help="How many at the most.")] = 20,
+    status: Annotated[str | None, typer.Option(help="Only Runs with this status.")] = None,
+    limit: Annotated[int, typer.Option(help="Maximum number to list.")] = 20,
     as_json: output.AsJson = False,
 ) -> None:
     """List the newest Runs of a project."""
@@ -115,18 +115,18 @@ def cancel(run_id: RunId) -> None:
 def answer(
     run_id: RunId,
     text: Annotated[
-        str | None, typer.Argument(help="The answer; without it you are asked.")
+        str | None, typer.Argument(help="The answer; prompts for it if omitted.")
     ] = None,
     done: Annotated[
-        bool, typer.Option("--done", help="Say that it was done, and type nothing.")
+        bool, typer.Option("--done", help="Confirm that it is done, without typing an answer.")
     ] = False,
 ) -> None:
-    """Answer what a Run asks a person."""
+    """Answer a Run's question to a person."""
     client = connect()
     found = client.json("GET", f"/runs/{run_id}")
     question = found["question"]
     if question is None:
-        output.say("It asks nothing just now.")
+        output.say("error: the run has no open question")
         raise typer.Exit(1)
     if text is None and not done:
         text = typer.prompt(question["text"], hide_input=question["isSecret"], err=True)
@@ -134,12 +134,12 @@ def answer(
     client.json("POST", f"/projects/{found['project']}/run/{run_id}/answer", json=body)
 
 
-traces = typer.Typer(help="Look at traces.", no_args_is_help=True)
+traces = typer.Typer(help="View traces.", no_args_is_help=True)
 
 
 @traces.command("open")
 def open_trace(run_id: RunId) -> None:
-    """Show the trace of a Run's last Attempt in Playwright's viewer."""
+    """Open the trace of a Run's last Attempt in Playwright's viewer."""
     import subprocess
     import tempfile
 
@@ -191,10 +191,10 @@ def _print_failure(result: dict[str, Any]) -> None:
 
 
 def read_parameters(text: str) -> dict[str, Any]:
-    """Return parameters from JSON, `@FILE`, or `-` for standard input.
+    """Read parameters given as JSON, `@FILE`, or `-` for standard input.
 
     Raises:
-        ConfigError: they are no JSON object.
+        ConfigError: they are not a JSON object.
     """
     if text == "-":
         text = sys.stdin.read()

@@ -1,4 +1,4 @@
-"""Commands about variables."""
+"""Commands for variables."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from runwright.cli import output
 from runwright.cli.client import connect
 
 app = typer.Typer(
-    help="Set and unset what automations see in their environment.", no_args_is_help=True
+    help="Set and unset the environment variables that automations see.", no_args_is_help=True
 )
 
 Project = Annotated[
-    str | None, typer.Option(help="A project's own; without it the whole workspace's.")
+    str | None, typer.Option(help="Only this project's; defaults to the whole workspace's.")
 ]
 Name = Annotated[str, typer.Argument(help="The variable's name.")]
 
@@ -24,7 +24,7 @@ Name = Annotated[str, typer.Argument(help="The variable's name.")]
 def put(
     name: Name,
     value: Annotated[
-        str | None, typer.Argument(help="Its value; without one it is read from standard input.")
+        str | None, typer.Argument(help="Its value; read from standard input if omitted.")
     ] = None,
     project: Project = None,
 ) -> None:
