@@ -12,7 +12,9 @@ from runwright.errors import NotFound
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _FOLDER = Path(__file__).parents[1] / "static"
 _FILES = {
-    file.name: file.read_bytes() for file in sorted(_FOLDER.iterdir()) if file.suffix in _TYPES
+    file.relative_to(_FOLDER).as_posix(): file.read_bytes()
+    for file in sorted(_FOLDER.rglob("*"))
+    if file.suffix in _TYPES
 }
 VERSION = hashlib.sha256(
     b"".join(name.encode() + body for name, body in _FILES.items())
@@ -21,7 +23,7 @@ VERSION = hashlib.sha256(
 routes = APIRouter()
 
 
-@routes.get("/assets/{version}/{name}")
+@routes.get("/assets/{version}/{name:path}")
 async def asset(version: str, name: str) -> Response:
     """Return a style sheet or script; they hold nothing of anybody's, so no visit is asked for."""
     body = _FILES.get(name)

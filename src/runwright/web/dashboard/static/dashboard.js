@@ -1,7 +1,7 @@
 // What every page loads: each part looks for what it serves and does nothing where there is none.
 import "./times.js";
-import "./live.js";
-import "./acts.js";
+import "./page-updates.js";
+import "./actions.js";
 import "./keys.js";
 import "./log.js";
 import "./json-view.js";

@@ -1,11 +1,11 @@
 // JSON to browse: a tree that is made as it is opened, a table where it is a list of objects.
-import { copy } from "./acts.js";
+import { copy } from "./actions.js";
 
 const PAGE = 200;
 const PEEK = 80;
 
 for (const element of document.querySelectorAll("[data-json]")) show(element);
-document.addEventListener("part:shown", ({ detail }) => {
+document.addEventListener("part:updated", ({ detail }) => {
   for (const element of detail.querySelectorAll("[data-json]:not([data-owned])")) show(element);
 });
 

@@ -23,7 +23,7 @@ if (log) {
   follow.addEventListener("change", () => {
     if (follow.checked) log.scrollTop = log.scrollHeight;
   });
-  if (document.querySelector("[data-live-ended]")) all(search);
+  if (document.querySelector("[data-updates-ended]")) all(search);
 }
 
 async function all(search) {

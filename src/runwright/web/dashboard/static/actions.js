@@ -48,7 +48,7 @@ if (form) {
     }
     tell();
   });
-  document.addEventListener("part:shown", tell);
+  document.addEventListener("part:updated", tell);
   tell();
 }
 
@@ -67,7 +67,7 @@ if (filters) {
 }
 
 for (const figure of document.querySelectorAll("[data-picture]")) forget(figure);
-document.addEventListener("part:shown", ({ detail }) => {
+document.addEventListener("part:updated", ({ detail }) => {
   for (const figure of detail.querySelectorAll("[data-picture]")) forget(figure);
 });
 
