@@ -16,7 +16,7 @@ from helpers.server import alive_below, environment, line_of
 def postgresql(directory: Path) -> Generator[str]:
     """Run a PostgreSQL that outlives every server and worker of the test; yield its address."""
     program = (
-        "import asyncio, pathlib, sys\nfrom runwright.storage import embedded\n"
+        "import asyncio, pathlib, sys\nfrom runwright.storage.postgres import embedded\n"
         "async def main():\n"
         "    async with embedded.run(pathlib.Path(sys.argv[1])) as server:\n"
         "        print(server.url, flush=True)\n        await asyncio.to_thread(sys.stdin.read)\n"

@@ -229,7 +229,7 @@ def test_another_user_is_told_whose_the_cluster_is(open_path: Path) -> None:
     pointed.mkdir()
     (pointed / "cluster-is-in").write_text("/var/lib/runwright/clusters/1\n")
     program = (
-        "import os, pathlib\nfrom runwright.storage import cluster\nfrom runwright.errors import ConfigError\n"
+        "import os, pathlib\nfrom runwright.storage.postgres import cluster\nfrom runwright.errors import ConfigError\n"
         "os.setuid(65534)\n"
         f"for folder in ({str(pointed)!r}, {str(others)!r}):\n"
         "    try: cluster.prepare(pathlib.Path(folder))\n"
