@@ -236,7 +236,9 @@ async def _check_server(connection: Any) -> None:
         raise asyncpg.ReadOnlySQLTransactionError("the server is a standby")
     major = connection.get_server_version().major
     if major < OLDEST_MAJOR:
-        raise ConfigError(f"The database is PostgreSQL {major}; version {OLDEST_MAJOR} or newer is required.")
+        raise ConfigError(
+            f"The database is PostgreSQL {major}; version {OLDEST_MAJOR} or newer is required."
+        )
 
 
 async def _patient_pool(url: str, min_size: int, max_size: int, statement_seconds: float) -> Any:

@@ -58,7 +58,7 @@ async def test_a_short_queue_is_full_and_has_room_again_at_once(
     for _ in range(3):
         await _start(limited, project)
 
-    with pytest.raises(RateLimited, match="3 runs of this project wait already"):
+    with pytest.raises(RateLimited, match="3 runs of this project are waiting already"):
         await _start(limited, project)
 
     await platform.database.execute(

@@ -1,6 +1,6 @@
-"""What a Worker tells of Runs it has claimed: beginning and ending Attempts, their logs and files; and lost Runs.
+"""What a Worker reports of the Runs it claimed: Attempts that begin and end, their logs and files; and Runs that were lost.
 
-Every write names the fence of the claim.
+Every write names the fence of its claim.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _SWEEP_LIMIT = 10_000
 
 
 async def begin(platform: Platform, claim: Claim) -> Claim | None:
-    """Begin an Attempt of a claimed Run whose session is good; None when the claim is lost."""
+    """Begin an Attempt of a claimed Run whose session is valid; None when the claim is lost."""
     number = await attempt_rows.begin_attempt(platform.database, claim.run_id, claim.fence)
     return None if number is None else replace(claim, attempt=number)
 
@@ -54,7 +54,7 @@ async def begin(platform: Platform, claim: Claim) -> Claim | None:
 async def begin_part(
     platform: Platform, claim: Claim, kind: RunKind, plan: RunPlan
 ) -> Claim | None:
-    """Begin a check or create for a claimed Run, with its first Attempt; None when the claim is lost."""
+    """Begin a check or create for a claimed Run with its first Attempt; None when the claim is lost."""
     part_id = new_run_id()
     is_held = await attempt_rows.begin_part(
         platform.database,
@@ -118,7 +118,7 @@ async def end(platform: Platform, claim: Claim, outcome: Outcome) -> FollowUp:
     async with platform.database.acquire() as connection, database.transaction(connection):
         job_run = await job_items.lock(connection, claim.job_run_id)
         if has_own_session:
-            # It goes with its Run, and everywhere else it is locked before it.
+            # It is removed with its Run, and locked before it everywhere else.
             await session_rows.lock(connection, claim.project_id, claim.run_id)
         if job_run is None or not await _hold_back(platform, connection, claim, job_run, outcome):
             ending = _ending(following, outcome, job_run)
@@ -127,7 +127,7 @@ async def end(platform: Platform, claim: Claim, outcome: Outcome) -> FollowUp:
 
 
 async def add_log_lines(platform: Platform, claim: Claim, lines: Sequence[LogLine]) -> None:
-    """Keep lines of the Attempt's log."""
+    """Append lines to the Attempt's log."""
     await run_outputs.add_log_lines(platform.database, claim.run_id, claim.attempt, lines)
 
 
@@ -138,30 +138,29 @@ async def add_log_tail(
     dropped: Sequence[int],
     marker: LogLine | None,
 ) -> list[int]:
-    """Keep the newest lines of a log that is too long, in the place of older ones; return their ids."""
+    """Replace the tail of a log that is too long by its newest lines; return their ids."""
     return await run_outputs.add_log_tail(
         platform.database, claim.run_id, claim.attempt, lines, dropped, marker
     )
 
 
 async def add_file(platform: Platform, claim: Claim, file: RunFile) -> None:
-    """Put a stored file on the claimed Run, and wake who waits for it."""
+    """Attach a stored file to the claimed Run, and wake whoever waits for it."""
     await add_file_of(platform, claim.run_id, file)
 
 
 async def add_file_of(platform: Platform, run_id: RunId, file: RunFile) -> None:
-    """Put a stored file on a Run, and wake who waits for it."""
+    """Attach a stored file to a Run, and wake whoever waits for it."""
     async with platform.database.acquire() as connection, database.transaction(connection):
         await run_outputs.add_file(connection, run_id, file)
         await signals.send(connection, f"run:{run_id}")
 
 
 async def requeue_lost(platform: Platform, after: RunId | None) -> tuple[list[RunId], RunId | None]:
-    """Queue unfinished Runs whose queue entry is gone, of some that follow the given one.
+    """Queue unfinished Runs whose queue entry is missing, among a batch that follows the given Run.
 
-    Return which, and where to go on; None: there are no more. There is no known way for that to happen but a
-    database that went away in the one moment between the queue dropping an entry and taking it again; this makes
-    it not matter.
+    Return those Runs and where to continue, None at the end. The only known cause is a database that goes
+    away between the queue dropping an entry and adding it again; the sweep makes that harmless.
     """
     async with platform.database.acquire() as connection, database.transaction(connection):
         found = await rows.unfinished(connection, after, _SWEEP_LIMIT)
@@ -175,14 +174,14 @@ async def requeue_lost(platform: Platform, after: RunId | None) -> tuple[list[Ru
 
 
 async def limits(platform: Platform) -> dict[ProjectId, int]:
-    """Return how many Runs of each project may be carried out at once; 0 is no limit."""
+    """The number of Runs of each project that may run at once; 0 means no limit."""
     return await project_rows.limits(platform.database)
 
 
 async def _hold_back(
     platform: Platform, connection: Any, claim: Claim, job_run: JobRunRow, outcome: Outcome
 ) -> bool:
-    """Hold an item back, and pause its JobRun, if the session is not good; return whether that is so."""
+    """Hold an item back and pause its JobRun if the session is invalid; True when that happened."""
     cancellation = outcome.cancellation
     if (
         cancellation is None

@@ -1,4 +1,4 @@
-"""What authors' code asks of the platform while its Attempt runs, with that Attempt's token alone."""
+"""Requests that an author's code makes of the platform while its Attempt runs, with that Attempt's token."""
 
 from __future__ import annotations
 
@@ -29,38 +29,38 @@ _LOOK_SECONDS = 2.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Author:
-    """An Attempt that calls: proved by its token, and under way at this moment."""
+    """An Attempt that calls the platform: its token is valid, and it is in progress."""
 
     run_id: RunId
     attempt: int
     fence: int
     project_id: ProjectId
     charged_run_id: RunId
-    """Whose use of language models it is: the Run that a check or create is a part of, or itself."""
+    """The Run that pays for language models: the one that a check or create belongs to, or the Run itself."""
 
 
 def token(platform: Platform, claim: Claim) -> str:
-    """Return the token of a claimed Attempt; it is worth nothing once the fence has moved on."""
+    """The token of a claimed Attempt; it is invalid once the fence has moved on."""
     subject = f"{claim.run_id}.{claim.fence}"
     return f"{subject}.{platform.vault.sign(f'attempt:{subject}')}"
 
 
 async def identify(platform: Platform, secret: str, workspace_id: str, project_id: str) -> Author:
-    """Return which Attempt calls.
+    """Find the Attempt that a token belongs to.
 
     Raises:
-        Unauthorized: the token is none of ours, or its Attempt is over.
-        Forbidden: it is of another project.
+        Unauthorized: the token is invalid, or its Attempt is over.
+        Forbidden: it belongs to another project.
     """
     run_id, fence, signature = (*secret.split("."), "", "", "")[:3]
     if not platform.vault.is_signed(f"attempt:{run_id}.{fence}", signature):
-        raise Unauthorized("The attempt's token is not valid.")
+        raise Unauthorized("The attempt's token is invalid.")
     row = await run_rows.get(platform.database, run_id)
     is_current = row is not None and str(row.fence) == fence and row.run.status == "started"
     if row is None or not is_current or not await _is_under_way(platform, row):
         raise Unauthorized("The attempt's token is no longer valid: the attempt is over.")
     if (str(row.run.workspace_id), str(row.run.project_id)) != (workspace_id, project_id):
-        raise Forbidden("The attempt's token is of another project.")
+        raise Forbidden("The attempt's token belongs to another project.")
     return Author(
         run_id=row.run.id,
         attempt=row.run.attempt,
@@ -71,7 +71,7 @@ async def identify(platform: Platform, secret: str, workspace_id: str, project_i
 
 
 async def over(platform: Platform, author: Author) -> None:
-    """Return when the Attempt is over; while the database is away that is not known, and waited for."""
+    """Wait until the Attempt is over, however long the database is away."""
     while True:
         await asyncio.sleep(_LOOK_SECONDS)
         try:
@@ -83,21 +83,21 @@ async def over(platform: Platform, author: Author) -> None:
 
 
 async def get_entry(platform: Platform, author: Author, store: str, key: str) -> Any:
-    """Return the JSON value under a key of one of the project's stores, or None."""
+    """The JSON value of a key in one of the project's stores, or None."""
     found = await entries.get(platform.database, author.project_id, store, _checked(key))
     return None if found is None else {"value": json.loads(found)}
 
 
 async def put_entry(platform: Platform, author: Author, store: str, key: str, value: Any) -> None:
-    """Keep a JSON value under a key of one of the project's stores."""
+    """Set a key in one of the project's stores to a JSON value."""
     await entries.put(platform.database, author.project_id, store, _checked(key), json.dumps(value))
 
 
 async def session_parameters(platform: Platform, author: Author, session_id: str) -> dict[str, Any]:
-    """Return the parameters of the session that the calling Attempt runs with.
+    """The parameters of the session that the calling Attempt runs with.
 
     Raises:
-        NotFound: it runs with another or none, or with one whose parameters are not kept.
+        NotFound: it runs with another session or none, or the session's parameters are not stored.
     """
     row = await run_rows.get(platform.database, author.run_id)
     if row is None or row.run.auth_session_id != session_id:
@@ -118,12 +118,12 @@ async def session_parameters(platform: Platform, author: Author, session_id: str
 
 
 def new_upload(author: Author) -> str:
-    """Return the subject of a file about to be uploaded: what its links are signed for."""
+    """A new subject for an upload: its links are signed for it."""
     return f"{author.run_id}/{author.attempt}/{secrets.token_urlsafe(16)}"
 
 
 async def keep_upload(platform: Platform, subject: str, path: Path) -> None:
-    """Keep an uploaded file with its Run; another upload of the same subject replaces it."""
+    """Attach an uploaded file to its Run; another upload of the same subject replaces it."""
     run_id, attempt, name = subject.split("/")
     blob = f"runs/{subject}"
     is_new = not await platform.blobs.exists(blob)
@@ -142,14 +142,14 @@ async def keep_upload(platform: Platform, subject: str, path: Path) -> None:
 
 
 def link(platform: Platform, purpose: str, subject: str, expires: datetime) -> str:
-    """Return the path and query of a link that is good until it expires, for that purpose alone."""
+    """The path and query of a link that is valid until it expires, for one purpose only."""
     until = int(expires.timestamp())
     signature = platform.vault.sign(f"{purpose}:{subject}:{until}")
     return f"/files/{subject}?purpose={purpose}&expires={until}&signature={signature}"
 
 
 def file_link(platform: Platform, file: RunFile) -> str:
-    """Return a link with which anyone can read a Run's file, for a day."""
+    """A link that lets anyone read a Run's file for a day."""
     subject = file.blob.removeprefix("runs/")
     return link(platform, READ, subject, datetime.now(UTC) + _FILE_LINK_LIFE)
 
@@ -157,18 +157,18 @@ def file_link(platform: Platform, file: RunFile) -> str:
 def check_link(
     platform: Platform, purpose: str, wanted: str, subject: str, expires: int, signature: str
 ) -> None:
-    """Refuse a link that is not one of ours for that purpose, or has expired.
+    """Reject a link that is forged, expired, or made for another purpose.
 
     Raises:
-        NotFound: it is; what lies there is not told.
+        NotFound: whatever the reason; nothing is revealed about the file.
     """
     is_ours = platform.vault.is_signed(f"{purpose}:{subject}:{expires}", signature)
     if not is_ours or purpose != wanted or expires < datetime.now(UTC).timestamp():
-        raise NotFound("This link is not valid, or no longer.")
+        raise NotFound("This link is invalid or has expired.")
 
 
 async def _is_under_way(platform: Platform, row: run_rows.RunRow) -> bool:
-    """Return whether the Attempt goes on; between two of them nobody may call."""
+    """True while the Attempt runs; between two Attempts nobody may call."""
     return await attempt_rows.is_under_way(platform.database, row.run.id, row.fence)
 
 

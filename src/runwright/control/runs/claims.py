@@ -1,7 +1,7 @@
-"""The right of a Worker to carry out a Run: taking it, giving it back, losing it.
+"""Claims: a Worker's right to run a Run. Taking one, giving it back, losing it.
 
-Every write names the fence the Run was claimed under, so a Worker that was thought dead and is not
-changes nothing any more.
+Every write names the fence under which the Run was claimed, so a Worker that was wrongly presumed dead can no
+longer change anything.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _LOOK_AGAIN = LookAgain(timedelta(seconds=1))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Claim:
-    """The right to carry out one Attempt, as long as the fence holds.
+    """The right to run one Attempt, as long as the fence holds.
 
-    Of an operation: to carry it out. Of a Run with a session: to see to the session first;
-    `begin` then gives the claim of the Attempt.
+    For a Run with a session, the right to prepare the session first; `attempts.begin` then returns the claim
+    of the Attempt. For an operation, the right to run the operation.
     """
 
     run_id: RunId
@@ -50,35 +50,34 @@ class Claim:
     attempt: int
     plan: RunPlan
     variables_version: int
-    """Of the project's variables, when this was claimed."""
+    """The version of the project's variables at the time of the claim."""
     earlier: tuple[Failure, ...]
-    """Failures of the Attempts before this one, in order."""
+    """Failures of earlier Attempts, in order."""
     correlation_id: str | None = None
-    """Of the request that started the Run."""
+    """The ID of the request that started the Run."""
     trace_parent: str | None = None
     accepted_at: datetime | None = None
     has_followers: bool = False
-    """Something follows from its end, in the same transaction."""
+    """Its end has consequences that belong to the same transaction."""
     job_run_id: JobRunId | None = None
-    """What it is an item of."""
+    """The JobRun that it is an item of."""
     job_id: str | None = None
     waited_for: str | None = None
     """The operation that the Run was parked behind."""
     auth_state: AuthState | None = None
-    """What its browser begins with."""
+    """The state its browser starts with."""
     generation: int = 0
-    """Of the session, where the state is from."""
+    """The generation of the session that the state comes from."""
     secrets: tuple[str, ...] = ()
-    """What no log line and no failure may show."""
+    """Values that must not appear in a log line or a failure."""
 
 
 async def take(platform: Platform, run_id: str, worker_id: WorkerId) -> Claim | FollowUp:
     """Begin an Attempt of the Run; Done when nothing is left to do for it.
 
-    The Worker must not hold the Run. An Attempt still open belongs to a Worker that died: it is
-    recorded as crashed and counts, and where none is left the Run fails here. While that Worker may be
-    alive it is looked at again. One of the asking Worker's own is a claim whose answer it
-    never heard: it does not count.
+    The Worker must not hold the Run already. An open Attempt of a dead Worker is recorded as crashed and
+    counts; if it was the last one allowed, the Run fails here. While that Worker may still be alive, the answer
+    is LookAgain. An open Attempt of the calling Worker is a claim whose response was lost, and does not count.
     """
     first = await rows.claim_first(platform.database, run_id, worker_id)
     if first is not None:
@@ -103,30 +102,30 @@ async def take(platform: Platform, run_id: str, worker_id: WorkerId) -> Claim | 
 
 
 async def give_back(platform: Platform, claim: Claim) -> bool:
-    """Undo the claim: we interrupted the Attempt, and it does not count.
+    """Undo the claim: the platform interrupted the Attempt, so it does not count.
 
-    False when another Worker has the Run by now; it is not ours to queue again then.
+    False when another Worker has claimed the Run since: the caller must not queue it again then.
     """
     return await rows.give_back(platform.database, claim.run_id, claim.fence)
 
 
 async def disown(platform: Platform, claim: Claim) -> None:
-    """Leave a claimed Run to any Worker; the Attempt under way counts as lost."""
+    """Release a claimed Run to any Worker; the Attempt in progress counts as lost."""
     await rows.disown(platform.database, claim.run_id, claim.fence)
 
 
 async def interrupted(platform: Platform, held: Sequence[Claim]) -> dict[str, bool]:
-    """Return which held Runs must stop: True lost to another Worker, False asked to cancel."""
+    """The held Runs that must stop: True when another Worker has them, False when they are to be canceled."""
     return await rows.interrupted(platform.database, [(each.run_id, each.fence) for each in held])
 
 
 async def _free(
     platform: Platform, connection: Any, run_id: str, asking: WorkerId
 ) -> rows.RunRow | FollowUp:
-    """Lock a Run that no other Worker holds; LookAgain while one may."""
+    """Lock a Run that no other Worker holds; LookAgain while one may still hold it."""
     row = await rows.lock(connection, run_id)
     if row is None or row.turn is None:
-        # Gone, or held by its JobRun: an old entry led here.
+        # Removed, or held back by its JobRun: the entry is stale.
         return DONE
     if row.worker_id is None:
         return row
@@ -210,9 +209,9 @@ def _ending_without_attempt(
     *,
     has_expired: bool,
 ) -> rows.Ending | None:
-    """Return how a Run ends that gets no further Attempt, or None when it gets one.
+    """The ending of a Run that gets no further Attempt, or None when it gets one.
 
-    `earlier` are the failures of its own Attempts; `crashes` those of its checks and creates too.
+    `earlier` holds the failures of its own Attempts; `crashes` adds those of its checks and creates.
     """
     if row.is_cancel_requested:
         cancellation = runs.cancelled_by_user()

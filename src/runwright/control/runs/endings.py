@@ -1,4 +1,4 @@
-"""The one place where a Run turns terminal: with what follows from that, in one transaction."""
+"""The only place where a Run becomes terminal, with everything that follows, in one transaction."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ async def finish(
     ending: Ending,
     job_run: JobRunRow | None = None,
 ) -> bool:
-    """Turn a claimed Run terminal under its fence; return whether the fence still held.
+    """End a claimed Run under its fence; True when the fence still held.
 
-    `job_run` is what the Run is an item of, which the caller has locked.
+    `job_run` is the JobRun that the Run is an item of; the caller has locked it.
     """
     row = await rows.finish(connection, run_id, fence, ending)
     if row is None:
@@ -43,16 +43,16 @@ async def cancel(
     cancellation: Cancellation,
     job_run: JobRunRow | None = None,
 ) -> None:
-    """Cancel a Run: at once when nobody carries it out, else through its Worker.
+    """Cancel a Run: at once when no Worker holds it, otherwise through its Worker.
 
-    The caller has locked what it is an item of, and its session.
+    The caller has locked its JobRun and its session.
     """
     run = row.run
     canceled = await rows.cancel_pending(connection, run.id, cancellation)
     if canceled is not None:
         await signals.send(connection, f"run:{run.id}")
         if run.auth_session_id == run.id:
-            # Its session was for it alone, and so is what makes it.
+            # Its session is its own, and so is the operation that creates it.
             await session_operations.cancel_operation(connection, run.project_id, run.id)
         await follow(platform, connection, canceled, job_run)
     elif row.turn is None:
@@ -61,7 +61,7 @@ async def cancel(
     elif await rows.request_cancel(connection, run.id):
         await signals.send(connection, "interrupted")
         if row.waits_for is not None:
-            # Nobody holds it: let a Worker look, which ends it.
+            # No Worker holds it: the next one to look ends it.
             again = queues.entry_after_waiting(run.project_id, run.id, row.turn, row.fence)
             await engine.enqueue(connection, again)
 
@@ -69,9 +69,9 @@ async def cancel(
 async def follow(
     platform: Platform, connection: Any, row: RunRow, job_run: JobRunRow | None = None
 ) -> None:
-    """Do what follows from the end of a Run: its parts, whoever waits for it, and where its outcome goes."""
+    """Apply the consequences of a Run's end: its parts, Runs that wait for it, its Delivery."""
     if row.run.auth_session_id is not None and row.run.cancellation is not None:
-        # The Worker that sees to its session is told that it has lost the Run, or is dead.
+        # The Worker that prepares its session learns that it has lost the Run, or is dead.
         await attempt_rows.cancel_parts(connection, row.run.id, row.run.cancellation)
     if row.run.kind is RunKind.OPERATION:
         is_completed = row.run.status is RunStatus.COMPLETED

@@ -1,7 +1,7 @@
-"""The items of a JobRun: fed into the queue in order, their ends counted and followed by the next.
+"""The items of a JobRun: queued in order and counted as they end; each end queues the next.
 
-All of it happens in the transaction in which something has changed, under the lock of the JobRun. Who
-locks a JobRun and other rows too locks the JobRun first, then its Job, the session, Runs.
+Everything happens in the transaction that made the change, under the JobRun's lock. Lock order: the JobRun,
+its Job, the session, Runs.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _CANCELED_AT_ONCE = 200
 
 
 async def lock(connection: Any, job_run_id: str | None) -> JobRunRow | None:
-    """Hold the JobRun that a Run is an item of until the transaction ends, if it is one of any."""
+    """Lock the JobRun that a Run is an item of, if any, until the transaction ends."""
     return None if job_run_id is None else await job_run_rows.lock(connection, job_run_id)
 
 
@@ -52,7 +52,7 @@ async def add(
     job_run: JobRunRow,
     payload: Sequence[tuple[RunId, Payload]],
 ) -> None:
-    """Put items at the end of a locked JobRun, held until it feeds them."""
+    """Append items to a locked JobRun, held back until it queues them."""
     configuration = job_run.job_run.configuration
     proxy = secrets_of(platform, job_run).proxy
     assert configuration.request_timeout is not None
@@ -77,7 +77,7 @@ async def add(
 def extend(
     job_run: JobRunRow | None, payloads: tuple[ExtendedPayload, ...]
 ) -> tuple[ExtendedPayload, ...]:
-    """Return work that an item asked for, with the ids it gets as items of the same JobRun."""
+    """The work that an item added, with its IDs as items of the same JobRun."""
     if job_run is None or not job_run.job_run.status.is_active:
         return payloads
     return tuple(
@@ -87,7 +87,7 @@ def extend(
 
 
 async def follow(platform: Platform, connection: Any, job_run: JobRunRow, item: RunRow) -> None:
-    """Do what follows from the end of an item of a locked JobRun."""
+    """Apply the consequences of an item's end to its locked JobRun."""
     extended = [
         (each.run_id, Payload(api=each.api, parameters=each.parameters))
         for each in item.run.extended_payloads
@@ -149,7 +149,7 @@ async def advance(platform: Platform, connection: Any, job_run: JobRunRow) -> No
 async def feed_first(
     platform: Platform, connection: Any, job_run: JobRunRow, count: int
 ) -> list[engine.Entry]:
-    """Give the first of so many items of a new JobRun their turns; return what is to be queued."""
+    """Give the first of `count` items of a new JobRun their turns; return their queue entries."""
     run = job_run.job_run
     step = domain.next_step(
         Standing(
@@ -174,7 +174,7 @@ async def end(
     status: JobRunStatus,
     reason: Reason | None = None,
 ) -> None:
-    """End a locked JobRun, and cancel what of it has not begun."""
+    """End a locked JobRun, and cancel its items that have not begun."""
     ended = await job_run_rows.end(connection, job_run_id, status, reason)
     if ended is not None:
         await notify(platform, connection, ended, NotificationKind.ENDED)
@@ -182,7 +182,7 @@ async def end(
 
 
 async def pause(platform: Platform, connection: Any, job_run: JobRunRow, reason: Reason) -> None:
-    """Pause a locked JobRun that is active, and its Job: what runs goes on, and nothing else begins."""
+    """Pause a locked, active JobRun and its Job: items in progress continue, no others begin."""
     run = job_run.job_run
     await job_rows.pause(connection, run.project_id, run.job_id, reason.message)
     if run.status is JobRunStatus.PAUSED:
@@ -196,7 +196,7 @@ async def pause(platform: Platform, connection: Any, job_run: JobRunRow, reason:
         is_session_good=job_run.is_session_good,
     )
     if pausing is not None and not job_run.is_session_good:
-        # It has not begun yet, or not again: there is nothing to wait for.
+        # It has not begun or resumed yet: there is nothing to wait for.
         paused = await job_run_rows.stand(
             connection, run.id, JobRunStatus.PAUSED, reason=reason, is_session_good=False
         )
@@ -208,7 +208,7 @@ async def pause(platform: Platform, connection: Any, job_run: JobRunRow, reason:
 async def pause_for_session(
     platform: Platform, connection: Any, job_run: JobRunRow, cancellation: Cancellation
 ) -> None:
-    """Pause a locked JobRun whose session has turned bad; the item that found it out is held back."""
+    """Pause a locked JobRun whose session is no longer valid; the item that found out is held back."""
     message = (
         f"The auth session `{job_run.auth_session_id}` is no longer good: {cancellation.message} "
         "Repair the session, then resume the job."
@@ -222,7 +222,7 @@ async def pause_for_session(
 async def notify(
     platform: Platform, connection: Any, job_run: JobRunRow | None, kind: NotificationKind
 ) -> None:
-    """Tell who wants to know of a JobRun, by a Delivery of its own each."""
+    """Notify each subscriber of a JobRun by a Delivery of its own."""
     if job_run is None or not (wanted := told(platform, job_run)):
         return
     counted = await job_run_rows.get(connection, job_run.job_run.id)
@@ -240,7 +240,7 @@ async def notify(
 
 
 async def told_of(platform: Platform, connection: Any, job_run_id: str | None) -> list[Sink]:
-    """Return the webhooks to notify of a JobRun's Runs; none for a JobRun that does not exist."""
+    """The webhooks to notify of a JobRun's Runs; empty when the JobRun does not exist."""
     if job_run_id is None:
         return []
     job_run = await job_run_rows.find(connection, job_run_id)
@@ -248,7 +248,7 @@ async def told_of(platform: Platform, connection: Any, job_run_id: str | None) -
 
 
 def told(platform: Platform, job_run: JobRunRow) -> list[Sink]:
-    """Return who wants to know of a JobRun and its Runs."""
+    """The subscribers of a JobRun and its Runs."""
     return [
         Sink(kind=SinkKind.WEBHOOK, url=each.url, headers=each.headers)
         for each in secrets_of(platform, job_run).notifications
@@ -256,12 +256,12 @@ def told(platform: Platform, job_run: JobRunRow) -> list[Sink]:
 
 
 def opened(platform: Platform, job_run: JobRunRow) -> domain.JobRun:
-    """Return a JobRun with its secrets."""
+    """The JobRun with its secrets."""
     return dataclasses.replace(job_run.job_run, secrets=secrets_of(platform, job_run))
 
 
 def secrets_of(platform: Platform, job_run: JobRunRow) -> JobSecrets:
-    """Return what of a JobRun is sealed."""
+    """The sealed part of a JobRun, opened."""
     record = f"job-run:{job_run.job_run.id}"
     return job_text.parse_secrets(
         json.loads(platform.vault.open(job_run.sealed_secrets, record=record))
@@ -269,7 +269,7 @@ def secrets_of(platform: Platform, job_run: JobRunRow) -> JobSecrets:
 
 
 def cancellation_for(job_run: JobRunRow | None, asked: Cancellation) -> Cancellation:
-    """Return why an item is canceled: as was asked, unless its JobRun was terminated."""
+    """The reason an item is canceled: the given one, unless its JobRun was terminated."""
     if job_run is None or job_run.job_run.status.is_active:
         return asked
     return _not_begun(job_run)
@@ -283,7 +283,7 @@ async def _feed(
 
 
 async def _clear(platform: Platform, connection: Any, job_run: JobRunRow) -> None:
-    """Cancel held items of a JobRun that has ended; many in parts, so that each transaction stays short."""
+    """Cancel the held items of a JobRun that has ended, in batches that keep each transaction short."""
     canceled = await rows.cancel_held(
         connection, job_run.job_run.id, _not_begun(job_run), _CANCELED_AT_ONCE
     )
@@ -297,7 +297,7 @@ async def _clear(platform: Platform, connection: Any, job_run: JobRunRow) -> Non
 
 
 async def _settle(connection: Any, job_run: JobRunRow) -> None:
-    """Keep the counts of a JobRun that has ended once its last item has."""
+    """Store the final counts of an ended JobRun once its last item has ended."""
     active, held, _ = await rows.standing(
         connection, job_run.job_run.id, at_most=1, counts_begun=False
     )

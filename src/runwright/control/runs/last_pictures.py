@@ -1,4 +1,4 @@
-"""What the browser showed last in an Attempt: the last picture of its trace."""
+"""The last picture of an Attempt's browser, from its trace."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _FRAME = '"screencast-frame"'
 
 
 async def get(platform: Platform, trace: RunFile) -> bytes:
-    """Return the picture, a JPEG.
+    """The picture as JPEG bytes.
 
     Raises:
-        NotFound: the trace has none, or is no longer kept, or too large to look into.
+        NotFound: the trace holds no picture, has been removed, or is too large to read.
     """
     if trace.size_bytes > _MAX_TRACE_BYTES:
-        raise NotFound("The trace is too large to look into.")
+        raise NotFound("The trace is too large to read.")
     with tempfile.TemporaryDirectory(dir=platform.settings.data_dir) as directory:
         file = Path(directory) / "trace.zip"
         await platform.blobs.fetch(trace.blob, file)
@@ -55,7 +55,7 @@ def _newest(archive: zipfile.ZipFile) -> str:
 
 
 def _place(frame: dict[str, Any]) -> str:
-    """Return where in the archive a frame is; Playwright has changed how it says that."""
+    """The path of a frame in the archive; Playwright has changed the field's name over time."""
     return frame.get("file") or f"resources/{frame['sha1']}"
 
 

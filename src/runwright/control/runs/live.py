@@ -1,4 +1,4 @@
-"""Watching a Run: who may, and asking the Worker that holds it to show it."""
+"""Watching a Run: permission, and requests to the Worker that holds it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from runwright.errors import NotFound
 from runwright.storage import database, live as rows
 
 TOPIC = "live"
-"""Signalled when there is a request that a Worker may take."""
+"""Signaled when a request waits for a Worker."""
 _ID_BYTES = 24
 _VIEW = "view"
 
 
 def link_token(platform: Platform, run_id: RunId, life: timedelta) -> tuple[str, datetime]:
-    """Return what anyone can watch the Run with until it expires, and not touch it; and when that is."""
+    """A token that lets anyone watch the Run, but not control it, and when it expires."""
     until = int((datetime.now(UTC) + life).timestamp())
     subject = f"{run_id}.{until}"
     token = f"{subject}.{platform.vault.sign(f'live-{_VIEW}:{subject}')}"
@@ -28,10 +28,10 @@ def link_token(platform: Platform, run_id: RunId, life: timedelta) -> tuple[str,
 
 
 def open_link(platform: Platform, token: str) -> Ticket:
-    """Return what a link is good for.
+    """The permission that a link grants.
 
     Raises:
-        NotFound: it is none of ours, or has expired.
+        NotFound: the link is forged or has expired.
     """
     run_id, until, signature = (*token.split("."), "", "", "")[:3]
     is_ours = platform.vault.is_signed(f"live-{_VIEW}:{run_id}.{until}", signature)
@@ -39,12 +39,12 @@ def open_link(platform: Platform, token: str) -> Ticket:
         datetime.fromtimestamp(int(until), UTC) if is_ours else datetime.min.replace(tzinfo=UTC)
     )
     if expires_at <= datetime.now(UTC):
-        raise NotFound("This link is not valid, or no longer.")
+        raise NotFound("This link is invalid or has expired.")
     return Ticket(run_id=RunId(run_id), can_control=False, watcher="a link", expires_at=expires_at)
 
 
 def new_request(ticket: Ticket, held_id: RunId, server_url: str) -> LiveRequest:
-    """Return a request for a Worker to show what it holds of the Run of a ticket."""
+    """A request for the Worker that holds a ticket's Run to show it."""
     return LiveRequest(
         id=secrets.token_urlsafe(_ID_BYTES),
         run_id=held_id,
@@ -55,32 +55,32 @@ def new_request(ticket: Ticket, held_id: RunId, server_url: str) -> LiveRequest:
 
 
 async def request(platform: Platform, wanted: LiveRequest) -> None:
-    """Ask whichever Worker holds the Run to show it; asked again, it is the same request."""
+    """Ask the Worker that holds the Run to show it; idempotent."""
     async with platform.database.acquire() as connection, database.transaction(connection):
         await rows.request(connection, wanted)
         await signals.send(connection, TOPIC)
 
 
 async def withdraw(platform: Platform, wanted: LiveRequest) -> None:
-    """Drop a request that nobody waits for any more."""
+    """Remove a request that nobody waits for any longer."""
     await rows.withdraw(platform.database, wanted.id)
 
 
 async def is_silent(platform: Platform, run_id: RunId) -> bool:
-    """Return whether the Worker that has a started Run is not heard of."""
+    """True when the Worker of a started Run sends no heartbeat."""
     return await rows.is_silent(platform.database, run_id, platform.settings.heartbeat_timeout)
 
 
 async def take(platform: Platform, run_ids: Sequence[str]) -> list[LiveRequest]:
-    """Take the requests for Runs that this Worker holds."""
+    """Take the requests for the Runs that this Worker holds."""
     return await rows.take(platform.database, run_ids) if run_ids else []
 
 
 def proof(platform: Platform, request_id: str) -> str:
-    """Return what a Worker proves with that it is one of ours and has taken the request."""
+    """The proof that a Worker belongs to this installation and has taken the request."""
     return platform.vault.sign(f"live-dial:{request_id}")
 
 
 def is_proved(platform: Platform, request_id: str, given: str) -> bool:
-    """Return whether it is the proof."""
+    """True when the proof is valid."""
     return platform.vault.is_signed(f"live-dial:{request_id}", given)

@@ -1,4 +1,4 @@
-"""Requests to language models, counted on the Runs that make them."""
+"""Requests to language models, charged to the Runs that make them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from runwright.storage import database, model_calls as rows
 log = telemetry.logger(__name__)
 
 _LIFE = timedelta(minutes=1)
-"""A call of which nothing was said for so long has lost its server."""
+"""A call without news for this long has lost its server."""
 _NOTE_SECONDS = 15.0
 _ENDED = timedelta(seconds=-1)
 _TRIES = (0.1, 0.5, 2.0, 5.0)
@@ -31,7 +31,7 @@ _RETRY_SECONDS = 5
 
 
 class Counted:
-    """A call that is under way and counted."""
+    """A call in progress whose usage is counted."""
 
     def __init__(self, platform: Platform, call_id: int, tally: Tally) -> None:
         self._platform = platform
@@ -40,13 +40,13 @@ class Counted:
         self.tally = tally
 
     async def count(self) -> None:
-        """Count what it has used, once, also when whoever waits for this goes away."""
+        """Count its usage exactly once, even when the caller is canceled."""
         if not self._is_counted:
             self._is_counted = True
             await asyncio.shield(asyncio.create_task(self._count()))
 
     async def note(self) -> None:
-        """Say again and again what it has used so far, for ever: what counts if this server dies."""
+        """Record its usage so far at intervals, forever: this is what counts if the server dies."""
         while True:
             await asyncio.sleep(_NOTE_SECONDS)
             try:
@@ -64,7 +64,7 @@ class Counted:
                 if not db_errors.is_to_wait_for(error):
                     raise
                 if wait is None:
-                    # Housekeeping counts what was noted last.
+                    # Housekeeping counts what was recorded last.
                     log.warning("model call not counted yet", event_name="model_call_not_counted")
                     return
                 await asyncio.sleep(wait)
@@ -76,12 +76,12 @@ class Counted:
 async def opened(
     platform: Platform, author: Author, request: ModelRequest, prices: PriceTable
 ) -> AsyncGenerator[Counted]:
-    """Let a call through as far as the limits allow, and count it on its Run, whatever becomes of it.
+    """Admit a call within the limits, and charge it to its Run however it ends.
 
     Raises:
         PaymentRequired: a limit is used up.
         ModelNotPriced: there is a limit, and the model has no price.
-        RateLimited: what is left is reserved by calls that take long.
+        RateLimited: calls in progress have reserved the rest.
     """
     call = domain.planned(request, prices, author.charged_run_id, author.project_id)
     call_id = await _admit(platform, call)
@@ -112,7 +112,7 @@ async def _admit(platform: Platform, call: ModelCall) -> int:
     while (call_id := await _admit_now(platform, call, limits)) is None:
         if asyncio.get_running_loop().time() > until:
             error = RateLimited(
-                "What is left to spend on language models is reserved by calls under way."
+                "Calls in progress have reserved what is left to spend on language models: try again later."
             )
             error.retry_after = _RETRY_SECONDS
             raise error
@@ -121,7 +121,7 @@ async def _admit(platform: Platform, call: ModelCall) -> int:
 
 
 async def _admit_now(platform: Platform, call: ModelCall, limits: Limits) -> int | None:
-    """Begin a call if it fits into what is left beside the calls under way; return its id."""
+    """Begin a call if the limits allow it beside those in progress; return its ID."""
     async with platform.database.acquire() as connection, database.transaction(connection):
         await rows.lock(connection)
         await rows.count_ended(connection)
@@ -133,6 +133,6 @@ async def _admit_now(platform: Platform, call: ModelCall, limits: Limits) -> int
 
 
 async def count_lost(platform: Platform) -> None:
-    """Count calls whose server is gone, as far as it has said what they used; forget what was spent long ago."""
+    """Count calls whose server died, by their last recorded usage; forget old spending."""
     await rows.count_ended(platform.database)
     await rows.forget_spending(platform.database, _DAYS_KEPT)

@@ -1,4 +1,4 @@
-"""Questions that Attempts ask people: keeping them, telling of them, taking the answer."""
+"""Questions that Attempts ask people: storing them, notifying, taking the answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LOOK_SECONDS = 2.0
 async def ask(
     platform: Platform, claim: Claim, text: str, *, is_secret: bool, within: timedelta
 ) -> Question | None:
-    """Keep what a claimed Attempt asks, and tell who was to be told; None when the claim is lost."""
+    """Store a claimed Attempt's question and notify its subscribers; None when the claim is lost."""
     question_id = secrets.token_hex(_ID_BYTES)
     async with platform.database.acquire() as connection, database.transaction(connection):
         asked = await rows.ask(
@@ -48,9 +48,9 @@ async def ask(
 
 
 async def wait(platform: Platform, question: Question, *, until: float) -> str | None:
-    """Return the answer as soon as there is one, None when the time is up; it is kept no longer.
+    """Wait for the answer and forget it; None when the time is up.
 
-    `until` is a time of the running loop, whose clock no machine's wrong one moves.
+    `until` is a time of the running loop, which a wrong system clock does not affect.
     """
     loop = asyncio.get_running_loop()
     with platform.signals.subscribe(f"question:{question.id}") as signalled:
@@ -66,22 +66,22 @@ async def wait(platform: Platform, question: Question, *, until: float) -> str |
 
 
 async def end(platform: Platform, question: Question) -> None:
-    """End a question that nobody waits for any more."""
+    """End a question that nobody waits for any longer."""
     await rows.end(platform.database, question.id)
 
 
 async def open_of_run(platform: Platform, run_id: str) -> Question | None:
-    """Return the question that a Run asks just now, itself or in a check or create it depends on."""
+    """The open question of a Run, asked by itself or by a check or create it depends on."""
     return await rows.open_of_run(platform.database, run_id)
 
 
 async def open_of_workspace(platform: Platform, workspace_id: WorkspaceId) -> list[AskedRun]:
-    """Return the questions that are open in a workspace, the oldest first."""
+    """The open questions of a workspace, oldest first."""
     return await rows.open_of_workspace(platform.database, workspace_id)
 
 
 async def answer(platform: Platform, run_id: str, text: str, question_id: str | None) -> Question:
-    """Answer what a Run asks, and return that; the caller has made sure that the Run is theirs.
+    """Answer a Run's question and return the question; the caller has checked access to the Run.
 
     Raises:
         Conflict: it asks nothing, or something else by now.
@@ -100,12 +100,12 @@ async def answer(platform: Platform, run_id: str, text: str, question_id: str | 
 
 
 async def forget_untaken(platform: Platform) -> None:
-    """Forget the answers whose Attempt was gone before it had them."""
+    """Forget answers whose Attempt ended before taking them."""
     await rows.forget_untaken(platform.database)
 
 
 async def _notify(platform: Platform, connection: Any, claim: Claim, question: Question) -> None:
-    """Tell where the Run's outcome goes, if that is a webhook, and who is told of its JobRun."""
+    """Notify the Run's own webhook, if it has one, and the subscribers of its JobRun."""
     body = json.dumps(await _notification(platform, connection, claim, question))
     of_run = await _webhook(platform, connection, claim)
     wanted = await job_items.told_of(platform, connection, claim.job_run_id)
@@ -162,4 +162,6 @@ def _record(question_id: str) -> str:
 
 
 def _not_open(run_id: str) -> Conflict:
-    return Conflict(f"Run `{run_id[:64]}` asks nothing just now, or something else by now.")
+    return Conflict(
+        f"Run `{run_id[:64]}` asks nothing now, or something else: load its questions again."
+    )

@@ -1,4 +1,4 @@
-"""How many Runs of a project may wait, and for how long: what the settings and the project's own say."""
+"""How many Runs of a project may wait, and for how long, by the installation's settings and the project's."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ _RETRY_AFTER_SECONDS = 10
 async def check(
     platform: Platform, connection: Any, project_id: ProjectId, settings: ProjectSettings
 ) -> None:
-    """Refuse a Run that more than allowed would wait before.
+    """Reject a Run when the project's queue is full.
 
-    Requests at the same moment do not see one another, so a few more may come through; of a queue that is
-    longer than `queue_lengths.EXACT`, a moment is a second.
+    Concurrent requests do not see each other, so a few more may be accepted; in a queue longer than
+    `queue_lengths.EXACT`, those of one second count as concurrent.
 
     Raises:
         RateLimited: the project's queue is full.
     """
     most = settings.max_queued_runs or platform.settings.max_queued_runs
     if not await platform.queue_lengths.has_room(connection, project_id, most):
-        error = RateLimited(f"{most} runs of this project wait already: try again later.")
+        error = RateLimited(f"{most} runs of this project are waiting already: try again later.")
         error.retry_after = _RETRY_AFTER_SECONDS
         raise error
 
 
 def patience(platform: Platform, settings: ProjectSettings) -> timedelta | None:
-    """Return how long a Run may wait to be begun; None: for ever."""
+    """How long a Run may wait to begin; None means forever."""
     return settings.queue_time_to_live or platform.settings.queue_time_to_live or None
 
 
 async def expire_due(platform: Platform) -> int:
-    """Cancel the Runs that have waited too long; return how many."""
+    """Cancel the Runs that waited too long; return their number."""
     due = await rows.expired(platform.database, _EXPIRED_AT_ONCE)
     for run_id in due:
         try:
@@ -53,7 +53,7 @@ async def expire_due(platform: Platform) -> int:
         except Exception as error:
             if db_errors.is_to_wait_for(error):
                 raise
-            # One that cannot end keeps no other from it.
+            # A Run that cannot end does not block the others.
             log.exception("run not expired", event_name="run_not_expired", run_id=run_id)
     if due:
         log.warning("runs waited too long", event_name="runs_expired", count=len(due))
@@ -70,8 +70,8 @@ async def _expire(platform: Platform, connection: Any, run_id: RunId) -> None:
 
 
 def expired() -> Cancellation:
-    """Return why a Run was canceled that waited too long."""
+    """The cancellation of a Run that waited too long."""
     return Cancellation(
         reason=CancelReason.TERMINATED,
-        message="The run waited longer in the queue than its time to live, and was not begun.",
+        message="The run waited in the queue longer than its time to live and never began.",
     )

@@ -1,4 +1,4 @@
-"""Starting a Run again: with what it was accepted with, secrets included, or nearly so."""
+"""Starting a Run again with the request it was accepted with, secrets included."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from runwright.storage.runs import RunRow
 
 
 async def start(platform: Platform, project: Project, run_id: str) -> Run:
-    """Start a Run of the current Deployment like an earlier one.
+    """Start a Run of the current Deployment with an earlier Run's request.
 
     Raises:
         NotFound: the project has no such Run, or nothing is deployed.
-        Conflict: it was a check or create, or signed in with input that is not kept.
-        ValidationError, Forbidden: what was good then is not any more.
+        Conflict: it was a check or create, or signed in with input that is not stored.
+        ValidationError, Forbidden: the request is no longer valid or allowed.
     """
     request = await request_of(platform, project, run_id)
     return await runs.start(platform, project, request, idempotency_key=None, request_text="")
 
 
 async def request_of(platform: Platform, project: Project, run_id: str) -> RunRequest:
-    """Return what a Run was accepted with, as a request for another one; it holds secrets.
+    """The request that a Run was accepted with, secrets included.
 
     Raises:
         NotFound: the project has no such Run.
-        Conflict: it was a check or create, or signed in with input that is not kept.
+        Conflict: it was a check or create, or signed in with input that is not stored.
     """
     row = None if "\0" in run_id else await rows.get(platform.database, run_id)
     if row is None or row.run.project_id != project.id:
@@ -46,7 +46,7 @@ def _request(platform: Platform, row: RunRow) -> RunRequest:
         )
     if row.session is not None and row.session.id == row.run.id:
         raise Conflict(
-            f"Run `{row.run.id}` signed in with `runtimeInput`, which is not kept: start it anew with it."
+            f"Run `{row.run.id}` signed in with `runtimeInput`, which is not stored: start a new run with that input."
         )
     proxy = None
     if row.sealed_proxy is not None:

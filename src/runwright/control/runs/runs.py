@@ -1,4 +1,4 @@
-"""Runs: accepting, answering about, and cancelling them. What callers ask for."""
+"""Runs as callers see them: accepting, reading and canceling."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ async def start(
 
     Raises:
         NotFound: nothing is deployed yet.
-        ValidationError: there is no such Api, the parameters do not fit its schema, or the sink is no bucket.
-        Forbidden: the project takes Runs from Jobs alone.
-        Conflict: the idempotency key was used with another request within 24 hours.
+        ValidationError: the Api is missing, the parameters do not match its schema, or the bucket is invalid.
+        Forbidden: the project accepts Runs from Jobs only.
+        Conflict: the idempotency key was used with a different request within 24 hours.
         Unavailable: the disk is nearly full.
-        RateLimited: as many Runs of the project wait as may.
+        RateLimited: the project's queue is full.
     """
     deployment, manifest = run_plans.deployed(project)
     admission.check_disk(platform.settings)
@@ -95,14 +95,14 @@ async def start(
     try:
         return await _insert(platform, new, manifest.settings)
     except asyncpg.UniqueViolationError:
-        # The same key at the same moment: the other one won.
+        # A concurrent request with the same key won.
         if (earlier := await _earlier(platform, new, request_text)) is None:
             raise
         return earlier
 
 
 async def get(platform: Platform, project_id: ProjectId, run_id: str) -> Run:
-    """Return a Run of the project.
+    """A Run of the project.
 
     Raises:
         NotFound: the project has no such Run.
@@ -111,10 +111,10 @@ async def get(platform: Platform, project_id: ProjectId, run_id: str) -> Run:
 
 
 async def watched(platform: Platform, run_id: RunId) -> tuple[Run, RunId] | None:
-    """Return a Run that the caller knows to be theirs, and what a Worker holds of it.
+    """A Run that the caller may watch, and the ID of the Run that a Worker holds for it.
 
-    That is what a check or create is a part of, and the operation that a Run without its session waits
-    for. None when the Run is no longer kept.
+    For a check or create the Worker holds the Run it belongs to; for a Run that waits for its session, the
+    operation. None when the Run has been removed.
     """
     row = await rows.get(platform.database, run_id)
     if row is None:
@@ -131,7 +131,7 @@ async def watched(platform: Platform, run_id: RunId) -> tuple[Run, RunId] | None
 async def wait(
     platform: Platform, project_id: ProjectId, run_id: str, *, patience: timedelta
 ) -> Run:
-    """Return the Run when it is terminal or when the time is up."""
+    """Wait until the Run is terminal or the time is up, and return it."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience.total_seconds()
     with platform.signals.subscribe(f"run:{run_id}") as signalled:
@@ -144,16 +144,16 @@ async def wait(
 
 
 async def cancel(platform: Platform, project_id: ProjectId, run_id: str) -> Run:
-    """Cancel a Run: at once when it waits, through its Worker when it is started.
+    """Cancel a Run: at once while it waits, through its Worker once it has started.
 
-    A Run that has ended stays as it is.
+    A Run that has ended is left unchanged.
 
     Raises:
-        Conflict: it is a check or create, which is canceled with what it is a part of.
+        Conflict: it is a check or create, which is canceled with the Run it belongs to.
     """
     row = await _row(platform, project_id, run_id)
     if row.run.parent_id is not None:
-        raise Conflict(f"This is a part of run `{row.run.parent_id}`: cancel that one.")
+        raise Conflict(f"This belongs to run `{row.run.parent_id}`: cancel that one.")
     async with platform.database.acquire() as connection, database.transaction(connection):
         job_run = await job_items.lock(connection, row.run.job_run_id)
         if row.run.auth_session_id is not None:
@@ -171,10 +171,10 @@ async def detail(
     *,
     project_id: ProjectId | None = None,
 ) -> RunDetail:
-    """Return everything about a Run of the workspace.
+    """Everything about a Run of the workspace.
 
     Raises:
-        NotFound: there is no such Run, or not in that project.
+        NotFound: the workspace, or that project, has no such Run.
     """
     row = await _row(platform, project_id, run_id)
     if row.run.workspace_id != workspace_id:
@@ -201,14 +201,14 @@ async def list_page(
     cursor: str | None,
     limit: int,
 ) -> tuple[list[Run], str | None]:
-    """Return up to `limit` Runs, newest first, and the cursor of the next page if there is one.
+    """Up to `limit` Runs, newest first, and the cursor of the next page if there is one.
 
     Raises:
-        ValidationError: the cursor is none that this gave out.
+        ValidationError: the cursor is invalid.
     """
     before = None if cursor is None else cursors.read(cursor)
     if "\0" in f"{chosen.api}{chosen.attribute}{chosen.job_id}{chosen.job_run_id}":
-        # No Run has it, and PostgreSQL takes none in a text.
+        # No Run has a NUL, and PostgreSQL accepts none in text.
         return [], None
     found = await rows.page(
         platform.database, project_id, chosen=chosen, before=before, limit=limit + 1
@@ -218,12 +218,12 @@ async def list_page(
 
 
 async def logs(platform: Platform, run_id: str, *, after: int, limit: int) -> list[LogLine]:
-    """Return lines of a Run's log after an id."""
+    """Lines of a Run's log after an ID."""
     return await run_outputs.log_lines(platform.database, run_id, after=after, limit=limit)
 
 
 async def file(platform: Platform, project_id: ProjectId, run_id: str, file_id: int) -> RunFile:
-    """Return a file of a Run.
+    """A file of a Run.
 
     Raises:
         NotFound: the Run has no such file.
@@ -236,10 +236,10 @@ async def file(platform: Platform, project_id: ProjectId, run_id: str, file_id: 
 
 
 async def open_file(platform: Platform, file: RunFile) -> AsyncIterator[bytes]:
-    """Return the bytes of a file, in chunks.
+    """The bytes of a file, in chunks.
 
     Raises:
-        NotFound: it is no longer kept.
+        NotFound: the file has been removed.
         BlobsAway: the blob store does not answer.
     """
     return await platform.blobs.read(file.blob)
@@ -248,7 +248,7 @@ async def open_file(platform: Platform, file: RunFile) -> AsyncIterator[bytes]:
 async def events(
     platform: Platform, project_id: ProjectId, run_id: str, *, after: int
 ) -> AsyncIterator[Run | LogLine]:
-    """Yield the Run at each change of its state and its log lines after an id, until it is terminal."""
+    """Yield the Run at each change of state, and its log lines after an ID, until it is terminal."""
     shown: tuple[RunStatus, int] | None = None
     with platform.signals.subscribe(f"run:{run_id}") as signalled:
         while True:
@@ -269,7 +269,7 @@ async def events(
 
 
 def cancelled_by_user() -> Cancellation:
-    """Return the cancellation that a person or program asked for."""
+    """The cancellation of a Run that a caller asked to cancel."""
     return Cancellation(
         reason=CancelReason.CANCELLED_USER_ACTION, message="The run was canceled on request."
     )

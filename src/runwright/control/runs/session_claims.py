@@ -1,9 +1,9 @@
-"""What a Worker tells of AuthSessions: what a check or create has found, who waits for whom.
+"""What a Worker reports of AuthSessions: the outcome of checks and creates, and which Runs wait.
 
-Runs share a session that is READY. What changes one is an operation, of which a session has at most
-one; a Run that needs it is parked behind it, holding neither a Runner nor a place in the queue.
+Runs share a session that is READY. Only an operation changes a session, one at a time; a Run that needs it is
+parked behind the operation and holds neither a Runner nor a place in the queue.
 
-Who locks the row of a session and rows of its Runs locks the session first.
+Lock order: the session, then its Runs.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ from runwright.storage.runs import Ending
 
 
 class Mending(Enum):
-    """What became of a Run that needs its session mended."""
+    """What happens to a Run that needs its session repaired."""
 
     PARKED = auto()
-    """It waits for an operation; its claim is given up."""
+    """It waits for an operation and gives up its claim."""
     CHANGED = auto()
-    """The session is another by now: look again."""
+    """The session has changed: look again."""
     IMPOSSIBLE = auto()
-    """Nothing may or can mend it."""
+    """No operation may or can repair the session."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Waited:
-    """How the operation ended that a Run was parked behind."""
+    """The outcome of the operation that a Run was parked behind."""
 
     is_completed: bool
     failure: Failure | None
-    """Set where the Run cannot hope for more than the operation did."""
+    """Set when the Run cannot succeed where the operation failed."""
 
 
 async def waited(platform: Platform, claim: Claim) -> Waited | None:
-    """Return how the operation ended that the Run was parked behind, if it was."""
+    """The outcome of the operation that the Run was parked behind, if any."""
     if claim.waited_for is None:
         return None
     row = await run_rows.get(platform.database, RunId(claim.waited_for))
@@ -71,9 +71,9 @@ async def waited(platform: Platform, claim: Claim) -> Waited | None:
 
 
 async def mend(platform: Platform, claim: Claim, seen: Opened, plan: SessionPlan) -> Mending:
-    """Park the Run behind the session's operation, beginning one if there is none.
+    """Park the Run behind the session's operation, and begin one if there is none.
 
-    `seen` is the session as the Run has found it, `plan` the operation it would begin.
+    `seen` is the session as the Run found it, `plan` the operation to begin.
     """
     async with platform.database.acquire() as connection, database.transaction(connection):
         row = await rows.lock(connection, claim.project_id, seen.session.id)
@@ -95,18 +95,18 @@ async def mend(platform: Platform, claim: Claim, seen: Opened, plan: SessionPlan
 async def note_passed(
     platform: Platform, claim: Claim, session_id: str, generation: int, state: AuthState | None
 ) -> None:
-    """Note that a check has passed, and keep the state if it changed it."""
+    """Record a check that passed, and store the state if the check changed it."""
     sealed = _sealed(platform, claim, session_id, state)
     await rows.note_passed(platform.database, claim.project_id, session_id, generation, sealed)
 
 
 async def expire(platform: Platform, claim: Claim, session_id: str, generation: int) -> None:
-    """Note that the session's state is no longer good."""
+    """Record that the session's state is no longer valid."""
     await rows.expire(platform.database, claim.project_id, session_id, generation)
 
 
 async def save(platform: Platform, claim: Claim, state: AuthState) -> None:
-    """Keep the state that a Run's browser ended with, unless a create came between."""
+    """Store the final state of a Run's browser, unless a create has replaced the session's state since."""
     assert claim.plan.session is not None
     session_id = claim.plan.session.id
     sealed = sealed_sessions.seal_state(platform, claim.project_id, session_id, state)
@@ -116,9 +116,9 @@ async def save(platform: Platform, claim: Claim, state: AuthState) -> None:
 async def end_operation(
     platform: Platform, claim: Claim, ending: Ending, made: Mapping[str, Any] | None
 ) -> None:
-    """End an operation in one transaction: its row, the session's new state, and who waits for it.
+    """End an operation in one transaction: its row, the session's new state, and the Runs that wait.
 
-    `made` is what `made_of` gave for a state that a create has made.
+    `made` is the result of `made_of` for the state of a successful create.
     """
     assert claim.plan.session is not None
     async with platform.database.acquire() as connection, database.transaction(connection):
@@ -134,7 +134,7 @@ async def end_operation(
 
 
 def made_of(platform: Platform, claim: Claim, seen: Opened, state: AuthState) -> dict[str, Any]:
-    """Return what a successful create puts into its session, sealed.
+    """The sealed fields that a successful create writes to its session.
 
     Raises:
         TooLarge: the state is larger than allowed.
@@ -162,10 +162,10 @@ def made_of(platform: Platform, claim: Claim, seen: Opened, state: AuthState) ->
 
 
 def refused(failure: Failure) -> Cancellation:
-    """Return the cancellation of a Run whose session is not good, with why."""
+    """The cancellation of a Run whose session is invalid, with the reason."""
     return Cancellation(
         reason=CancelReason.AUTH_SESSION_VALIDATE_DEPENDENCY_FAILED,
-        message=f"The run's auth session is not good: {failure.message}",
+        message=f"The run's auth session is invalid: {failure.message}",
         details={
             "code": failure.code.value,
             "category": failure.category.value,
@@ -177,17 +177,19 @@ def refused(failure: Failure) -> Cancellation:
 
 
 def session_gone(session_id: str) -> Failure:
-    """Return the failure of a Run whose session was removed before it began."""
+    """The failure of a Run whose session was removed before it began."""
     return _gone(f"The auth session `{session_id}` was removed before the run began.")
 
 
 def session_unmade(session_id: str) -> Failure:
-    """Return the failure of a Run whose session has no state, because its create has failed."""
-    return _gone(f"The auth session `{session_id}` has no state: its create has failed.")
+    """The failure of a Run whose session has no state because its create failed."""
+    return _gone(
+        f"The auth session `{session_id}` has no state because its create failed: create the session again."
+    )
 
 
 def ended(outcome: Outcome) -> Ending:
-    """Return how an operation ends."""
+    """The ending of an operation."""
     status = RunStatus.COMPLETED
     if outcome.failure is not None:
         status = RunStatus.FAILED
