@@ -1,4 +1,4 @@
-"""AuthSessions: making, changing, checking and forgetting them. What callers ask for."""
+"""AuthSessions as callers see them: creating, updating, validating and deleting."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ _LOOK_SECONDS = 2.0
 
 
 async def list_all(platform: Platform, project_id: ProjectId) -> list[AuthSession]:
-    """Return the sessions of a project, by id."""
+    """The sessions of a project, ordered by ID."""
     return await rows.list_all(platform.database, project_id)
 
 
 async def get(platform: Platform, project_id: ProjectId, session_id: str) -> AuthSession:
-    """Return one session.
+    """One session.
 
     Raises:
         NotFound: the project has no such session.
@@ -59,12 +59,12 @@ async def get(platform: Platform, project_id: ProjectId, session_id: str) -> Aut
 
 @on_current
 async def create(platform: Platform, project: Project, plan: SessionPlan) -> Run:
-    """Accept a new CREDENTIALS session: it is PENDING until its first create has ended.
+    """Accept a new CREDENTIALS session, which is PENDING until its first create has ended.
 
     Raises:
-        ValidationError: the project has no sessions that can be made from parameters.
-        Conflict: a session of that id exists.
-        SessionInUse: it is just being made.
+        ValidationError: the project cannot create sessions from parameters.
+        Conflict: the ID is taken.
+        SessionInUse: the session is being created right now.
     """
     deployed = session_operations.deployed(project, needs_create=True)
     _check_id(plan.id)
@@ -81,25 +81,25 @@ async def create(platform: Platform, project: Project, plan: SessionPlan) -> Run
             if known is not None and known.session.status is SessionStatus.PENDING:
                 raise session_operations.in_use(plan.id)
             raise Conflict(
-                f"There is an auth session `{plan.id}` already: update it, or choose another id."
+                f"There is an auth session `{plan.id}` already: update it, or choose another ID."
             )
         return await session_operations.begin(platform, connection, deployed, plan)
 
 
 @on_current
 async def update(platform: Platform, project: Project, plan: SessionPlan) -> Run:
-    """Accept new parameters of a session: they replace the old ones once they have been proved good.
+    """Accept new parameters for a session; they replace the old ones once a create with them succeeds.
 
     Raises:
         NotFound: the project has no such session.
-        ValidationError: it was not made from parameters.
+        ValidationError: it was not created from parameters.
         Conflict: it is declared by the project's code.
-        SessionInUse: another operation is under way.
+        SessionInUse: another operation is in progress.
     """
     deployed = session_operations.deployed(project, needs_create=True)
     known = (await _row(platform, project.id, plan.id)).session
     if known.type is not SessionType.CREDENTIALS:
-        message = f"is of a {known.type.value} session, which keeps no parameters to update"
+        message = f"is of a {known.type.value} session, which has no parameters to update"
         raise ValidationError([Problem(path="parameters", message=message)])
     if known.source is SessionSource.CODE:
         raise Conflict(
@@ -111,15 +111,14 @@ async def update(platform: Platform, project: Project, plan: SessionPlan) -> Run
 
 @on_current
 async def record(platform: Platform, project: Project, plan: SessionPlan) -> Run:
-    """Accept a recording: a person signs in, in the live view of the Run that this returns.
+    """Accept a recording: a person signs in through the live view of the returned Run.
 
-    A RECORDER session of that id gets the new state once it has been proved good; until then it stays
-    as it is.
+    A RECORDER session with that ID is unchanged until the new state passes its check.
 
     Raises:
-        ValidationError: the project has no sessions, or nothing says where to sign in.
-        Conflict: a session of that id exists and was made otherwise.
-        SessionInUse: another operation is under way.
+        ValidationError: the project has no sessions, or no URL to sign in at.
+        Conflict: the ID belongs to a session of another type.
+        SessionInUse: another operation is in progress.
     """
     deployed = session_operations.deployed(project, needs_create=False)
     _check_id(plan.id)
@@ -127,7 +126,7 @@ async def record(platform: Platform, project: Project, plan: SessionPlan) -> Run
     settings = manifest.settings
     start_url = plan.start_url or settings.session_start_url
     if start_url is None:
-        message = "is missing: say where to sign in, here or as `auth_sessions.start_url`"
+        message = "is missing: give the URL to sign in at, here or as `auth_sessions.start_url`"
         raise ValidationError([Problem(path="startUrl", message=message)])
     finish_url = plan.finish_url or settings.session_finish_url
     new = NewSession(
@@ -140,18 +139,20 @@ async def record(platform: Platform, project: Project, plan: SessionPlan) -> Run
         if not await rows.insert(connection, new):
             known = await rows.lock(connection, project.id, plan.id)
             if known is None or known.session.type is not SessionType.RECORDER:
-                raise Conflict(f"There is an auth session `{plan.id}` already, made otherwise.")
+                raise Conflict(
+                    f"There is an auth session `{plan.id}` of another type already: choose another ID."
+                )
         wanted = replace(plan, start_url=start_url, finish_url=finish_url)
         return await session_operations.begin(platform, connection, deployed, wanted)
 
 
 @on_current
 async def validate(platform: Platform, project: Project, plan: SessionPlan) -> Run:
-    """Accept a check of a session, and its repair if the plan allows.
+    """Accept a check of a session, and its repair if the plan allows one.
 
     Raises:
         NotFound: the project has no such session.
-        SessionInUse: another operation is under way.
+        SessionInUse: another operation is in progress.
     """
     deployed = session_operations.deployed(project, needs_create=False)
     await _row(platform, project.id, plan.id)
@@ -162,11 +163,11 @@ async def validate(platform: Platform, project: Project, plan: SessionPlan) -> R
 async def upload(
     platform: Platform, project: Project, session_id: str, state: AuthState, proxy: str | None
 ) -> AuthSession:
-    """Make a RECORDER session from a state that was brought, or replace the state of one.
+    """Create a RECORDER session from an uploaded state, or replace the state of one.
 
     Raises:
         ValidationError: the project has no sessions.
-        Conflict: a session of that id exists and was made otherwise.
+        Conflict: the ID belongs to a session of another type.
         TooLarge: the state is larger than allowed.
     """
     session_operations.deployed(project, needs_create=False)
@@ -184,7 +185,9 @@ async def upload(
         if not await rows.insert(connection, new):
             known = await rows.lock(connection, project.id, session_id)
             if known is None or known.session.type is not SessionType.RECORDER:
-                raise Conflict(f"There is an auth session `{session_id}` already, made otherwise.")
+                raise Conflict(
+                    f"There is an auth session `{session_id}` of another type already: choose another ID."
+                )
             if await run_rows.active_operation(connection, project.id, session_id):
                 raise session_operations.in_use(session_id)
             await rows.renew(
@@ -200,7 +203,7 @@ async def upload(
 
 
 async def delete(platform: Platform, project_id: ProjectId, session_id: str) -> None:
-    """Forget a session; what is under way for it is canceled.
+    """Delete a session and cancel its operation, if one is in progress.
 
     Raises:
         NotFound: the project has no such session.
@@ -225,10 +228,10 @@ async def wait(
     *,
     patience: timedelta,
 ) -> tuple[Run, str | None]:
-    """Return the operation when it is over or the time is up, with the id of the part it carries out.
+    """Wait until an operation is over or the time is up; return it with the ID of its current part.
 
     Raises:
-        NotFound: there is no such operation of that kind and session.
+        NotFound: no such operation of that kind and session exists.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience.total_seconds()
@@ -251,10 +254,10 @@ async def wait(
 async def make_runtime(
     connection: Any, project_id: ProjectId, run_id: RunId, plan: SessionPlan
 ) -> None:
-    """Make sure that there is a RUNTIME session of the plan's id; one without a name goes with the Run.
+    """Ensure that a RUNTIME session with the plan's ID exists; an unnamed one is removed with its Run.
 
     Raises:
-        Conflict: a session of that id exists and was made otherwise.
+        Conflict: the ID belongs to a session of another type.
     """
     new = NewSession(
         project_id=project_id,
@@ -269,7 +272,7 @@ async def make_runtime(
     if known is not None and known.session.type is not SessionType.RUNTIME:
         raise Conflict(
             f"The auth session `{plan.id}` is of type {known.session.type.value}: "
-            "leave `runtimeInput` out, or choose another id."
+            "omit `runtimeInput`, or choose another ID."
         )
 
 
@@ -297,5 +300,5 @@ async def _row(platform: Platform, project_id: ProjectId, session_id: str) -> Se
 
 def _check_id(session_id: str) -> None:
     if not is_session_id(session_id):
-        message = "must be 1 to 128 letters, digits, `-` or `_`, and not be `create`"
+        message = "must be 1 to 128 letters, digits, `-` or `_`, and not `create`"
         raise ValidationError([Problem(path="id", message=message)])

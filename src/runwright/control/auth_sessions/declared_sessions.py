@@ -1,4 +1,4 @@
-"""AuthSessions that a project's code declares: brought in line with it when it is deployed."""
+"""AuthSessions that a project's code declares, reconciled with it at each deploy."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from runwright.storage.auth_sessions import NewSession
 async def declare(
     platform: Platform, connection: Any, project: Project, declared: Mapping[str, dict[str, Any]]
 ) -> list[str]:
-    """Bring the sessions of a project's code in line with what was deployed; return what is to be said.
+    """Reconcile a project's declared sessions with its new current Deployment; return lines for the deploy's log.
 
-    `project` has the new Deployment as its current one. A session that a caller made keeps its id.
+    A session that a caller created keeps its ID.
     """
     said: list[str] = []
     known = {row.session.id: row for row in await rows.of_code(connection, project.id)}
@@ -57,7 +57,7 @@ async def _declare_new(
         **sealed_sessions.seal_input(platform, project.id, plan),
     )
     if not await rows.insert(connection, new):
-        return f"There is an auth session `{plan.id}` that was not made by code: it stays as it is"
+        return f"There is an auth session `{plan.id}` that the code did not create: it is left unchanged"
     await session_operations.begin(
         platform, connection, session_operations.deployed(project, needs_create=True), plan
     )

@@ -1,4 +1,4 @@
-"""What is secret of AuthSessions: their parameters, states and proxies, sealed each for its own session."""
+"""The secrets of AuthSessions: parameters, states and proxies, each sealed for its own session."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from runwright.storage.runs import RunRow
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
-    """A session with its secrets opened, for who carries out its checks and creates."""
+    """A session with its secrets opened, for running its checks and creates."""
 
     session: AuthSession
     generation: int
@@ -36,13 +36,13 @@ class Opened:
 
 
 async def open_session(platform: Platform, project_id: ProjectId, session_id: str) -> Opened | None:
-    """Return a session with its secrets, or None when it is gone."""
+    """A session with its secrets, or None when it has been deleted."""
     row = await rows.get(platform.database, project_id, session_id)
     return None if row is None else open_row(platform, row)
 
 
 def open_row(platform: Platform, row: SessionRow) -> Opened:
-    """Return a session with its secrets."""
+    """A session with its secrets."""
     project_id, session_id = row.session.project_id, row.session.id
 
     def opened(part: str, sealed: bytes | None) -> Any:
@@ -66,7 +66,7 @@ def seal_state(
     """Seal a state for its session.
 
     Raises:
-        TooLarge: it is larger than allowed.
+        TooLarge: the state is larger than allowed.
     """
     text = json.dumps(state, separators=(",", ":"))
     limit = platform.settings.max_auth_state_bytes
@@ -92,7 +92,7 @@ def seal_proxy(
 
 
 def seal_input(platform: Platform, project_id: ProjectId, plan: SessionPlan) -> dict[str, Any]:
-    """Return what a `NewSession` keeps of the parameters and the proxy that it is made from."""
+    """The fields of a `NewSession` for its parameters and proxy, sealed."""
     parameters = plan.parameters or {}
     return {
         "input_digest": digest(platform, project_id, parameters),
@@ -102,20 +102,20 @@ def seal_input(platform: Platform, project_id: ProjectId, plan: SessionPlan) -> 
 
 
 def digest(platform: Platform, project_id: ProjectId, parameters: dict[str, Any]) -> str:
-    """Return what tells whether parameters are the same, and nothing else of them."""
+    """A keyed digest that tells whether parameters are equal, and reveals nothing else."""
     return platform.vault.sign(f"input:{project_id}:{json.dumps(parameters, sort_keys=True)}")
 
 
 def is_digest(
     platform: Platform, project_id: ProjectId, parameters: dict[str, Any], known: str | None
 ) -> bool:
-    """Return whether a digest is that of the parameters, also under a key that was rotated since."""
+    """True when the digest is that of the parameters, under the current key or a rotated one."""
     text = f"input:{project_id}:{json.dumps(parameters, sort_keys=True)}"
     return known is not None and platform.vault.is_signed(text, known)
 
 
 def seal_plan(platform: Platform, run_id: RunId, plan: SessionPlan | None) -> bytes | None:
-    """Seal what is secret of a Run's or operation's plan."""
+    """Seal the secrets of a Run's or operation's plan."""
     if plan is None or (plan.proxy is None and plan.parameters is None):
         return None
     text = json.dumps({"proxy": plan.proxy, "parameters": plan.parameters})
@@ -123,7 +123,7 @@ def seal_plan(platform: Platform, run_id: RunId, plan: SessionPlan | None) -> by
 
 
 def open_plan(platform: Platform, row: RunRow) -> SessionPlan | None:
-    """Return the plan of a Run or operation with what is secret of it."""
+    """The plan of a Run or operation with its secrets."""
     if row.session is None or row.sealed_session is None:
         return row.session
     text = platform.vault.open(row.sealed_session, record=f"run-session:{row.run.id}")
@@ -134,7 +134,7 @@ def open_plan(platform: Platform, row: RunRow) -> SessionPlan | None:
 def _seal(
     platform: Platform, project_id: ProjectId, session_id: str, part: str, value: Any
 ) -> bytes | None:
-    """Seal a part of a session for that session; None stays None."""
+    """Seal a secret of a session for that session; None stays None."""
     if value is None:
         return None
     record = _record(project_id, session_id, part)

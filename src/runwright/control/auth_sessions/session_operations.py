@@ -1,7 +1,7 @@
-"""Operations on AuthSessions: beginning one, and what follows from its end.
+"""Operations on AuthSessions: beginning one, and the consequences of its end.
 
 An operation is a Run of its own kind, so that it is accepted, queued, claimed under a fence, picked
-up again and cancelled like any other. While it is not over its row is the session's lock.
+up again and canceled like any other. Until it is over, its row is the session's lock.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from runwright.storage.runs import RunRow
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deployed:
-    """What an operation is carried out with."""
+    """The Deployment and Manifest that an operation runs with."""
 
     workspace_id: WorkspaceId
     project_id: ProjectId
@@ -44,11 +44,11 @@ class Deployed:
 
 
 def deployed(project: Project, *, needs_create: bool) -> Deployed:
-    """Return what a project's operations are carried out with.
+    """The Deployment and Manifest for a project's operations.
 
     Raises:
-        NotFound: nothing is deployed to it.
-        ValidationError: it has no sessions, or none that can be made from parameters where that is needed.
+        NotFound: nothing is deployed.
+        ValidationError: the project has no sessions, or lacks `create.py` where the operation needs it.
     """
     deployment, manifest = run_plans.deployed(project)
     settings = manifest.settings
@@ -69,7 +69,7 @@ def deployed(project: Project, *, needs_create: bool) -> Deployed:
 
 
 async def begin(platform: Platform, connection: Any, deployed: Deployed, plan: SessionPlan) -> Run:
-    """Insert an operation and its queue entry, ahead of the project's Runs: some may wait for it."""
+    """Insert an operation and its queue entry, ahead of the project's Runs, some of which may wait for it."""
     assert plan.operation is not None
     run_id = new_run_id()
     new = run_rows.NewRun(
@@ -101,7 +101,7 @@ async def begin(platform: Platform, connection: Any, deployed: Deployed, plan: S
 
 
 async def repair(platform: Platform, connection: Any, row: RunRow, plan: SessionPlan) -> RunId:
-    """Begin an operation as the Run of that row wants it, of a session that is held and has none."""
+    """Begin the operation that a Run wants on a session that is locked and has none in progress."""
     deployed = Deployed(
         workspace_id=row.run.workspace_id,
         project_id=row.run.project_id,
@@ -111,10 +111,10 @@ async def repair(platform: Platform, connection: Any, row: RunRow, plan: Session
 
 
 async def validate_for_job(platform: Platform, connection: Any, job_run: JobRun) -> RunId:
-    """Begin the operation that sees to the session of a JobRun before it begins or goes on.
+    """Begin the operation that validates a JobRun's session before it begins or resumes.
 
     Raises:
-        SessionInUse: another operation is under way.
+        SessionInUse: another operation is in progress.
     """
     assert job_run.session is not None
     assert job_run.deployment_id is not None
@@ -128,7 +128,7 @@ async def validate_for_job(platform: Platform, connection: Any, job_run: JobRun)
 
 
 async def after_operation(connection: Any, operation: RunRow, *, is_completed: bool) -> None:
-    """Release what an operation held that has just ended in this transaction: the session, and who waits."""
+    """Release the session and the waiting Runs of an operation that ended in this transaction."""
     run, plan = operation.run, operation.session
     assert plan is not None
     if not is_completed and plan.operation is not SessionOperation.UPDATE:
@@ -147,7 +147,7 @@ async def after_operation(connection: Any, operation: RunRow, *, is_completed: b
 
 
 async def cancel_operation(connection: Any, project_id: ProjectId, session_id: str) -> None:
-    """Cancel the operation that holds a session: at once when it waits, else through its Worker."""
+    """Cancel the operation on a session: at once while it waits, otherwise through its Worker."""
     operation = await run_rows.active_operation(connection, project_id, session_id)
     if operation is None:
         return
@@ -162,13 +162,13 @@ async def cancel_operation(connection: Any, project_id: ProjectId, session_id: s
 
 
 async def forget(connection: Any, project_id: ProjectId, session_id: str) -> None:
-    """Forget a session; what is under way for it is canceled."""
+    """Delete a session and cancel its operation, if one is in progress."""
     await cancel_operation(connection, project_id, session_id)
     await rows.forget(connection, project_id, session_id)
 
 
 def in_use(session_id: str) -> SessionInUse:
-    """Return the refusal of an operation on a session that has one under way."""
+    """The error for an operation on a session that already has one in progress."""
     return SessionInUse(
         f"The auth session `{session_id}` is being created, updated or validated: "
         "wait until that is over."

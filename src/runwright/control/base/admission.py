@@ -1,4 +1,4 @@
-"""Whether there is room: below a line of free disk or memory nothing new is begun, before anything breaks."""
+"""Admission: below a limit of free disk or memory nothing new begins, before anything breaks."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from runwright.storage.postgres import cluster_homes
 
 
 class Shortage(StrEnum):
-    """What is short."""
+    """A resource that is short."""
 
     DISK = "disk"
     MEMORY = "memory"
 
 
 def shortages(settings: Settings) -> list[Shortage]:
-    """Return what is short on this machine; nothing means that an Attempt may begin."""
+    """The resources that are short on this machine; an Attempt may begin when there are none."""
     found: list[Shortage] = []
     if is_disk_short(settings):
         found.append(Shortage.DISK)
@@ -30,7 +30,7 @@ def shortages(settings: Settings) -> list[Shortage]:
 
 
 def is_disk_short(settings: Settings) -> bool:
-    """Return whether less is free than must be on the data directory's disk, or an embedded database's."""
+    """True when the disk of the data directory, or of the embedded database, has too little free space."""
     if not settings.min_free_bytes:
         return False
     try:
@@ -47,13 +47,13 @@ def _disks(settings: Settings) -> Iterator[Path]:
 
 
 def check_disk(settings: Settings) -> None:
-    """Refuse what would take room.
+    """Reject work that needs disk space.
 
     Raises:
         Unavailable: the disk is nearly full.
     """
     if is_disk_short(settings):
         raise Unavailable(
-            "The server's disk is nearly full, so nothing new is taken: its operator must make room "
+            "The server's disk is nearly full, so no new work is accepted: its operator must free space "
             "(`RUNWRIGHT_MIN_FREE_BYTES` is the line)."
         )

@@ -1,4 +1,4 @@
-"""What is begun on a project's current Deployment, which may have been replaced and pruned since it was looked up."""
+"""Work on a project's current Deployment, which may be replaced and pruned while the work is accepted."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _Act = Callable[Concatenate[Platform, Project, _P], Awaitable[_R]]
 
 
 def on_current(act: _Act[_P, _R]) -> _Act[_P, _R]:
-    """Do all of it again on the Deployment that is current by then, if the one it began with is no longer kept.
+    """Repeat the call on the newly current Deployment if the one it began with has been pruned.
 
-    What is decorated changes nothing outside of a transaction of its own, which the database has refused.
+    The decorated function must change nothing outside its own transaction, which the database rejected.
 
     Raises:
-        Conflict: each Deployment that was tried is no longer kept.
+        Conflict: every Deployment it tried had been pruned.
     """
 
     @wraps(act)
@@ -39,7 +39,7 @@ def on_current(act: _Act[_P, _R]) -> _Act[_P, _R]:
                 if not _names_deployment(error):
                     raise
             project = await rows.get(platform.database, project.id)
-        raise Conflict(f"The project `{project.name}` is being deployed anew: send this again.")
+        raise Conflict(f"The project `{project.name}` is being deployed: send the request again.")
 
     return acting
 

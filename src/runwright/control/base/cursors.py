@@ -1,4 +1,4 @@
-"""Cursors of lists that go from the newest to the oldest."""
+"""Cursors of lists ordered from newest to oldest."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from runwright.errors import Problem, ValidationError
 
 
 def write(at: datetime, identifier: str) -> str:
-    """Return the cursor of the page after that thing."""
+    """The cursor of the page that follows an entry."""
     return base64.urlsafe_b64encode(f"{at.isoformat()} {identifier}".encode()).decode()
 
 
 def read(cursor: str) -> tuple[datetime, str]:
-    """Return after which thing a page begins.
+    """The entry that a page follows: its time and ID.
 
     Raises:
-        ValidationError: the cursor is none that this gave out.
+        ValidationError: the cursor is invalid.
     """
     try:
         at, identifier = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().split(" ")
@@ -31,5 +31,5 @@ def read(cursor: str) -> tuple[datetime, str]:
 
 
 def _bad() -> ValidationError:
-    message = "is not a cursor that this server gave out"
+    message = "is invalid: use the cursor of the previous page"
     return ValidationError([Problem(path="cursor", message=message)])

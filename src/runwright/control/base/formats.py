@@ -1,4 +1,4 @@
-"""Formats of strings in parameters' schemas: at the door exactly what Runners can make an instance of."""
+"""String formats in parameter schemas: requests are accepted exactly when Runners can build the instance."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _EMAIL = jsonschema_rs.validator_for(
     ),
 )
 _RESERVED_DOMAINS = ("arpa", "invalid", "local", "localhost", "onion", "test")
-"""Those that no mail goes to (RFC 6761 and its successors)."""
+"""Domains that receive no mail (RFC 6761 and its successors)."""
 
 
 def _date(text: str) -> object:
@@ -97,7 +97,7 @@ _MAKERS: dict[str, Callable[[str], object]] = {
     "ipvanynetwork": ipaddress.ip_network,
     "ipvanyinterface": ipaddress.ip_interface,
 }
-"""Each makes something of a string that is of the format, and raises ValueError or gives nothing otherwise."""
+"""Each parses a string of its format; for others it raises ValueError or returns nothing."""
 EXPECTED = {
     "date": "a date such as 2026-01-31",
     "time": "a time of day such as 12:00:00",
@@ -110,7 +110,7 @@ EXPECTED = {
     "ipv6": "an IPv6 address",
     "zoneinfo": "a time zone such as Europe/Paris",
 }
-"""What a person is told a format is."""
+"""What messages call each format."""
 
 
 def _checker(make: Callable[[str], object]) -> Callable[[str], bool]:
@@ -118,11 +118,11 @@ def _checker(make: Callable[[str], object]) -> Callable[[str], bool]:
         try:
             return bool(make(text))
         except (ValueError, OverflowError, OSError):
-            # OSError: a zone by a name that no file can have.
+            # OSError: a zone whose name no file can have.
             return False
 
     return is_valid
 
 
 CHECKERS: dict[str, Any] = {name: _checker(make) for name, make in _MAKERS.items()}
-"""By format: whether a string is of it."""
+"""By format: whether a string matches it."""

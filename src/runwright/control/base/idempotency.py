@@ -1,4 +1,4 @@
-"""Idempotency keys: the same key with the same request gives the first answer, with another it is refused."""
+"""Idempotency keys: a repeated request gets the first response; a different request with the same key is rejected."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from runwright.errors import Conflict
 
 
 def signed(platform: Platform, key: str | None, request_text: str) -> bytes | None:
-    """Return what tells later whether a request is the same; None without a key.
+    """A keyed signature that identifies the request later; None without a key.
 
-    It is keyed, because the request may hold a password that others could guess by its hash.
+    A plain hash would let others guess a password in the request.
     """
     return platform.vault.sign(request_text).encode() if key else None
 
 
 def check(platform: Platform, key: str, request_text: str, known: bytes | None) -> None:
-    """Refuse a key whose first request, signed as `known`, was another one.
+    """Reject a key whose first request, signed as `known`, was a different one.
 
     Raises:
-        Conflict: it was.
+        Conflict: the requests differ.
     """
     if not platform.vault.is_signed(request_text, (known or b"").decode("utf-8", "replace")):
         raise Conflict(
-            f"The idempotency key `{key}` was used with another request: "
+            f"The idempotency key `{key}` was used with a different request: "
             "send the same request again, or use a new key."
         )

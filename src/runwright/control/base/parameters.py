@@ -1,4 +1,4 @@
-"""Whether parameters are what a typed Api takes, told alike wherever they come in: at the door, in Jobs, in `dev`."""
+"""Checks parameters against a typed Api, with the same messages for requests, Jobs and `dev`."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _TYPES = {
 
 
 def enforced(api: Api, settings: ProjectSettings) -> dict[str, Any] | None:
-    """Return the schema that an Api's parameters are held to; None: they may be any object.
+    """The schema that an Api's parameters must match; None when any object will do.
 
-    In a project of the other format the author's own code decides, so its schemas are a courtesy.
+    In a project of the other format the author's code decides, so its schemas are only informative.
     """
     return api.parameters_schema if settings.kind == "native" else None
 
 
 def enforced_by_name(manifest: Manifest) -> dict[str, dict[str, Any]]:
-    """Return the schemas that parameters are held to, by Api."""
+    """The schemas that parameters must match, by Api."""
     found = {api.name: enforced(api, manifest.settings) for api in manifest.apis}
     return {name: schema for name, schema in found.items() if schema is not None}
 
@@ -45,7 +45,7 @@ def enforced_by_name(manifest: Manifest) -> dict[str, dict[str, Any]]:
 def problems(
     parameters: dict[str, Any], schema: dict[str, Any], path: str = "parameters"
 ) -> list[Problem]:
-    """Return what is wrong with parameters that stand at a path; nothing if they fit the schema."""
+    """The problems of parameters at a path; empty when they match the schema."""
     try:
         errors = _validator(json.dumps(schema)).iter_errors(parameters)
         return [
@@ -53,17 +53,17 @@ def problems(
             for where, message in _first(_said(errors, schema), _MAX_PROBLEMS)
         ]
     except jsonschema_rs.ValidationError:
-        # Such a schema is not made by deploying any more.
+        # Deploying no longer produces such a schema.
         return []
     except ValueError as error:
         return [Problem(path=path, message=f"cannot be checked: {error}")]
 
 
 def check_schema(schema: dict[str, Any]) -> None:
-    """See whether parameters can be checked with a schema.
+    """Check that a schema can be used to validate parameters.
 
     Raises:
-        ValueError: they cannot; says why.
+        ValueError: it cannot; says why.
     """
     try:
         _make(schema)
@@ -82,7 +82,7 @@ def _make(schema: dict[str, Any]) -> Any:
         validate_formats=True,
         ignore_unknown_formats=True,
         formats=formats.CHECKERS,
-        # What an author's schema refers to is never fetched.
+        # References in an author's schema are never fetched.
         retriever=_refuse,
     )
 
@@ -92,7 +92,7 @@ def _refuse(uri: str) -> Any:
 
 
 def _said(errors: Iterable[Any], schema: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
-    """Yield where and what is wrong."""
+    """Yield the path and message of each problem."""
     for error in errors:
         where = [str(part) for part in error.instance_path]
         name = error.kind.name
@@ -109,7 +109,7 @@ def _said(errors: Iterable[Any], schema: dict[str, Any]) -> Iterable[tuple[list[
 
 
 def _said_of_union(error: Any, schema: dict[str, Any]) -> Iterable[tuple[list[str], str]]:
-    """Yield what is wrong with the alternative that was meant: the one that fits furthest in."""
+    """Yield the problems of the alternative that was meant: the one that matches deepest."""
     depth = len(error.instance_path)
     branches = [branch for branch in error.kind.context if branch]
     types = [each.kind.types[:] for branch in branches for each in branch if _is_type(each, depth)]
@@ -126,7 +126,7 @@ def _is_type(error: Any, depth: int) -> bool:
 
 
 def _misfit(branch: list[Any], depth: int) -> tuple[bool, int]:
-    """Return how far an alternative is from what is given: another tag is the furthest."""
+    """The distance of an alternative from the value: a different tag is the greatest."""
     is_tagged = any(
         each.kind.name in ("const", "enum") and len(each.instance_path) == depth + 1
         for each in branch
@@ -135,7 +135,7 @@ def _misfit(branch: list[Any], depth: int) -> tuple[bool, int]:
 
 
 def _known_names(schema: dict[str, Any], path: list[Any]) -> list[str]:
-    """Return the fields of the object whose schema has the keyword at a path."""
+    """The fields of the object whose schema has the keyword at a path."""
     found: Any = schema
     for part in path[:-1]:
         found = found[part]
@@ -144,7 +144,7 @@ def _known_names(schema: dict[str, Any], path: list[Any]) -> list[str]:
 
 def _unknown(name: str, known: list[str]) -> str:
     if not known:
-        return "is unknown: there are no fields here"
+        return "is unknown: no fields are allowed here"
     plain = {_plain(each): each for each in known}
     near = (
         [plain[_plain(name)]] if _plain(name) in plain else difflib.get_close_matches(name, known)
@@ -156,7 +156,7 @@ def _unknown(name: str, known: list[str]) -> str:
 
 
 def _plain(name: str) -> str:
-    """Return a name without what differs between `pageNumber`, `page_number` and `page-number`."""
+    """A name in the form that `pageNumber`, `page_number` and `page-number` share."""
     return "".join(char for char in name.lower() if char.isalnum())
 
 

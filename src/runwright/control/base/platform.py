@@ -1,4 +1,4 @@
-"""What every command and question is handed: the settings and the open stores."""
+"""The Platform: settings and open stores, passed to every function in `control`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from runwright.control.base.queue_lengths import QueueLengths
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Platform:
-    """The open resources of one process; made and closed by `processes`."""
+    """The open resources of one process; opened and closed by `processes`."""
 
     settings: Settings
     database: Any
-    """An asyncpg pool, which brings no types."""
+    """An asyncpg pool, which is untyped."""
     pulse: Any
-    """Another, for heartbeats and the queue alone: what piles up elsewhere keeps no Worker from being heard."""
+    """A second pool for heartbeats and the queue only, so that load elsewhere never delays them."""
     blobs: Blobs
     signals: Signals
     vault: Vault

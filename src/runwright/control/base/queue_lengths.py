@@ -1,4 +1,4 @@
-"""How many Runs of a project wait: asked at every start, so a look reads a bounded number of them."""
+"""The number of waiting Runs of a project. Every start asks for it, so each count reads a bounded number of rows."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from runwright.domain.ids import ProjectId
 from runwright.storage import runs as rows
 
 EXACT = 1_000
-"""Up to so many are counted at every look."""
+"""Queues up to this length are counted at every start."""
 _FRESH_SECONDS = 1.0
 
 
 class QueueLengths:
-    """What one process knows of the queues of projects; those that are long are counted once a second."""
+    """Queue lengths as one process knows them; long queues are counted once a second."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known: dict[ProjectId, tuple[float, int]] = {}
-        """By project: when it was counted, and how many there were and have been let in since."""
+        """By project: when it was counted, and the count plus the Runs accepted since."""
 
     async def has_room(self, connection: Any, project_id: ProjectId, most: int) -> bool:
-        """Return whether fewer than `most` Runs wait, before one more is let in.
+        """True when fewer than `most` Runs wait, so that one more may be accepted.
 
-        Where `most` is above `EXACT`, what others let into a long queue within a second is not seen, nor what left it.
+        Where `most` exceeds `EXACT`, changes by other processes within the last second are not seen.
         """
         number = await rows.count_waiting(connection, project_id, min(most, EXACT))
         if number < EXACT or most <= EXACT:

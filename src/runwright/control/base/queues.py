@@ -1,4 +1,4 @@
-"""The queue entries of Runs and JobRuns: which queue, which place in it."""
+"""Queue entries of Runs and JobRuns: their queue and their place in it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _MAX_PRIORITY = 2_000_000_000
 
 
 def queue_name(project_id: ProjectId) -> str:
-    """Return the name of a project's queue."""
+    """The name of a project's queue."""
     return f"run:{project_id}"
 
 
 def entry(
     project_id: ProjectId, run_id: str, turn: int | None, *, delay: timedelta | None = None
 ) -> engine.Entry:
-    """Return the queue entry of a Run: an earlier turn goes first."""
+    """The queue entry of a Run; lower turns go first."""
     priority = -min(turn or 0, _MAX_PRIORITY)
     return engine.Entry(queue=queue_name(project_id), id=run_id, priority=priority, delay=delay)
 
@@ -27,9 +27,9 @@ def entry(
 def entry_after_waiting(
     project_id: ProjectId, run_id: str, turn: int | None, fence: int
 ) -> engine.Entry:
-    """Return the entry of a Run whose wait is over.
+    """The entry of a Run whose wait is over.
 
-    The one before may still be on its way out, so this one has a key of its own.
+    Its previous entry may not be gone yet, so this one has a key of its own.
     """
     priority = -min(turn or 0, _MAX_PRIORITY)
     return engine.Entry(
@@ -38,5 +38,5 @@ def entry_after_waiting(
 
 
 def job_run_entry(job_run_id: str) -> engine.Entry:
-    """Return an entry that makes a Worker look at a JobRun; two looks do no more than one."""
+    """An entry that makes a Worker look at a JobRun; looking is idempotent."""
     return engine.Entry(queue=JOB_RUNS, id=job_run_id, key=f"{job_run_id}.{new_run_id()}")

@@ -1,4 +1,4 @@
-"""The plan of a Run: what is asked for, made whole by what is deployed. Changes nothing."""
+"""Run plans: the request, completed by the Deployment. Changes nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runwright.errors import Forbidden, NotFound, Problem, ValidationError
 
 
 def deployed(project: Project) -> tuple[Deployment, Manifest]:
-    """Return what the project's Runs are carried out with.
+    """The Deployment and Manifest that the project's Runs use.
 
     Raises:
         NotFound: nothing is deployed yet.
@@ -26,15 +26,15 @@ def deployed(project: Project) -> tuple[Deployment, Manifest]:
 
 
 def make(request: RunRequest, manifest: Manifest, run_id: RunId) -> RunPlan:
-    """Return the plan of a Run, with the project's settings where the request names none.
+    """The plan of a Run, with the project's settings as defaults.
 
     Raises:
-        Forbidden: the project takes Runs from Jobs alone.
-        ValidationError: there is no such Api, its schema refuses the parameters, or the session is not fit.
+        Forbidden: the project accepts Runs from Jobs only.
+        ValidationError: the Api is missing, the parameters do not match its schema, or the session is unsuitable.
     """
     settings = manifest.settings
     if not settings.is_api_access_enabled:
-        raise Forbidden("This project takes runs from jobs alone: its API access is disabled.")
+        raise Forbidden("This project accepts runs from jobs only: its API access is disabled.")
     api = manifest.api(request.api)
     if api is None:
         known = ", ".join(f"`{each.name}`" for each in manifest.apis[:10])
@@ -68,19 +68,21 @@ def _session_plan(
 ) -> SessionPlan | None:
     if not settings.has_auth_sessions:
         if asked is not None:
-            message = "is given, and this project has no auth sessions: leave it out"
+            message = "is not allowed, because this project has no auth sessions: omit it"
             raise ValidationError([Problem(path="authSession", message=message)])
         return None
     if asked is None:
         message = "is missing: every run of this project needs an auth session"
         raise ValidationError([Problem(path="authSession", message=message)])
     if asked.parameters is not None and not settings.can_create_sessions:
-        message = "is given, and this project has no `auth-sessions/create.py` to sign in with it"
+        message = (
+            "is not allowed, because this project has no `auth-sessions/create.py` to sign in with"
+        )
         raise ValidationError([Problem(path="authSession.runtimeInput", message=message)])
     every = asked.check_every
     return replace(
         asked,
-        # Without a name a session is this Run's alone, and has its id.
+        # An unnamed session belongs to this Run only, and has its ID.
         id=asked.id or run_id,
         check_every=timedelta(seconds=settings.session_check_every) if every is None else every,
         save_trace=settings.save_session_traces if asked.save_trace is None else asked.save_trace,
