@@ -55,5 +55,5 @@ def check_disk(settings: Settings) -> None:
     if is_disk_short(settings):
         raise Unavailable(
             "The server's disk is nearly full, so no new work is accepted: its operator must free space "
-            "(`RUNWRIGHT_MIN_FREE_BYTES` is the line)."
+            "(`RUNWRIGHT_MIN_FREE_BYTES` is the limit)."
         )
