@@ -1,4 +1,4 @@
-"""What goes wrong while the load is on, drawn at random from a seed, one thing every few seconds."""
+"""The faults injected under load: picked at random from a seed, one every few seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network between a process and PostgreSQL that can be cut: TCP on one side, a Unix socket behind."""
+"""A network between a process and PostgreSQL that can be cut: TCP on one side, a Unix socket behind it."""
 
 from __future__ import annotations
 

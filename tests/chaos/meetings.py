@@ -1,4 +1,4 @@
-"""A page on loopback that answers only when as many visitors as wanted are there at once."""
+"""A page on loopback that responds only once enough visitors are there at the same time."""
 
 from __future__ import annotations
 

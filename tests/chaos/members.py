@@ -1,4 +1,4 @@
-"""The processes of an installation under test, started again whenever they die, and its PostgreSQL."""
+"""The processes of an installation under test, restarted whenever they die, and its PostgreSQL."""
 
 from __future__ import annotations
 

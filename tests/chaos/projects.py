@@ -1,4 +1,4 @@
-"""The projects that are carried out while everything around them dies."""
+"""The projects that are executed while everything around them dies."""
 
 from __future__ import annotations
 

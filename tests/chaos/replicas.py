@@ -1,4 +1,4 @@
-"""A PostgreSQL with a standby that has all that was committed, and takes over when it is told to."""
+"""A PostgreSQL with a standby that has every commit, and takes over on command."""
 
 from __future__ import annotations
 

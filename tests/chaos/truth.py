@@ -1,4 +1,4 @@
-"""What must be true when the dust has settled; everything that is not is told, not only the first."""
+"""What must be true once everything has settled; every violation is reported, not just the first."""
 
 from __future__ import annotations
 

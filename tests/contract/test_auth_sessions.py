@@ -1,4 +1,4 @@
-"""The official client through every call about auth sessions, and every result an operation can have."""
+"""The official client through every AuthSession call, and every result an operation can have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every answer that is not a success has the common body, and bad input changes nothing."""
+"""Every error response has the common body, and bad input changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The official client through every call about Jobs and JobRuns, on both mounts."""
+"""The official client through every Job and JobRun call, on both mounts."""
 
 from __future__ import annotations
 

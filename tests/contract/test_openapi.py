@@ -1,4 +1,4 @@
-"""Schemathesis throws what the OpenAPI document allows, and what it does not, at every route."""
+"""Schemathesis throws valid and invalid requests at every route of the OpenAPI document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Chromium, a person who is signed in, and a project to look at."""
+"""A Chromium, a signed-in person, and a project to look at."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that are not as usual, as a person finds them and says what is right."""
+"""Drifting Runs, as a person finds them and corrects the baseline."""
 
 from __future__ import annotations
 

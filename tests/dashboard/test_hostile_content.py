@@ -1,4 +1,4 @@
-"""Markup in results, log lines, titles, attributes, names and answers is shown and never executed."""
+"""Markup in results, log lines, titles, attributes, names and answers is displayed and never executed."""
 
 from __future__ import annotations
 

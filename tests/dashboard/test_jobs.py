@@ -1,4 +1,4 @@
-"""Jobs in the dashboard: a form with a picture of the next firings, JobRuns as they go."""
+"""Jobs in the dashboard: a form with a preview of the next firings, JobRuns in progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A connection lost in the middle: the page says so, comes back by itself, and has missed nothing."""
+"""A connection lost midway: the page says so, reconnects by itself, and has missed nothing."""
 
 from __future__ import annotations
 

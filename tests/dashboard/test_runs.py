@@ -1,4 +1,4 @@
-"""Runs in the dashboard: starting, following, reading, finding, cancelling and repeating them."""
+"""Runs in the dashboard: starting, following, reading, finding, canceling and repeating them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in to the dashboard, and what it does for who is not."""
+"""Signing in to the dashboard, and what it does for those who are not signed in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Worker that stands still for a while: every page says so, and is right again once it goes on."""
+"""A Worker that stalls for a while: every page says so, and recovers once it continues."""
 
 from __future__ import annotations
 

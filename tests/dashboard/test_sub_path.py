@@ -1,4 +1,4 @@
-"""The dashboard behind a reverse proxy, below a path: everything that moves, and nothing beside the path."""
+"""The dashboard behind a reverse proxy, under a path: everything works, and nothing leads outside the path."""
 
 from __future__ import annotations
 

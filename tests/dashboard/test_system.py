@@ -1,4 +1,4 @@
-"""The System page: what Workers find on their machines, and how retention went."""
+"""The System page: what Workers find on their machines, and what retention removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever dies in the middle of a sign-in: another takes it up, and no session stays held."""
+"""Whichever process dies during a sign-in: another takes over, and no AuthSession stays held."""
 
 from __future__ import annotations
 

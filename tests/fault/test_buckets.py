@@ -1,4 +1,4 @@
-"""A bucket that is away, or refuses: what needs it waits or says so, and nothing else is held up."""
+"""A bucket that is down or refuses: what needs it waits or says so, and nothing else is held up."""
 
 from __future__ import annotations
 

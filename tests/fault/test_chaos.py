@@ -1,7 +1,7 @@
-"""Everything dies, again and again, under load: nothing accepted is lost, and nothing is left behind.
+"""Everything dies, again and again, under load: nothing accepted is lost, and nothing is left over.
 
-`make chaos MINUTES=20` is the same for longer, and draws other faults each time; `SEED=` draws the same again. What is
-gentle takes no Attempt with it, so not one may fail.
+`make chaos MINUTES=20` is the same for longer, with different faults each time; `SEED=` repeats a sequence. Gentle
+faults cost no Attempt, so not one may fail.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whatever dies, and whenever: every accepted Run ends once, in a true state, and nothing is left."""
+"""Whatever dies, and whenever: every accepted Run ends once, in a correct state, and nothing is left over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deliveries outlive whoever sends them."""
+"""Deliveries outlive the process that sends them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers that stand still, and processes that die, in the middle of a deploy."""
+"""Workers that stall, and processes that die, during a deploy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is killed while it looks at the machine leaves no browser and no profile behind."""
+"""A process killed while it examines the machine leaves no browser and no profile."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever dies in the middle of a JobRun or of firing: every item ends once, every firing comes once."""
+"""Whichever process dies during a JobRun or a firing: every item ends once, every firing happens once."""
 
 from __future__ import annotations
 

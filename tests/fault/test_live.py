@@ -1,4 +1,4 @@
-"""Whoever dies while somebody watches: the Run is unharmed, and the viewer sees it again or is told."""
+"""Whichever process dies while someone is watching: the Run is unharmed, and the viewer sees it again or is told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many servers and workers on one PostgreSQL and one bucket: the same contract, and nothing lost between them."""
+"""Many servers and Workers on one PostgreSQL and one bucket: the same contract, and nothing lost between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A full disk and short memory: clear answers, nothing broken, and on it goes when there is room."""
+"""A full disk and short memory: clear responses, nothing broken, and work resumes once there is room."""
 
 from __future__ import annotations
 

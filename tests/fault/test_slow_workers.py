@@ -1,4 +1,4 @@
-"""A Worker that stood still, and was taken for dead, changes nothing of what another took over from it."""
+"""A Worker that stalled and was presumed dead changes nothing of what another took over from it."""
 
 from __future__ import annotations
 

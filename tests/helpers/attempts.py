@@ -1,4 +1,4 @@
-"""Attempts that go on until they are let go, for tests of what an Attempt may ask of the platform."""
+"""Attempts that continue until released, for tests of what an Attempt may ask of the platform."""
 
 from __future__ import annotations
 

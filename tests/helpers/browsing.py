@@ -1,4 +1,4 @@
-"""People at the dashboard: each a browser context of its own in a real Chromium."""
+"""People at the dashboard, each with their own browser context in a real Chromium."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More than one process: a PostgreSQL of its own, servers and workers that share it."""
+"""Several processes: a dedicated PostgreSQL, with servers and Workers that share it."""
 
 from __future__ import annotations
 

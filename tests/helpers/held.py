@@ -1,4 +1,4 @@
-"""Transactions that stay open while somebody else does something, and projects as such tests need them."""
+"""Transactions held open while something else happens, and projects for such tests."""
 
 from __future__ import annotations
 

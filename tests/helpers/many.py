@@ -1,4 +1,4 @@
-"""An installation as it is on many machines: Debian's PostgreSQL, an S3, servers behind a balancer, workers."""
+"""An installation across many machines: Debian's PostgreSQL, an S3, servers behind a load balancer, Workers."""
 
 from __future__ import annotations
 

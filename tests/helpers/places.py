@@ -1,4 +1,4 @@
-"""Runwright as strangers have it: a wheel in an environment of its own, in places that are not like a checkout."""
+"""Runwright as others install it: a wheel in its own environment, in places unlike a checkout."""
 
 from __future__ import annotations
 

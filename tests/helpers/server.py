@@ -1,4 +1,4 @@
-"""What tests share: waiting for a condition, and a real server in a process of its own."""
+"""Waiting for a condition, and a real server in a separate process."""
 
 from __future__ import annotations
 

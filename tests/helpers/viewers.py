@@ -1,4 +1,4 @@
-"""Somebody who watches a Run live: a WebSocket that takes frames, says so, and does things to the page."""
+"""A viewer of a Run: a WebSocket that receives frames, acknowledges them, and sends input to the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests of storage and queue, and an empty migrated database for each."""
+"""A real PostgreSQL for tests of storage and queue, and an empty migrated database for each."""
 
 from __future__ import annotations
 

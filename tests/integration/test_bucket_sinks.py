@@ -1,4 +1,4 @@
-"""Objects of sinks: put exactly where boto3 puts them, and only what is there is taken for there."""
+"""Objects for Sinks: put exactly where boto3 puts them, and delivered only once they are confirmed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results are examined once, after the fact, and not at all where nobody wants it."""
+"""Results are examined once, after the fact, and not at all where drift detection is off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workers examine their machines now and then, and when they are asked."""
+"""Workers examine their machines periodically, and on request."""
 
 from __future__ import annotations
 

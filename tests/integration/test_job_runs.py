@@ -1,4 +1,4 @@
-"""JobRuns under hands that work at once, die, pause and resume: every item ends once, the counts are true."""
+"""JobRuns under concurrent processes that work, die, pause and resume: every item ends once, counts are accurate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counters are equal to rows, whoever wrote them and however often connections change."""
+"""Counters equal the rows, whoever wrote them and however often connections change."""
 
 from __future__ import annotations
 

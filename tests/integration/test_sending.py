@@ -1,4 +1,4 @@
-"""What a webhook's receiver gets, as other clients would send it, and by which of its addresses."""
+"""What a webhook's receiver gets, compared with other clients, and at which of its addresses."""
 
 from __future__ import annotations
 

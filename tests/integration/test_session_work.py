@@ -1,4 +1,4 @@
-"""What a Worker tells of sessions: who is parked behind what, what an operation's end means, whose state is kept."""
+"""AuthSession claims: which Runs are parked behind what, what an operation's end means, whose state is kept."""
 
 from __future__ import annotations
 

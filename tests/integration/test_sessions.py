@@ -1,4 +1,4 @@
-"""Sessions as rows: whose state is whose, whatever comes between."""
+"""Rows of AuthSessions: which state belongs to which, whatever happens in between."""
 
 from __future__ import annotations
 

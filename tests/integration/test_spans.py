@@ -1,4 +1,4 @@
-"""Charts of long windows say what the Runs say, whatever of them was counted ahead."""
+"""Charts of long windows match the Runs, however many were precounted."""
 
 from __future__ import annotations
 

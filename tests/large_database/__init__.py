@@ -1,3 +1,3 @@
-"""A database as a busy installation has it, and how its statements are planned there."""
+"""A database like that of a busy installation, and how statements are planned there."""
 
 from __future__ import annotations

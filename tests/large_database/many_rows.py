@@ -1,6 +1,6 @@
-"""Fills a migrated database as a busy installation does in a month, by statements about sets of rows.
+"""Fills a migrated database with a busy installation's month, using set-based statements.
 
-Ids are made from numbers by `rid`, so that a row that refers to another knows its id without looking.
+`rid` derives ids from numbers, so that a row can refer to another without looking up its id.
 """
 
 from __future__ import annotations

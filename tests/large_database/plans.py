@@ -1,4 +1,4 @@
-"""What a statement reads, from its plan: which tables from end to end, how many rows, how many blocks."""
+"""What a statement reads, from its plan: which tables in full, how many rows, how many blocks."""
 
 from __future__ import annotations
 

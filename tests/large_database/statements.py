@@ -1,4 +1,4 @@
-"""Every named statement: with what it is explained as it runs by itself or for each Run, or that it runs on request."""
+"""Every named statement: the arguments to explain it with, or that it only runs on request."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""State machines: steps that hypothesis draws, on the real database, with everything looked at after each.
+"""State machines: steps that Hypothesis picks, on the real database, with everything checked after each.
 
-A step is what a Worker, a caller or a sweep does. The connection may break in it, before a message or
-after it (see `lines`); a Worker then says it again, as the product does, or is dead.
+A step is an action of a Worker, a caller or a sweep. The connection may break during it, before or after
+a message (see `lines`); the Worker then repeats the message, as the product does, or is dead.
 """

@@ -1,4 +1,4 @@
-"""Machines whose Workers carry Runs out as the product does, on the real queue, with no browser: the machine answers."""
+"""Machines whose Workers execute Runs like the product does, on the real queue, without a browser: the machine responds."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The way to PostgreSQL, broken at a chosen moment: before a message arrives, or after it and before its answer.
+"""A connection to PostgreSQL that breaks at a chosen moment: before a message arrives, or between it and its response.
 
-It also sees in which order the statements of a transaction lock rows.
+It also observes the order in which a transaction's statements lock rows.
 """
 
 from __future__ import annotations

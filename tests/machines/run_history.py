@@ -1,4 +1,4 @@
-"""What must be true of Runs and their Attempts after every step, whoever did it."""
+"""Invariants of Runs and their Attempts after every step, whoever took it."""
 
 from __future__ import annotations
 

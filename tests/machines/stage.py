@@ -1,4 +1,4 @@
-"""Where a machine plays: a platform whose line to the database breaks when told to, and one that it is watched by."""
+"""The platform that a machine acts on, with a connection that breaks on demand, and one to observe it through."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A provider of language models, an installation that uses it, and an Attempt that is under way."""
+"""A language model provider, an installation that uses it, and an Attempt in progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that people use find the gateway with `get_ai_gateway_config()`: each in an Attempt of a project that requires it."""
+"""Popular clients find the gateway with `get_ai_gateway_config()`: each in an Attempt of a project that requires it."""
 
 from __future__ import annotations
 

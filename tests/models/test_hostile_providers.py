@@ -1,4 +1,4 @@
-"""Whatever a provider does, the server goes on, its operator's key stays hidden, and the author is told something."""
+"""Whatever a provider does, the server keeps running, the operator's key stays hidden, and the author gets an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An operator who has set some providers, without keys, and limits of money."""
+"""An operator with some providers configured, without keys, and with spending limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an Attempt asks of a language model reaches its provider with the operator's key, and the answer comes back as it is."""
+"""An Attempt's Model call reaches its provider with the operator's key, and the response comes back unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Runs use of language models is counted, whatever becomes of the call and of the Run."""
+"""The usage of Model calls is counted, whatever happens to the call and the Run."""
 
 from __future__ import annotations
 

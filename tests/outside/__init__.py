@@ -1,3 +1,3 @@
-"""What stands on the other side of a Run, a Delivery or a proxy: sites, receivers, providers, certificates."""
+"""The other side of a Run, a Delivery or a proxy: sites, receivers, providers, certificates."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Certificates that nobody vouches for."""
+"""Certificates that no one trusts."""
 
 from __future__ import annotations
 

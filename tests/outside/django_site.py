@@ -1,4 +1,4 @@
-"""Django's own admin on loopback: an application that nobody here wrote."""
+"""Django's own admin on loopback: an application not written by us."""
 
 from __future__ import annotations
 

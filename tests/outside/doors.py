@@ -1,4 +1,4 @@
-"""A door to a bucket that can be shut: HTTP to whatever is behind it, as long as it lets through."""
+"""A door to a bucket that can be shut: HTTP to whatever is behind it, while it is open."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server on loopback that speaks the protocols of three providers of language models, well or badly as it is told."""
+"""A server on loopback that speaks the protocols of three language model providers, correctly or not, on command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real proxies on loopback that ask for credentials."""
+"""Real proxies on loopback that require credentials."""
 
 from __future__ import annotations
 

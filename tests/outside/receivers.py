@@ -1,4 +1,4 @@
-"""A receiver of webhooks on loopback, which misbehaves as it is told."""
+"""A webhook receiver on loopback that misbehaves on command."""
 
 from __future__ import annotations
 

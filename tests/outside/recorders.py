@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that records each request as it came, and answers as it is told."""
+"""An HTTP server on loopback that records each request as received, and responds as instructed."""
 
 from __future__ import annotations
 

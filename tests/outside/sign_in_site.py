@@ -1,4 +1,4 @@
-"""A site on loopback that people sign in to, and a project that does so; what it sees is counted."""
+"""A site on loopback with a sign-in, and a project that signs in to it; the site counts what it sees."""
 
 from __future__ import annotations
 

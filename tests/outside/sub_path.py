@@ -1,4 +1,4 @@
-"""A reverse proxy that shows a server below a path of its own, as nginx does with `proxy_pass`."""
+"""A reverse proxy that serves a server under a path, like nginx with `proxy_pass`."""
 
 from __future__ import annotations
 

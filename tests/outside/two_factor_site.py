@@ -1,4 +1,4 @@
-"""A site on loopback with a password and a one-time code, as the example of two-factor sign-in expects it."""
+"""A site on loopback with a password and a one-time code, as the two-factor example expects."""
 
 from __future__ import annotations
 

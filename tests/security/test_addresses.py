@@ -1,4 +1,4 @@
-"""Where Deliveries may go: the address that was checked is the one connected to."""
+"""Where Deliveries may go: the checked address is the one connected to."""
 
 from __future__ import annotations
 

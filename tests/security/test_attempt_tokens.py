@@ -1,4 +1,4 @@
-"""What an Attempt's token opens: its own project's stores, for as long as the Attempt goes on."""
+"""What an Attempt's token opens: its own project's stores, until the Attempt ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Archives that would not fit: refused before they fill memory or disk."""
+"""Oversized archives: refused before they fill memory or disk."""
 
 from __future__ import annotations
 

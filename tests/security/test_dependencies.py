@@ -1,4 +1,4 @@
-"""Every dependency that is installed is pinned, so that a new release of one is looked at first."""
+"""Every installed dependency is pinned, so that new releases are reviewed first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Code that takes its Runner over and says what it likes to the Worker: its Attempt fails, nothing else does."""
+"""Code that takes over its Runner and sends the Worker anything: its Attempt fails, nothing else does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text from outside stays text: in headers, in the server's log, in the names of files."""
+"""External text stays text: in headers, in the server's log, in file names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may show a Run to those who watch it: the Worker that was asked, once, and that Run alone."""
+"""Who may show a Run to its viewers: the Worker that was asked, once, and only that Run."""
 
 from __future__ import annotations
 

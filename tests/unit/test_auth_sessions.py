@@ -1,4 +1,4 @@
-"""What a Run does about its session, and what is told when that is not good."""
+"""What a Run does about its AuthSession, and what it reports when that is not valid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What authors' interpreters need of us is staged once, and compiled, for Runners keep no bytecode."""
+"""The modules that authors' interpreters need from us are staged once, and compiled, because Runners write no bytecode."""
 
 from __future__ import annotations
 

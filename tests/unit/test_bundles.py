@@ -1,4 +1,4 @@
-"""Whatever is uploaded as a Bundle is read as one or refused, and writes nothing outside its folder."""
+"""Any upload is either read as a Bundle or refused, and writes nothing outside its folder."""
 
 from __future__ import annotations
 

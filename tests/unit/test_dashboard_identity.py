@@ -1,4 +1,4 @@
-"""Which requests the dashboard takes for its own pages', where it leads people, and which cookie is theirs."""
+"""Which requests the dashboard accepts as its own, where it redirects people, and which cookie it uses."""
 
 from __future__ import annotations
 

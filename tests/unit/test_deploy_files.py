@@ -1,4 +1,4 @@
-"""The files to deploy with name what there is. No container engine is needed to see that."""
+"""The deployment files refer only to things that exist, checked without a container engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which results drift, shown on real data: no false alarm where they vary, an alarm where something is gone."""
+"""Which results drift, on real data: no false alarm where they vary, an alarm where something is gone."""
 
 from __future__ import annotations
 

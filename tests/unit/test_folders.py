@@ -1,4 +1,4 @@
-"""A reader finds the room: folders stay small, and each says what lives there."""
+"""A reader finds the right place: folders stay small, and each says what it contains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A project is imported anew for every Attempt, and compiled when its files have changed."""
+"""A project is imported afresh for every Attempt, and recompiled when its files have changed."""
 
 from __future__ import annotations
 

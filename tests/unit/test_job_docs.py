@@ -1,4 +1,4 @@
-"""The firings that the reference of Jobs names are the ones that come."""
+"""The firings listed in the Jobs reference are the ones that happen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fields of a Job one by one: what each takes, and where its bounds are."""
+"""The fields of a Job one by one: what each accepts, and its limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a JobRun does next, how it ends, what a Job is read from, and which firings happen."""
+"""What a JobRun does next, how it ends, how a Job is parsed, and which firings happen."""
 
 from __future__ import annotations
 

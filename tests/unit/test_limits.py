@@ -1,4 +1,4 @@
-"""Who is refused with 429, counted in one process by a clock of the test's own."""
+"""Which requests get a 429, counted in one process by the test's own clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What viewers send, clocks that stand still, addresses that end a recording."""
+"""What viewers send, clocks that are stopped, URLs that end a recording."""
 
 from __future__ import annotations
 

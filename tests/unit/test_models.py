@@ -1,4 +1,4 @@
-"""What is read of requests to language models and of their answers, and what that costs."""
+"""What is read from requests to language models and from their responses, and what that costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the guide on moving promises, row by row, is held by a test."""
+"""A test backs each row of the moving guide."""
 
 from __future__ import annotations
 

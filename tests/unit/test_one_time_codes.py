@@ -1,4 +1,4 @@
-"""One-time codes: the published vectors, and every form that a site shows a secret in."""
+"""One-time codes: the published vectors, and every form in which a site shows a secret."""
 
 from __future__ import annotations
 

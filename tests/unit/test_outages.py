@@ -1,4 +1,4 @@
-"""What an error of the database means is decided by its SQLSTATE: for every class that PostgreSQL has."""
+"""The SQLSTATE decides what a database error means, for every class that PostgreSQL has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the numbers of charts, progress and failures are made from."""
+"""The numbers behind charts, progress and failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `extend_payload` takes."""
+"""What `extend_payload` accepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a project imports from elsewhere is imported ahead of need, and nothing of its own is run for that."""
+"""A project's outside imports are loaded ahead of need, without running any of its own code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files of a folder are deployed: what git would take, less what never is."""
+"""Which files of a folder are deployed: what git would include, minus what never is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a key allows, what a project may be called, and how one Deployment differs from another."""
+"""What a key allows, valid project names, and how one Deployment differs from another."""
 
 from __future__ import annotations
 

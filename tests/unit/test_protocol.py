@@ -1,4 +1,4 @@
-"""The lines between Worker and Runner."""
+"""The messages between Worker and Runner."""
 
 from __future__ import annotations
 

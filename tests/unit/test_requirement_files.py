@@ -1,4 +1,4 @@
-"""What a project's requirements refer to, and what of them is an error with its line."""
+"""What a project's requirements refer to, and which of it is an error with its line."""
 
 from __future__ import annotations
 

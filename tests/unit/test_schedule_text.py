@@ -1,4 +1,4 @@
-"""Every form in which a Schedule can be written, and what is no Schedule."""
+"""Every form in which a Schedule can be written, and invalid ones."""
 
 from __future__ import annotations
 

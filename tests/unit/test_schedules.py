@@ -1,4 +1,4 @@
-"""When Schedules fire, beside a reference that looks at every second, and beside cronsim."""
+"""When Schedules fire, compared with a reference that checks every second, and with cronsim."""
 
 from __future__ import annotations
 

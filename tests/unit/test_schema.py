@@ -1,4 +1,4 @@
-"""Typed parameters: what the door takes and what the function gets are one thing, with pydantic and without."""
+"""Typed parameters: schema and conversion agree, with pydantic and without."""
 
 from __future__ import annotations
 

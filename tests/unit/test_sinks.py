@@ -1,4 +1,4 @@
-"""What a sink wants, where its objects go, and what is none."""
+"""What a sink accepts, its masks, and where its objects go; and `Retry-After`."""
 
 from __future__ import annotations
 

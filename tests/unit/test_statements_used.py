@@ -1,4 +1,4 @@
-"""Named statements: each is used by the module of its file, and there is none for nothing."""
+"""Named statements: each is used by the module named like its file, and none is unused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON that not everybody can read is refused."""
+"""JSON that not every parser can read is rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses with credentials: what is sent for them, and what is shown of them."""
+"""URLs with credentials: what is sent for them, and how much of them is shown."""
 
 from __future__ import annotations
 

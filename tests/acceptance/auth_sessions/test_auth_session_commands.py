@@ -1,4 +1,4 @@
-"""Sessions on the command line: on a server, and on the author's own machine."""
+"""AuthSession commands: against a server, and on the author's own machine."""
 
 from __future__ import annotations
 

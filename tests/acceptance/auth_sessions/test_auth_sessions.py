@@ -1,4 +1,4 @@
-"""Signed-in Runs: sessions that are made once, stay good, and are mended once when they are not."""
+"""Signed-in Runs: AuthSessions are created once, stay valid, and are repaired once when they are not."""
 
 from __future__ import annotations
 

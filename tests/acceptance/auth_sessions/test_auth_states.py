@@ -1,4 +1,4 @@
-"""What a session's state holds, and that it comes back: in another browser, after a restart."""
+"""What an AuthSession's state contains, and that it is restored: in another browser, after a restart."""
 
 from __future__ import annotations
 

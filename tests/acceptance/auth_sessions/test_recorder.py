@@ -1,4 +1,4 @@
-"""The recorder: a person signs in, in a browser in the page, and the state becomes a RECORDER session."""
+"""The recorder: a person signs in, in a browser inside the page, and the state becomes a RECORDER session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backups made while serving, and what is there after a restore."""
+"""Backups made while serving, and what a restore brings back."""
 
 from __future__ import annotations
 

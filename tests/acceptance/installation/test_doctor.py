@@ -1,4 +1,4 @@
-"""`runwright doctor` on a machine that is well, and on one that is not."""
+"""`runwright doctor` on a healthy machine, and on one with problems."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/metrics`: who may read it, and that what it says is so."""
+"""`/metrics`: who may read it, and that its figures are right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An installed Runwright does its main job wherever it lies, whoever runs it, whatever is around it."""
+"""An installed Runwright works wherever it is installed, whoever runs it, whatever the environment."""
 
 from __future__ import annotations
 

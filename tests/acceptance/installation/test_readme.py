@@ -1,4 +1,4 @@
-"""What the README tells people to type does what it says."""
+"""The commands in the README do what it says."""
 
 from __future__ import annotations
 

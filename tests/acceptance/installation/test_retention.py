@@ -1,4 +1,4 @@
-"""Retention and the ceiling, as who runs the installation sees them."""
+"""Retention and the disk quota, as an operator sees them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server starts, and a command finds it, whatever they were started with; or they say what is wrong."""
+"""The server starts, and commands find it, however they were started; or they say what is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs that a project declares in its files: made, changed and removed by deploying alone."""
+"""Jobs declared in a project's files: created, changed and removed only by deploying."""
 
 from __future__ import annotations
 

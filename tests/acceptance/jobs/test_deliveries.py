@@ -1,4 +1,4 @@
-"""Outcomes that are delivered: signed, tried again, told in the open, and never in a Run's way."""
+"""Delivered outcomes: signed, retried, reported openly, and never affecting the Run."""
 
 from __future__ import annotations
 

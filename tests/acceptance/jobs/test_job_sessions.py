@@ -1,4 +1,4 @@
-"""Jobs that run signed in: the session is seen to first, held, and a bad one stops them in the middle."""
+"""Signed-in Jobs: the AuthSession is prepared first, held, and pauses the JobRun if it becomes invalid midway."""
 
 from __future__ import annotations
 

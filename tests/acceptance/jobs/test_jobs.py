@@ -1,4 +1,4 @@
-"""Jobs: items in order and at most so many at once, counted truly; pause, resume, terminate, ends."""
+"""Jobs: items in order, limited in number, counted accurately; pause, resume, terminate, ends."""
 
 from __future__ import annotations
 

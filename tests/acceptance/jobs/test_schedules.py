@@ -1,4 +1,4 @@
-"""Schedules over HTTP: when they would fire, before anything is saved."""
+"""Schedules over HTTP: previewing firings before anything is saved."""
 
 from __future__ import annotations
 

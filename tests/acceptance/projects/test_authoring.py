@@ -1,4 +1,4 @@
-"""Writing, deploying and looking after native projects: over HTTP and with the command line."""
+"""Writing, deploying and maintaining native projects: over HTTP and on the command line."""
 
 from __future__ import annotations
 

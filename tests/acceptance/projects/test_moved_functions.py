@@ -1,4 +1,4 @@
-"""Functions, imports, files and results of projects that were written for the hosted service, as they are there."""
+"""Functions, imports, files and results of projects written for the hosted service behave as they do there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How calls of projects that were written for the hosted service end, and what their code may ask for."""
+"""How Attempts of projects written for the hosted service end, and what their code may request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Projects of the hosted service's format deploy and run unmodified."""
+"""Projects in the hosted service's format deploy and run unmodified."""
 
 from __future__ import annotations
 

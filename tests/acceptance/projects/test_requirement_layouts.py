@@ -1,4 +1,4 @@
-"""What a project requires is said in its own files, and means here what it means to the author's tools."""
+"""A project's requirements come from its own files, and mean here what they mean to the author's tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Typed parameters from the door to the function, wherever they come in; and plain ones in the other format."""
+"""Typed parameters from every entry point to the function; and plain ones in the other format."""
 
 from __future__ import annotations
 

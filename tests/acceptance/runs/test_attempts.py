@@ -1,4 +1,4 @@
-"""What a caller asks of one Run: a proxy, files, retries, waiting, its trace."""
+"""What a caller can request of one Run: a proxy, files, retries, waiting, its trace."""
 
 from __future__ import annotations
 

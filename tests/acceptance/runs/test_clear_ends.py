@@ -1,4 +1,4 @@
-"""What an Attempt says at its end is heard, however it comes: late, beside a flood, or with what cannot be kept."""
+"""An Attempt's outcome is received however it arrives: late, in a flood of output, or with parts that cannot be stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that complete with less than usual: marked, told of once, and never in anybody's way."""
+"""Runs that complete with less than usual: marked, announced once, and never held up."""
 
 from __future__ import annotations
 

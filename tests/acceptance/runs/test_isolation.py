@@ -1,4 +1,4 @@
-"""Nothing of one Attempt is seen by the next, and whatever dies says so."""
+"""No Attempt sees anything of the previous one, and every crash is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watching a Run live, and taking it over: over the whole way, from the page in Chromium to a WebSocket."""
+"""Watching a Run live and taking it over: end to end, from the page in Chromium to a WebSocket."""
 
 from __future__ import annotations
 

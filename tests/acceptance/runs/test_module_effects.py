@@ -1,4 +1,4 @@
-"""What a module does when it is imported, it does in the Runs that import it, and in no other."""
+"""Import-time effects of a module occur in the Runs that import it, and in no other."""
 
 from __future__ import annotations
 

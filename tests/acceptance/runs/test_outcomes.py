@@ -1,4 +1,4 @@
-"""The outcome is what the author's function returned, when it returned, whatever comes after."""
+"""The outcome is what the author's function returned, at the moment it returned, whatever follows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The proxies of a project: of its deployed Runs, and of `dev`."""
+"""A project's proxies: for its deployed Runs, and for `dev`."""
 
 from __future__ import annotations
 

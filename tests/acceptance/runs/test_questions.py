@@ -1,4 +1,4 @@
-"""`ask_person`: an Attempt waits for somebody, its clock stands still, and it goes on with what they said or did."""
+"""`ask_person`: an Attempt waits for a person with its clock stopped, then continues with their answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many Runs may wait, and how long; and the thread from a request to what is logged of its Run."""
+"""How many Runs may wait, and for how long; and the correlation from a request to its Run's log events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs, their logs and traces, deployments and keys on the command line."""
+"""Runs, their logs and traces, Deployments and keys on the command line."""
 
 from __future__ import annotations
 

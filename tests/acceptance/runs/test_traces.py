@@ -1,4 +1,4 @@
-"""OpenTelemetry: one trace from the request over the queue to the Attempt, and nothing without the setting."""
+"""OpenTelemetry: one trace from the request through the queue to the Attempt, and nothing without the setting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PostgreSQL's programs for a user who cannot enter where they were installed: a copy that is whole, tried, and goes."""
+"""PostgreSQL's programs for a user who cannot enter their installation: a complete, tested copy that is removed after use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an embedded PostgreSQL's cluster lies, whose it is, and what is said where it cannot be used."""
+"""Where an embedded PostgreSQL's cluster is, who owns it, and the errors when it cannot be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who holds connections to the database, and who needs one of those that nobody else can take."""
+"""Who holds connections to the database, and who needs one that no one else can take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL and the migrations, on it and on one of Debian's."""
+"""The embedded PostgreSQL and the migrations, on it and on Debian's."""
 
 from __future__ import annotations
 

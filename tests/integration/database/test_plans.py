@@ -1,6 +1,6 @@
-"""What runs by itself reads little, however much there is: by its plan, on a month of a busy installation.
+"""Background statements read little, however much data there is: by plan, on a month of a busy installation.
 
-Nothing here depends on how fast a machine is: tables read from end to end, rows and blocks are what counts.
+Nothing here depends on the machine's speed: what counts is tables scanned in full, rows and blocks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is old goes, in batches; what anything needs stays."""
+"""Old data is removed in batches; whatever is still needed stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every earlier state of the schema, with data in it, under the code of today."""
+"""Every earlier state of the schema, with data in it, under today's code."""
 
 from __future__ import annotations
 

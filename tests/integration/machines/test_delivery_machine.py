@@ -1,4 +1,4 @@
-"""Deliveries as a machine: tried, lost, sent again; each ends in a true state, under one id, with every try a row."""
+"""Deliveries as a state machine: tried, lost, sent again; each ends in a correct state, under one id, with a row per try."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deployments as a machine: each is built once, whoever dies over it, and none becomes current behind a newer one's back."""
+"""Deployments as a state machine: each is built once, whatever dies, and none replaces a newer current one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JobRuns as a machine: fired, paused, resumed, extended and terminated; every item ends once, the counts are true."""
+"""JobRuns as a state machine: fired, paused, resumed, extended, terminated; every item ends once, counts are accurate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line that machines have to the database: it breaks where it is told to, and sees what is locked in which order."""
+"""The state machines' connection to the database: it breaks on demand, and observes the order of locks."""
 
 from __future__ import annotations
 

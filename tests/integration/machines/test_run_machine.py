@@ -1,4 +1,4 @@
-"""Runs as a machine: whatever Workers, callers and the line to the database do, each ends once, in a true state."""
+"""Runs as a state machine: whatever Workers, callers and the connection do, each ends once, in a correct state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AuthSessions as a machine: however they are made, changed, mended and removed, none has another account's state."""
+"""AuthSessions as a state machine: however they are created, changed, repaired and removed, states never mix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims, fences and turns: what keeps one Run from being carried out twice, or never."""
+"""Claims, fences and turns: what keeps a Run from being executed twice, or never."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clocks that are wrong or jump: the database's is the installation's, and no Worker is lost to a jump of it."""
+"""Clocks that are wrong or jump: the database's is authoritative, and no Worker is lost when it jumps."""
 
 from __future__ import annotations
 

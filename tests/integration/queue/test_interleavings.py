@@ -1,4 +1,4 @@
-"""Interleavings that hardly ever happen, each made to happen: a transaction is held, a connection goes silent."""
+"""Rare interleavings, each forced to happen: a transaction is held open, a connection goes silent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many Runs of a project wait: exact where it matters, and never counted one by one at each start."""
+"""The number of a project's waiting Runs: exact where it matters, and never counted one by one at each start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that starts while its connection to the database breaks: it waits, and starts."""
+"""A process that starts while its database connection breaks: it waits, then starts."""
 
 from __future__ import annotations
 

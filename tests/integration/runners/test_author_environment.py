@@ -1,4 +1,4 @@
-"""What authors' code sees in its environment, and that a database which is away is waited for."""
+"""What authors' code sees in its environment, and that an unavailable database is waited for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way out of an Attempt's browser: SOCKS proxies that want a password, sites that nobody vouches for."""
+"""Outgoing traffic of an Attempt's browser: SOCKS proxies with a password, sites with untrusted certificates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pool of Runners: how many stay once nobody needs them, and what follows when none can be started."""
+"""The pool of Runners: how many stay once they are not needed, and what happens when none can be started."""
 
 from __future__ import annotations
 

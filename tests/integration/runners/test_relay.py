@@ -1,4 +1,4 @@
-"""Who watches a Run leaves at a moment that suits nobody: nothing of it is left, and no Worker waits for them."""
+"""A viewer leaves at an awkward moment: nothing of it remains, and no Worker waits for it."""
 
 from __future__ import annotations
 

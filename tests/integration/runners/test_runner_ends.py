@@ -1,4 +1,4 @@
-"""A Runner outlives its Worker by neither of two ways: its socket that closes, and the death of its parent."""
+"""Two ways a Runner ends with its Worker: its socket closes, and its parent dies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person's connection to a Run: it lasts as long as it may, and is made anew by who is signed in."""
+"""A person's connection to a Run: it lasts as long as allowed, and is reopened for those still signed in."""
 
 from __future__ import annotations
 
