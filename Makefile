@@ -1,6 +1,8 @@
 # What starts many processes compiles its modules once, also where Python is told not to keep that.
 unexport PYTHONDONTWRITEBYTECODE
 
+TEMPLATES = src/runwright/web/dashboard/templates
+
 .PHONY: setup demo check test idle chaos machines audit bench bench-schedules fix serve soak bench-peers bench-dashboard
 
 setup:
@@ -38,6 +40,8 @@ check:
 	@.venv/bin/ruff check .
 	@.venv/bin/deno fmt --quiet --check
 	@.venv/bin/deno lint --quiet
+	@.venv/bin/djangofmt --check $(TEMPLATES)
+	@.venv/bin/djangofmt check $(TEMPLATES)
 	@.venv/bin/pyright
 	@.venv/bin/lint-imports
 	@# Fields are read by templates and on the wire, where it does not look.
@@ -64,6 +68,7 @@ fix:
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 	@.venv/bin/deno fmt --quiet
+	@.venv/bin/djangofmt $(TEMPLATES)
 
 serve:
 	@bash scripts/setup.sh

@@ -248,3 +248,16 @@ def test_what_is_not_there_is_told_of_on_a_page(anna: Person, path: str) -> None
     page = anna.go(path)
 
     expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+
+
+def test_the_call_that_a_page_shows_is_copied_whole(anna: Person, shop: str) -> None:
+    page = anna.go(f"/projects/{shop}/openapi")
+    call = page.locator("#prices")
+
+    copied = call.get_by_role("button", name="Copy the call").get_attribute("data-copy")
+
+    assert copied == call.locator("pre").first.text_content()
+    assert copied is not None
+    assert copied.splitlines()[-1].strip() == (
+        """-d '{"api": "prices", "parameters": {"shop": "lamps", "pages": 2}}'"""
+    )

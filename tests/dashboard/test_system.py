@@ -31,7 +31,7 @@ def test_a_person_has_the_machines_examined_and_reads_what_to_do(anna: Person) -
     machines.get_by_text("as they should be").first.click()
     found = machines.locator(".findings li")
     expect(found.filter(has_text="data directory")).to_contain_text("MiB free")
-    expect(found.filter(has_text=re.compile("^database"))).to_contain_text("PostgreSQL")
+    expect(found.filter(has_text=re.compile(r"^\s*database"))).to_contain_text("PostgreSQL")
     expect(found.filter(has_text="Chromium").first).to_contain_text("works")
     expect(machines.locator("details[open]").first).to_be_visible()
 

@@ -130,7 +130,7 @@ def _make() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
-        trim_blocks=True,
+        # No trim_blocks: it would join the attributes that the formatter puts on lines of their own.
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
         auto_reload=False,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shlex
 from datetime import timedelta
 from typing import Any
 
@@ -114,9 +116,20 @@ async def document(visitor: Viewer, name: str) -> Response:
         active="projects",
         tab="openapi",
         project=found,
-        apis=_apis(found),
+        apis=[(api, _call(api, base)) for api in _apis(found)],
         base=base,
         document=project_document.make(found, base) if _apis(found) else None,
+    )
+
+
+def _call(api: Api, base: str) -> str:
+    """Write the `curl` command that starts an Api with its first sample."""
+    parameters = next(iter(api.samples.values()), dict[str, Any]())
+    body = json.dumps({"api": api.name, "parameters": parameters}, ensure_ascii=False)
+    return (
+        f'curl -X POST "{base}/run/start" \\\n'
+        '  -H "content-type: application/json" -H "x-api-key: $RUNWRIGHT_API_KEY" \\\n'
+        f"  -d {shlex.quote(body)}"
     )
 
 
