@@ -104,7 +104,7 @@ def test_axe_finds_nothing_in_what_opens_over_a_page(anna: Person) -> None:
     page.keyboard.press("Escape")
     page.get_by_role("dialog").wait_for(state="hidden")
     page.keyboard.press("?")
-    page.get_by_role("heading", name="Keys").wait_for()
+    page.get_by_role("heading", name="Keyboard shortcuts").wait_for()
 
     assert palette == []
     assert anna.findings() == []

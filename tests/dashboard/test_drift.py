@@ -38,26 +38,26 @@ def test_a_run_that_is_not_as_usual_is_found_and_said_to_be_right(
     anna: Person, drifted: str
 ) -> None:
     page = anna.go(f"/projects/{PROJECT}")
-    page.get_by_role("link", name="not as usual, 1 in a row").click()
+    page.get_by_role("link", name="unusual, 1 in a row").click()
 
     rows = page.locator("#run-rows tbody tr")
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text("It has 2 items; 20 are usual")
     rows.get_by_role("link").click()
-    expect(page.get_by_role("region", name="Not as usual")).to_contain_text("20 are usual")
+    expect(page.get_by_role("region", name="Unusual result")).to_contain_text("20 are usual")
     expect(page.locator("#run-head")).to_contain_text(drifted)
-    page.get_by_role("button", name="This is right from now on").click()
+    page.get_by_role("button", name="Accept as usual").click()
     expect(page.get_by_role("status").first).to_contain_text("Saved")
-    expect(page.get_by_text("being learnt, 1 of 20")).to_be_visible()
+    expect(page.get_by_text("learning, 1 of 20")).to_be_visible()
 
 
 def test_the_watch_over_an_api_is_switched_off_and_on(anna: Person, drifted: str) -> None:
     page = anna.go(f"/projects/{PROJECT}/runs/{drifted}")
-    page.get_by_role("button", name="Do not watch this API").click()
+    page.get_by_role("button", name="Stop watching this API").click()
 
     expect(page.get_by_text("not watched")).to_be_visible()
     page.get_by_role("button", name="Watch", exact=True).click()
-    expect(page.get_by_text("being learnt, 0 of 20")).to_be_visible()
+    expect(page.get_by_text("learning, 0 of 20")).to_be_visible()
 
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 390)])
@@ -68,7 +68,7 @@ def test_axe_finds_nothing_where_a_run_is_not_as_usual(
     anna.page.set_viewport_size({"width": width, "height": 900})
 
     page = anna.go(f"/projects/{PROJECT}/runs/{drifted}")
-    expect(page.get_by_role("region", name="Not as usual")).to_be_visible()
+    expect(page.get_by_role("region", name="Unusual result")).to_be_visible()
     of_run = anna.findings()
     anna.go(f"/projects/{PROJECT}/runs?drifted=yes")
     expect(page.locator("#run-rows tbody tr")).to_have_count(1)

@@ -26,11 +26,11 @@ def test_a_job_is_made_with_the_form_which_shows_when_it_fires(
     anna: Person, server: RunwrightServer, shop: str
 ) -> None:
     page = anna.go(f"/projects/{shop}/new-job")
-    page.get_by_label("Id", exact=True).fill("from-form")
+    page.get_by_label("ID", exact=True).fill("from-form")
     page.get_by_label("Parameters").fill('{"lines": 1}')
     page.get_by_label("API", exact=True).select_option("counts")
     page.get_by_label("Time zone").fill("Europe/Berlin")
-    page.get_by_role("group", name="At times of the calendar").get_by_role("button").click()
+    page.get_by_role("group", name="Calendars").get_by_role("button").click()
     page.get_by_label("Hour").fill("7, 19")
     page.get_by_label("Minute").fill("30")
 
@@ -50,14 +50,14 @@ def test_what_is_wrong_with_a_job_is_told_and_nothing_typed_is_lost(
     _make(server, shop, "to-edit", [{"apiName": "counts", "parameters": {"lines": 1}}])
     page = anna.go(f"/projects/{shop}/jobs/to-edit/edit")
     page.get_by_role("button", name="JSON", exact=True).click()
-    body = json.loads(page.get_by_label("The job, JSON").input_value())
+    body = json.loads(page.get_by_label("Job (JSON)").input_value())
     body["payload"][0]["apiName"] = "no-such-api"
-    page.get_by_label("The job, JSON").fill(json.dumps(body))
+    page.get_by_label("Job (JSON)").fill(json.dumps(body))
     page.get_by_role("button", name="Save").click()
 
     expect(page.get_by_role("alert")).to_contain_text("names no API of this project")
     page.get_by_role("button", name="JSON", exact=True).click()
-    expect(page.get_by_label("The job, JSON")).to_have_value(re.compile("no-such-api"))
+    expect(page.get_by_label("Job (JSON)")).to_have_value(re.compile("no-such-api"))
 
 
 def test_a_job_run_is_followed_to_its_end(anna: Person, server: RunwrightServer, shop: str) -> None:

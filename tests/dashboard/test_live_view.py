@@ -91,7 +91,7 @@ def test_a_person_watches_takes_over_and_gives_back(
     findings = anna.findings()
 
     page.get_by_role("button", name="Take control").click()
-    expect(page.get_by_role("button", name="Give back")).to_be_visible()
+    expect(page.get_by_role("button", name="Release control")).to_be_visible()
     expect(page.get_by_label("Address", exact=True)).to_have_value(f"{till}/")
     held = anna.findings()
     _click(page, 50, 25)
@@ -100,7 +100,7 @@ def test_a_person_watches_takes_over_and_gives_back(
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Take control")).to_be_visible()
     page.get_by_role("button", name="Take control").click()
-    expect(page.get_by_role("button", name="Give back")).to_be_visible()
+    expect(page.get_by_role("button", name="Release control")).to_be_visible()
     _click(page, 50, 75)
     expect(page.get_by_text("This run has ended: completed.")).to_be_visible()
 
@@ -166,7 +166,7 @@ def test_a_shared_link_shows_and_takes_nothing(
     page = anna.go(f"/projects/{watched}/runs/{run_id}/live")
     page.get_by_role("button", name="Share").click()
     findings = anna.findings()
-    page.get_by_role("button", name="Make a link").click()
+    page.get_by_role("button", name="Create link").click()
     link = page.get_by_label("Link", exact=True)
     expect(link).to_have_value(re.compile(r"^http://127\.0\.0\.1:\d+/live/.+"))
 
@@ -174,7 +174,7 @@ def test_a_shared_link_shows_and_takes_nothing(
         guest.page.goto(link.input_value())
         eventually(lambda: browsing.shows_green(guest.page))
         expect(guest.page.get_by_role("button", name="Take control")).to_have_count(0)
-        expect(guest.page.get_by_text("You can look, and not touch.")).to_be_visible()
+        expect(guest.page.get_by_text("You can watch, but not take control.")).to_be_visible()
         seen = guest.findings()
         _click(guest.page, 50, 75)
         guest.go(f"/projects/{watched}/runs/{run_id}/live")
@@ -231,7 +231,7 @@ def test_a_lost_connection_is_made_again(
     expect(page.get_by_text("The connection is lost.")).to_be_visible()
     expect(page.get_by_text("The connection is lost.")).to_be_hidden()
     page.get_by_role("button", name="Take control").click()
-    expect(page.get_by_role("button", name="Give back")).to_be_visible()
+    expect(page.get_by_role("button", name="Release control")).to_be_visible()
     _click(page, 50, 75)
 
     expect(page.get_by_text("This run has ended: completed.")).to_be_visible()
@@ -275,10 +275,10 @@ def test_a_person_records_a_session(anna: Person, server: RunwrightServer, site:
     page.get_by_role("button", name="Open the browser").click()
     expect(page.get_by_role("alert")).to_contain_text("is missing")
     page.get_by_label("Name").fill("anna")
-    page.get_by_label("Where you sign in").fill(site.url)
+    page.get_by_label("Sign-in URL").fill(site.url)
     page.get_by_role("button", name="Open the browser").click()
 
-    expect(page.get_by_role("button", name="Give back")).to_be_visible()
+    expect(page.get_by_role("button", name="Release control")).to_be_visible()
     expect(page.get_by_text("Sign in, then press Done.")).to_be_visible()
     recording = anna.findings()
     _click(page, 600, 400)
@@ -300,11 +300,11 @@ def test_a_recording_that_is_given_up_says_so(
     server.deploy("recorded", sign_in_site.project(site))
     anna.go("/projects/recorded/auth-sessions/record?session=given-up")
     page = anna.page
-    page.get_by_label("Where you sign in").fill(site.url)
+    page.get_by_label("Sign-in URL").fill(site.url)
     page.get_by_role("button", name="Open the browser").click()
-    expect(page.get_by_role("button", name="Give back")).to_be_visible()
+    expect(page.get_by_role("button", name="Release control")).to_be_visible()
     page.on("dialog", lambda dialog: dialog.accept())
-    page.get_by_role("button", name="Give up").click()
+    page.get_by_role("button", name="Discard").click()
 
     expect(page.locator("#run-head")).to_contain_text("canceled")
     assert "given-up" not in server.sessions("recorded")

@@ -29,11 +29,11 @@ def test_the_playground_makes_a_form_of_the_schema_and_starts_a_run(
 
     page.get_by_label("shop", exact=True).fill("chairs")
     page.get_by_label("currency").select_option("USD")
-    page.get_by_role("button", name="Add an item").click()
+    page.get_by_role("button", name="Add item").click()
     page.get_by_label("item 1").fill("wood")
     page.get_by_role("button", name="JSON", exact=True).click()
-    expect(page.get_by_label("Parameters, JSON")).to_have_value(re.compile('"tags": \\[\\s*"wood"'))
-    page.get_by_role("button", name="Start the run").click()
+    expect(page.get_by_label("Parameters (JSON)")).to_have_value(re.compile('"tags": \\[\\s*"wood"'))
+    page.get_by_role("button", name="Start run").click()
 
     expect(page.get_by_role("heading", name="prices")).to_be_visible()
     expect(page.get_by_text("completed").first).to_be_visible()
@@ -45,16 +45,16 @@ def test_the_playground_makes_a_form_of_the_schema_and_starts_a_run(
 def test_wrong_parameters_are_told_of_beside_their_field(anna: Person, shop: str) -> None:
     page = anna.go(f"/projects/{shop}/playground?api=prices")
     page.get_by_role("button", name="JSON", exact=True).click()
-    page.get_by_label("Parameters, JSON").fill('{"shop": "lamps", "pages": "many"}')
-    page.get_by_role("button", name="Start the run").click()
+    page.get_by_label("Parameters (JSON)").fill('{"shop": "lamps", "pages": "many"}')
+    page.get_by_role("button", name="Start run").click()
 
     expect(page.get_by_role("alert")).to_contain_text("parameters.pages")
     expect(page.get_by_label("pages")).to_have_attribute("aria-invalid", "true")
     page.get_by_role("button", name="JSON", exact=True).click()
-    page.get_by_label("Parameters, JSON").fill("{not json")
-    page.get_by_role("button", name="Start the run").click()
+    page.get_by_label("Parameters (JSON)").fill("{not json")
+    page.get_by_role("button", name="Start run").click()
     expect(page.get_by_role("alert")).to_contain_text("not JSON")
-    expect(page.get_by_label("Parameters, JSON")).to_have_value("{not json")
+    expect(page.get_by_label("Parameters (JSON)")).to_have_value("{not json")
 
 
 def test_a_run_is_followed_while_it_goes_and_can_be_cancelled(
@@ -69,7 +69,7 @@ def test_a_run_is_followed_while_it_goes_and_can_be_cancelled(
     expect(page.locator(".log-line", has_text="line 3")).to_be_hidden()
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_role("status").filter(has_text="Being canceled.")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Canceling.")).to_be_visible()
     expect(page.locator("#run-outcome")).to_contain_text("cancelled-user-action")
 
 
@@ -106,7 +106,7 @@ def test_a_failure_shows_the_authors_lines_and_what_the_browser_showed_last(
     outcome = page.locator("#run-outcome")
     expect(outcome).to_contain_text("no total in order 7")
     expect(outcome).to_contain_text("api/broken.py")
-    picture = outcome.get_by_role("img", name="What the browser showed last")
+    picture = outcome.get_by_role("img", name="Last screenshot")
     picture.scroll_into_view_if_needed()
     eventually(lambda: picture.evaluate("image => image.naturalWidth") > 0)
     # Its code fails before the browser has painted a thing.
@@ -124,7 +124,7 @@ def test_the_trace_viewer_shows_the_attempts_trace(
 
     snapshot = browsing.snapshot_of(page, "Set content")
     viewer = page.frame_locator("iframe.viewer")
-    expect(viewer.get_by_text("What the browser showed last")).to_be_visible()
+    expect(viewer.get_by_text("Last screenshot")).to_be_visible()
     expect(snapshot.get_by_role("heading", name="Till")).to_be_visible()
 
 
@@ -146,9 +146,9 @@ def test_runs_are_found_by_filters_that_stand_in_the_address(
     expect(page.locator("tbody tr")).to_have_count(1)
     expect(page.locator("tbody")).to_contain_text(said[:8])
     anna.go(f"/projects/{shop}/runs?api=prices&status=failed")
-    expect(page.get_by_text("No run fits.")).to_be_visible()
+    expect(page.get_by_text("No matching runs.")).to_be_visible()
     anna.go(f"/projects/{shop}/runs?since=1h&until=2001-01-01T00:00")
-    expect(page.get_by_text("No run fits.")).to_be_visible()
+    expect(page.get_by_text("No matching runs.")).to_be_visible()
     anna.go(f"/projects/{shop}/runs?since=yesterday")
     expect(page.get_by_text("must be a time")).to_be_visible()
 
@@ -161,11 +161,11 @@ def test_the_table_follows_and_acts_on_many_at_once(
     for run_id in ids:
         expect(page.locator("tbody")).to_contain_text(run_id[:8])
 
-    page.get_by_label("Choose all").check()
+    page.get_by_label("Select all").check()
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Cancel").click()
 
-    expect(page.get_by_role("status").filter(has_text="Being canceled.")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Canceling.")).to_be_visible()
     assert "status=started" in page.url
     for run_id in ids:
         assert server.result(shop, run_id)["status"] == "canceled"
@@ -191,8 +191,8 @@ def test_a_run_is_started_again_as_it_was_or_with_other_parameters(
     anna.go(f"/projects/{shop}/runs/{proxied}")
     page.get_by_role("link", name="Edit and run").click()
     page.get_by_label("pages").fill("6")
-    expect(page.get_by_label("Keep a trace")).not_to_be_checked()
-    page.get_by_role("button", name="Start the run").click()
+    expect(page.get_by_label("Save a trace")).not_to_be_checked()
+    page.get_by_role("button", name="Start run").click()
     expect(page.locator("[data-json$=parameters]")).to_contain_text("pages: 6")
 
 
@@ -230,11 +230,11 @@ def test_the_keyboard_moves_over_rows_and_jumps(
 
     page.keyboard.press("j")
     page.keyboard.press("x")
-    expect(page.get_by_text("1 chosen")).to_be_visible()
+    expect(page.get_by_text("1 selected")).to_be_visible()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="counts")).to_be_visible()
     page.keyboard.press("Control+k")
-    page.get_by_role("combobox", name="A page, project, API or run id").fill("prices")
+    page.get_by_role("combobox", name="A page, project, API or run ID").fill("prices")
     expect(page.get_by_role("option").first).to_contain_text("prices")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Playground")).to_be_visible()
@@ -254,7 +254,7 @@ def test_the_call_that_a_page_shows_is_copied_whole(anna: Person, shop: str) -> 
     page = anna.go(f"/projects/{shop}/openapi")
     call = page.locator("#prices")
 
-    copied = call.get_by_role("button", name="Copy the call").get_attribute("data-copy")
+    copied = call.get_by_role("button", name="Copy command").get_attribute("data-copy")
 
     assert copied == call.locator("pre").first.text_content()
     assert copied is not None

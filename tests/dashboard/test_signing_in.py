@@ -60,7 +60,7 @@ def test_a_person_signs_in_goes_where_she_wanted_and_signs_out(
         page = found.go(f"/projects/{shop}/runs?status=failed")
         page.get_by_label("API key").fill("rw_no-such-key")
         page.get_by_label("API key").press("Enter")
-        expect(page.get_by_role("alert")).to_contain_text("no such key")
+        expect(page.get_by_role("alert")).to_contain_text("Unknown or revoked key")
         found.go(f"/projects/{shop}/runs?status=failed")
         page.get_by_label("API key").fill(server.api_key)
         page.get_by_label("API key").press("Enter")
@@ -210,7 +210,7 @@ def test_a_prefix_that_is_none_is_not_heeded(server: RunwrightServer, prefix: st
 
 def test_the_theme_is_kept(anna: Person) -> None:
     page = anna.go("/projects")
-    page.get_by_role("button", name="Colours").click()
+    page.get_by_role("button", name="Colors").click()
 
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     anna.go("/")

@@ -58,7 +58,7 @@ def standing(tmp_path: Path) -> Iterator[tuple[RunwrightServer, subprocess.Popen
 
 def _tells_of_a_silent_worker(live: Page, home: Page, system: Page) -> None:
     live.bring_to_front()
-    expect(live.get_by_text("has not answered for a while")).to_be_visible(timeout=_SLOWLY)
+    expect(live.get_by_text("has not responded for a while")).to_be_visible(timeout=_SLOWLY)
     home.bring_to_front()
     expect(_fact(home, "Workers")).to_contain_text("none and 1 silent", timeout=_SLOWLY)
     system.bring_to_front()

@@ -75,7 +75,7 @@ def test_a_run_is_seen_and_steered_live(
         eventually(lambda: browsing.shows_green(page), within=60)
 
         page.get_by_role("button", name="Take control").click()
-        expect(page.get_by_role("button", name="Give back")).to_be_visible(timeout=_SLOWLY)
+        expect(page.get_by_role("button", name="Release control")).to_be_visible(timeout=_SLOWLY)
         with server.client() as client:
             client.post(f"/projects/below-a-path/run/{run_id}/cancel").raise_for_status()
         expect(page.get_by_text("This run has ended: canceled.")).to_be_visible(timeout=_SLOWLY)

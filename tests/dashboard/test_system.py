@@ -17,18 +17,18 @@ _SLOWLY = 120_000
 
 def test_a_person_has_the_machines_examined_and_reads_what_to_do(anna: Person) -> None:
     page = anna.go("/system")
-    machines = page.locator(".panel", has=page.get_by_role("heading", name="Their machines"))
+    machines = page.locator(".panel", has=page.get_by_role("heading", name="Worker machines"))
 
     pressed_at = datetime.now(UTC)
 
     machines.get_by_role("button", name="Examine now").click()
 
-    expect(page.get_by_role("status")).to_contain_text("looking at their machines")
+    expect(page.get_by_role("status")).to_contain_text("examining their machines")
     expect(machines).not_to_contain_text("being examined", timeout=_SLOWLY)
     examined_at = machines.locator("h3 time").first.get_attribute("datetime")
     assert examined_at is not None
     assert datetime.fromisoformat(examined_at) > pressed_at - timedelta(seconds=1)
-    machines.get_by_text("as they should be").first.click()
+    machines.get_by_text("passed").first.click()
     found = machines.locator(".findings li")
     expect(found.filter(has_text="data directory")).to_contain_text("MiB free")
     expect(found.filter(has_text=re.compile(r"^\s*database"))).to_contain_text("PostgreSQL")
@@ -44,7 +44,7 @@ def test_who_may_only_read_sees_no_paths_and_asks_for_nothing(
 
     with browsing.person(chromium, server, key=key) as reader:
         page = reader.go("/system")
-        expect(page.get_by_role("heading", name="Their machines")).to_be_visible()
+        expect(page.get_by_role("heading", name="Worker machines")).to_be_visible()
         expect(page.get_by_role("button", name="Examine now")).to_have_count(0)
         assert str(server.data_dir) not in page.content()
     with httpx2.Client(base_url=server.url, timeout=30) as client:
@@ -71,4 +71,4 @@ def test_the_last_pruning_and_what_is_kept_are_told(anna: Person, server: Runwri
     expect(kept).to_contain_text(re.compile(r"Runs, logs, results\s*30 d"))
     expect(kept).to_contain_text("every night at 03:00 UTC")
     expect(kept).to_contain_text(re.compile(r"Last one\s*(just now|\d+ s ago)"))
-    expect(kept).to_contain_text("It removed")
+    expect(kept).to_contain_text("Removed")

@@ -31,7 +31,7 @@ async def sign_in(request: Request, form: Sent) -> Response:
         secret = await _begin(platform, form)
     except Unauthorized as error:
         is_link = form.has("link")
-        message = error.message if is_link else "There is no such key, or it was revoked."
+        message = error.message if is_link else "Unknown or revoked key."
         return _page(request, 401, message)
     answer = pages.go(request, _inside(form.text("next")))
     answer.set_cookie(

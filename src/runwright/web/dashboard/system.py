@@ -25,15 +25,15 @@ routes = APIRouter(route_class=Route)
 _KINDS = {
     Kind.FILES: "files",
     Kind.RUNS: "runs",
-    Kind.LOG_LINES: "lines of logs",
+    Kind.LOG_LINES: "log lines",
     Kind.NOTIFICATIONS: "notifications",
     Kind.JOB_RUNS: "job runs",
     Kind.DEPLOYMENTS: "deployments",
     Kind.BUNDLES: "bundles",
     Kind.AUTH_SESSIONS: "auth sessions",
     Kind.WEBHOOK_SECRETS: "webhook secrets",
-    Kind.QUEUE_LOG: "entries of the queue's log",
-    Kind.ORPHANS: "files that belonged to nothing",
+    Kind.QUEUE_LOG: "queue log entries",
+    Kind.ORPHANS: "orphaned files",
 }
 _SECRET = ("database_url", "blobs", "chromium_args")
 _LONG = ("model_prices",)
@@ -108,8 +108,8 @@ async def _workers(visitor: Visitor) -> dict[str, Any]:
 def _kept(settings: Settings) -> list[tuple[str, str]]:
     """Return what is kept, and for how long."""
     lives = (
-        ("Runs, logs, results", settings.run_retention, "for ever"),
-        ("Traces, files", settings.file_retention, "for ever"),
+        ("Runs, logs, results", settings.run_retention, "forever"),
+        ("Traces, files", settings.file_retention, "forever"),
         ("Unused deployments", settings.unused_retention, "until the next pruning"),
     )
     return [(what, formatting.duration(life) if life else zero) for what, life, zero in lives]

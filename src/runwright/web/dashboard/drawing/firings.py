@@ -93,4 +93,4 @@ def _clock_change(day: date, zone: ZoneInfo) -> str | None:
     if before is None or after is None or before == after:
         return None
     minutes = int((after - before).total_seconds() // 60)
-    return f"the clock goes {'forward' if minutes > 0 else 'back'} by {abs(minutes)} min"
+    return f"clocks go {'forward' if minutes > 0 else 'back'} by {abs(minutes)} min"

@@ -97,7 +97,7 @@ def _waiting(detail: RunDetail) -> _Raw:
     begins = [attempt.started_at for attempt in detail.attempts[:1]]
     begins += [part.started_at for part in detail.parts[:1] if part.started_at is not None]
     ends_at = min(begins, default=run.ended_at)
-    return _Raw("In the queue", "queue", _queue_status(run, ends_at), run.created_at, ends_at)
+    return _Raw("Queued", "queue", _queue_status(run, ends_at), run.created_at, ends_at)
 
 
 def _queue_status(run: Run, ends_at: datetime | None) -> str:
@@ -110,6 +110,6 @@ def _attempt(attempt: Attempt, attempts: int) -> list[_Raw]:
     if began is None:
         return [_Raw(name, "attempt", attempt.status, attempt.started_at, attempt.ended_at)]
     return [
-        _Raw(f"{name}: making ready", "start", "over", attempt.started_at, began),
+        _Raw(f"{name}: setup", "start", "over", attempt.started_at, began),
         _Raw(name, "attempt", attempt.status, began, attempt.ended_at),
     ]

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 _PARTS = {
-    "hour": ("Hour", "`9`, `9-17`, `0-23/2`, `8, 20`; 0 when empty"),
-    "minute": ("Minute", "0 when empty"),
-    "second": ("Second", "0 when empty"),
-    "dayOfWeek": ("Day of the week", "`MONDAY`, `MONDAY, FRIDAY`, `1-5`; any when empty"),
-    "dayOfMonth": ("Day of the month", "`1`, `1-7`; any when empty"),
-    "month": ("Month", "`JANUARY`, `1-3`; any when empty"),
-    "year": ("Year", "any when empty"),
+    "hour": ("Hour", "`9`, `9-17`, `0-23/2`, `8, 20`; 0 if empty"),
+    "minute": ("Minute", "0 if empty"),
+    "second": ("Second", "0 if empty"),
+    "dayOfWeek": ("Day of the week", "`MONDAY`, `MONDAY, FRIDAY`, `1-5`; any if empty"),
+    "dayOfMonth": ("Day of the month", "`1`, `1-7`; any if empty"),
+    "month": ("Month", "`JANUARY`, `1-3`; any if empty"),
+    "year": ("Year", "any if empty"),
 }
 _WHOLE = {"type": "integer", "minimum": 1}
 
@@ -20,27 +20,27 @@ _WHOLE = {"type": "integer", "minimum": 1}
 def make(apis: Sequence[str], sessions: Sequence[str], *, is_new: bool) -> dict[str, Any]:
     """Return the schema."""
     properties: dict[str, Any] = {
-        "id": _text("Id", "Letters, digits, `.`, `_`, `~` or `-`"),
+        "id": _text("ID", "Letters, digits, `.`, `_`, `~` or `-`"),
         "payload": {"type": "array", "title": "Items, in order", "items": _item(apis)},
         "configuration": _group(
-            "How items run",
-            maxConcurrentRequests={**_WHOLE, "title": "Items at once"},
-            requestTimeout={**_WHOLE, "title": "Time-out of an attempt, seconds"},
-            maxRuns={**_WHOLE, "title": "Ends after so many runs"},
+            "Options",
+            maxConcurrentRequests={**_WHOLE, "title": "Max. concurrent items"},
+            requestTimeout={**_WHOLE, "title": "Attempt timeout (seconds)"},
+            maxRuns={**_WHOLE, "title": "Stop after this many runs"},
             retry=_retry(),
         ),
         "schedule": _schedule(),
         "auth_session": _group("Auth session", id=_choice("Session", sessions)),
         "sink": {
             "type": "object",
-            "title": "Where outcomes go",
+            "title": "Sink",
             "description": 'JSON: `{"type": "webhook", "url": "…"}`',
         },
         "notifications": {
             "type": "array",
-            "title": "Who is told when a job run starts, pauses or ends",
+            "title": "Notifications when a job run starts, pauses or ends",
             "items": {
-                **_group("", type={"const": "webhook", "title": "Kind"}, url=_text("Address")),
+                **_group("", type={"const": "webhook", "title": "Kind"}, url=_text("URL")),
                 "required": ["type", "url"],
             },
         },
@@ -57,7 +57,7 @@ def _item(apis: Sequence[str]) -> dict[str, Any]:
         "",
         apiName=_choice("API", apis),
         parameters={"type": "object", "title": "Parameters"},
-        requestTimeout={**_WHOLE, "title": "Time-out of an attempt, seconds"},
+        requestTimeout={**_WHOLE, "title": "Attempt timeout (seconds)"},
         retry=_retry(),
     )
     return {**fields, "required": ["apiName", "parameters"]}
@@ -70,14 +70,14 @@ def _schedule() -> dict[str, Any]:
     every = {**_group("", every=_text("Every", "`15m`, `1h30m`, `2 days`")), "required": ["every"]}
     return _group(
         "Schedule",
-        timeZone=_text("Time zone", "Such as `Europe/Berlin`; UTC when empty"),
-        intervals={"type": "array", "title": "Every so long", "items": every},
+        timeZone=_text("Time zone", "For example `Europe/Berlin`; UTC if empty"),
+        intervals={"type": "array", "title": "Intervals", "items": every},
         calendars={
             "type": "array",
-            "title": "At times of the calendar",
+            "title": "Calendars",
             "items": _group("", **parts),
         },
-        jitter=_text("Jitter", "Put off by up to so long: `30s`"),
+        jitter=_text("Jitter", "Maximum random delay, such as `30s`"),
     )
 
 

@@ -164,8 +164,8 @@ async def act(visitor: Operator, name: str, job_id: str, form: Sent) -> Response
         case "delete":
             await jobs.delete(platform, project.id, job_id)
             return pages.go(visitor.request, place, said="deleted")
-        case other:
-            raise ValidationError([Problem(path="act", message=f"knows no {other[:20]!r}")])
+        case _:
+            raise ValidationError([Problem(path="act", message="must be `trigger`, `pause`, `resume` or `delete`")])
 
 
 async def _list(visitor: Visitor, name: str) -> dict[str, Any]:

@@ -47,13 +47,13 @@ class Form:
         if not value:
             return None
         if not value.isdecimal() or len(value) > 9:  # noqa: PLR2004 - what an integer column takes
-            raise ValidationError([Problem(path=name, message="must be a whole number")])
+            raise ValidationError([Problem(path=name, message="must be an integer")])
         return int(value)
 
 
 async def _read(request: Request) -> Form:
     if bodies.media_type(request) != _FORM:
-        raise UnsupportedMediaType("A form is sent as `application/x-www-form-urlencoded`.")
+        raise UnsupportedMediaType("Send forms as `application/x-www-form-urlencoded`.")
     body = bytearray()
     async for chunk in bodies.stream(request, request.app.state.platform.settings.max_body_bytes):
         body += chunk
@@ -65,7 +65,7 @@ async def _read(request: Request) -> Form:
             max_num_fields=_MAX_FIELDS,
         )
     except ValueError as error:
-        raise ValidationError([Problem(path="", message="is no form that can be read")]) from error
+        raise ValidationError([Problem(path="", message="is not a valid form")]) from error
     return Form(found)
 
 

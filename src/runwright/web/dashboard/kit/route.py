@@ -80,7 +80,7 @@ def refuse_forged(request: Request) -> None:
     else:
         is_ours = origin is None or urlsplit(origin).netloc == request.headers.get("host")
     if not is_ours:
-        raise Forbidden("This request was sent by a page of another site and was not carried out.")
+        raise Forbidden("This request came from another site and was refused.")
 
 
 def is_navigation(request: Request) -> bool:

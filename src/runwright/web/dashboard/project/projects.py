@@ -25,23 +25,23 @@ routes = APIRouter(route_class=Route)
 
 _SETTINGS = {
     "kind": "Format",
-    "is_api_access_enabled": "Runs over HTTP",
-    "max_concurrent_runs": "Runs at once",
+    "is_api_access_enabled": "API access",
+    "max_concurrent_runs": "Max. concurrent runs",
     "browser": "Browser",
     "headful": "Headed browser",
     "isolation": "Isolation",
     "window_width": "Window width",
     "window_height": "Window height",
     "user_agent": "User agent",
-    "ignore_https_errors": "Certificates that nobody vouches for",
+    "ignore_https_errors": "Ignore HTTPS errors",
     "has_auth_sessions": "Auth sessions",
-    "can_create_sessions": "Signs in by itself",
-    "save_session_traces": "Traces of checks and creates",
-    "session_check_every": "A check holds for",
-    "session_start_url": "Sign-in begins at",
-    "session_finish_url": "Sign-in ends at",
-    "default_maximum_attempts": "Attempts by default",
-    "default_request_timeout": "Time-out by default",
+    "can_create_sessions": "Automatic sign-in",
+    "save_session_traces": "Traces of session operations",
+    "session_check_every": "Check valid for",
+    "session_start_url": "Sign-in URL",
+    "session_finish_url": "URL after sign-in",
+    "default_maximum_attempts": "Default attempts",
+    "default_request_timeout": "Default timeout",
 }
 
 
@@ -160,5 +160,5 @@ def _value(name: str, value: Any) -> str:
     if value is None:
         return "no limit" if name == "max_concurrent_runs" else "not set"
     if isinstance(value, timedelta) or name == "session_check_every":
-        return formatting.duration(value) if value else "no time: every Run checks"
+        return formatting.duration(value) if value else "not at all: every run checks"
     return str(value)

@@ -114,11 +114,11 @@ async def _key(socket: WebSocket) -> ApiKey:
     origin = urlsplit(socket.headers.get("origin", "")).netloc
     public = urlsplit(socket.app.state.platform.settings.url or "").netloc
     if origin not in (socket.headers.get("host"), public):
-        raise Forbidden("This connection was opened by a page of another site.")
+        raise Forbidden("This connection was opened by another site.")
     found = await identity.find_key(socket)
     if found is None:
         raise identity.NotSignedIn
     key, _ = found
     if not (key.allows(Scope.READ) or key.allows(Scope.RUN)):
-        raise Forbidden(f"You are signed in with the key `{key.name}`, which may not read.")
+        raise Forbidden(f"You are signed in with the key `{key.name}`, which lacks the scope `read`.")
     return key

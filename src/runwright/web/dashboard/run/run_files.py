@@ -91,6 +91,6 @@ def _trace(detail: RunDetail, attempt: int) -> RunFile:
     found = [each for each in detail.files if each.kind == "trace" and each.attempt == attempt]
     if not found:
         raise NotFound(
-            f"Attempt {attempt} of run `{detail.run.id}` has no trace: it was not kept, or not yet saved."
+            f"Attempt {attempt} of run `{detail.run.id}` has no trace: it was not kept or is not saved yet."
         )
     return found[-1]

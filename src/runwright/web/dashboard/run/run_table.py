@@ -95,7 +95,7 @@ async def act(visitor: Operator, name: str, form: Sent) -> Response:
     project = await visitor.project(name)
     chosen = form.all("run")[:_MAX_AT_ONCE]
     if not chosen:
-        raise ValidationError([Problem(path="run", message="is missing: choose at least one run")])
+        raise ValidationError([Problem(path="run", message="is missing: select at least one run")])
     is_cancel = form.text("act") == "cancel"
     said = "canceled" if is_cancel else "again"
     refused: list[str] = []

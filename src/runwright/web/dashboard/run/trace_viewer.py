@@ -55,7 +55,7 @@ def _files() -> dict[str, Path]:
     # Not imported: the platform talks to Playwright in Runners alone.
     package = importlib.util.find_spec("playwright")
     if package is None or package.origin is None:
-        raise Unavailable("Playwright is not installed beside the server, and the viewer is its.")
+        raise Unavailable("The trace viewer comes with Playwright, which is not installed here.")
     folder = Path(package.origin).parent / _FOLDER
     found = {
         str(file.relative_to(folder)): file
@@ -63,7 +63,7 @@ def _files() -> dict[str, Path]:
         if file.is_file() and file.suffix in _TYPES
     }
     if "index.html" not in found:
-        raise Unavailable("This version of Playwright keeps its trace viewer somewhere else.")
+        raise Unavailable("This version of Playwright has no trace viewer in the expected place.")
     return found
 
 

@@ -37,7 +37,7 @@ if (form) {
   const tell = () => {
     const count = boxes().filter((box) => box.checked).length;
     const words = form.querySelector("[data-chosen-count]");
-    if (words) words.textContent = count ? `${count} chosen` : "None chosen";
+    if (words) words.textContent = count ? `${count} selected` : "None selected";
     for (const button of form.querySelectorAll("[data-needs-choice]")) button.disabled = !count;
     const all = form.querySelector("[data-choose-all]");
     if (all) all.checked = count > 0 && count === boxes().length;

@@ -22,7 +22,7 @@ function preview(place) {
     if (asked === last) return;
     last = asked;
     if (!schedule || !(schedule.intervals?.length || schedule.calendars?.length)) {
-      say("No schedule: it is triggered by hand.");
+      say("No schedule. The job runs when triggered.");
       return;
     }
     const answer = await fetch(place.dataset.firings, {

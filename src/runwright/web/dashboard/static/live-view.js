@@ -69,7 +69,7 @@ function open(view) {
       send("ping");
     } else if (!isSilent && performance.now() - pingedAt > SILENT_MILLISECONDS) {
       isSilent = true;
-      say("The worker has not answered for a while. What you see may be old.");
+      say("The worker has not responded for a while. The picture may be out of date.");
     }
   }
 
@@ -80,7 +80,7 @@ function open(view) {
     show();
     if (code === EXPIRED && "isGuest" in view.dataset) return end("This link has expired.");
     if (FINAL.includes(code)) return end(reason || "This cannot be shown.");
-    if (code !== EXPIRED) say("The connection is lost. It is tried again …");
+    if (code !== EXPIRED) say("The connection is lost. Reconnecting…");
     patience = Math.min(patience + 1, 5);
     setTimeout(connect, code === EXPIRED ? 0 : 250 * 2 ** patience);
   }
@@ -100,7 +100,7 @@ function open(view) {
   function hear(message) {
     if (message.type === "state") {
       state = message;
-      say(state.isRunning ? "" : "Waiting for its browser …");
+      say(state.isRunning ? "" : "Waiting for the browser…");
       if ("takesControl" in view.dataset && state.isRunning && !hasAsked) {
         hasAsked = true;
         send("take");
@@ -111,7 +111,7 @@ function open(view) {
       hasAsked = false;
       say(
         message.hint ??
-          (message.status === "pending" ? "It has not begun yet …" : "Looking for where it runs …"),
+          (message.status === "pending" ? "Not started yet…" : "Locating its worker…"),
       );
       show();
     } else if (message.type === "choices") {
@@ -119,7 +119,7 @@ function open(view) {
     } else if (message.type === "copied") {
       put(message.text);
     } else if (message.type === "over") {
-      end(`This run has ended: ${message.status ?? "it is no longer kept"}.`);
+      end(`This run has ended: ${message.status ?? "no longer stored"}.`);
       state = null;
       show();
       if (words) words.textContent = message.status ?? "";
@@ -161,12 +161,12 @@ function open(view) {
     }
     showTabs();
     showQuestion();
-    find("viewers").textContent = state && state.viewers > 1 ? `${state.viewers} watch` : "";
+    find("viewers").textContent = state && state.viewers > 1 ? `${state.viewers} viewers` : "";
     if (!control) return;
     control.disabled = !state?.isRunning;
     control.setAttribute("aria-pressed", String(hasControl));
     control.querySelector("span").textContent = hasControl
-      ? "Give back"
+      ? "Release control"
       : state?.controller
       ? "Take over"
       : "Take control";
@@ -188,7 +188,7 @@ function open(view) {
     tabs.replaceChildren(...pages.map((page) => {
       const button = document.createElement("button");
       const label = document.createElement("span");
-      label.textContent = page.title || page.url || "empty tab";
+      label.textContent = page.title || page.url || "Empty tab";
       button.type = "button";
       button.title = page.url;
       button.append(label);

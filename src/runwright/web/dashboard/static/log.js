@@ -37,7 +37,7 @@ async function all(search) {
     add(lines, search.value, false);
   }
   const empty = log.querySelector("[data-log-empty]");
-  if (empty) empty.textContent = "The run wrote nothing.";
+  if (empty) empty.textContent = "The log is empty.";
 }
 
 function add(lines, wanted, isFollowed) {

@@ -37,10 +37,10 @@ function begin(place) {
     try {
       value = JSON.parse(text.value.trim() || "{}");
     } catch {
-      return json("This is not JSON yet, so the form cannot show it.");
+      return json("This is not valid JSON, so the form cannot show it.");
     }
     if (value === null || typeof value !== "object" || Array.isArray(value)) {
-      return json("The form shows objects alone.");
+      return json("The form can only show objects.");
     }
     const field = object(root, value, { whole: schema, path: place.dataset.root, problems });
     const changed = () => {
@@ -291,7 +291,7 @@ function list(schema, value, context) {
     box.append(row);
   };
   for (const each of Array.isArray(value) ? value : []) add(each);
-  const more = make("button", { type: "button", textContent: "Add an item" });
+  const more = make("button", { type: "button", textContent: "Add item" });
   more.addEventListener("click", () => {
     add(undefined);
     box.lastElementChild.querySelector("input, select, textarea")?.focus();
