@@ -32,7 +32,9 @@ def test_the_playground_makes_a_form_of_the_schema_and_starts_a_run(
     page.get_by_role("button", name="Add item").click()
     page.get_by_label("item 1").fill("wood")
     page.get_by_role("button", name="JSON", exact=True).click()
-    expect(page.get_by_label("Parameters (JSON)")).to_have_value(re.compile('"tags": \\[\\s*"wood"'))
+    expect(page.get_by_label("Parameters (JSON)")).to_have_value(
+        re.compile('"tags": \\[\\s*"wood"')
+    )
     page.get_by_role("button", name="Start run").click()
 
     expect(page.get_by_role("heading", name="prices")).to_be_visible()

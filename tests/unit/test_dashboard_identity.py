@@ -147,7 +147,7 @@ def test_installations_on_two_ports_of_a_host_have_cookies_of_their_own() -> Non
 
     names = [identity.cookie_name(_request({"host": host})) for host in hosts]
 
-    assert names == ["runwright_visit", "runwright_visit_8000", "runwright_visit_8001"]
+    assert names == ["runwright_session", "runwright_session_8000", "runwright_session_8001"]
 
 
 @pytest.mark.parametrize(

@@ -13,35 +13,35 @@ from runwright.control.insight.overview import Window
 from runwright.control.runs import questions
 from runwright.web.dashboard.drawing import charts
 from runwright.web.dashboard.kit import pages, stream
-from runwright.web.dashboard.kit.identity import Viewer, Visitor
+from runwright.web.dashboard.kit.identity import Reader, User
+from runwright.web.dashboard.kit.registration import Link, Page
 from runwright.web.dashboard.kit.route import Route
 
 routes = APIRouter(route_class=Route)
+PAGE = Page(routes=routes, link=Link(label="Home", path="", key="h", icon="home"))
 
-_PARTS = ("asked", "now", "active", "failures", "charts")
+_PARTS = ("questions", "now", "active", "failures", "charts")
 
 
 @routes.get("/")
-async def home(visitor: Viewer) -> Response:
+async def home(user: Reader) -> Response:
     """Show how the workspace goes."""
-    values = await _values(visitor)
-    return pages.visited(visitor, "home.html", active="home", **values)
+    values = await _values(user)
+    return pages.for_user(user, "home.html", active="home", **values)
 
 
 @routes.get("/events")
-async def events(visitor: Viewer) -> Response:
+async def events(user: Reader) -> Response:
     """Follow that page."""
 
     async def render() -> Mapping[str, str]:
-        values = await _values(visitor)
+        values = await _values(user)
         return {
-            f"home-{part}": pages.text(
-                visitor.request, f"parts/home_{part}.html", visitor=visitor, **values
-            )
+            f"home-{part}": pages.text(user.request, f"parts/home_{part}.html", user=user, **values)
             for part in _PARTS
         }
 
-    return stream.parts(visitor, render, topics=["run:*"])
+    return stream.parts(user, render, topics=["run:*"])
 
 
 def window(request: Request) -> Window:
@@ -50,11 +50,11 @@ def window(request: Request) -> Window:
     return Window(wanted) if wanted in set(Window) else Window.DAY
 
 
-async def _values(visitor: Visitor) -> dict[str, Any]:
-    platform, workspace_id = visitor.platform, visitor.workspace_id
-    chosen = window(visitor.request)
+async def _values(user: User) -> dict[str, Any]:
+    platform, workspace_id = user.platform, user.workspace_id
+    chosen = window(user.request)
     # At once: counting the longest window takes longer than all the others.
-    course, asked, queue, running, failures, workers = await asyncio.gather(
+    course, open_questions, queue, running, failures, workers = await asyncio.gather(
         overview.course(platform, workspace_id, chosen),
         questions.open_of_workspace(platform, workspace_id),
         overview.queue(platform, workspace_id),
@@ -65,7 +65,7 @@ async def _values(visitor: Visitor) -> dict[str, Any]:
     return {
         "window": chosen,
         "windows": list(Window),
-        "asked": asked,
+        "questions": open_questions,
         "queue": queue,
         "running": running,
         "failures": failures,

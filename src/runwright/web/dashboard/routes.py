@@ -1,4 +1,4 @@
-"""All addresses of the dashboard."""
+"""All pages of the dashboard."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from runwright.errors import NotFound
 from runwright.web.dashboard import home, palette, sign_in, system
 from runwright.web.dashboard.jobs import job_runs, jobs
 from runwright.web.dashboard.kit import assets, pages
+from runwright.web.dashboard.kit.registration import Page
 from runwright.web.dashboard.kit.route import HEADERS, is_navigation
 from runwright.web.dashboard.project import (
     auth_sessions,
     deliveries,
     deployments,
+    openapi,
+    project_settings,
     projects,
     recorder,
     variables,
@@ -27,31 +30,33 @@ from runwright.web.dashboard.run import (
     trace_viewer,
 )
 
-_PARTS = (
-    assets,
-    sign_in,
-    home,
-    palette,
-    projects,
-    recorder,
-    run_table,
-    run,
-    live_view,
-    run_files,
-    playground,
-    auth_sessions,
-    deliveries,
-    deployments,
-    jobs,
-    job_runs,
-    variables,
-    system,
-    trace_viewer,
+_PAGES: tuple[Page, ...] = (
+    assets.PAGE,
+    sign_in.PAGE,
+    home.PAGE,
+    projects.PAGE,
+    run_table.PAGE,
+    run.PAGE,
+    live_view.PAGE,
+    run_files.PAGE,
+    playground.PAGE,
+    jobs.PAGE,
+    job_runs.PAGE,
+    auth_sessions.PAGE,
+    recorder.PAGE,
+    deliveries.PAGE,
+    deployments.PAGE,
+    variables.PAGE,
+    project_settings.PAGE,
+    openapi.PAGE,
+    system.PAGE,
+    trace_viewer.PAGE,
 )
+"""Links and tabs appear in this order."""
 
 
 def fallback(otherwise: ASGIApp) -> ASGIApp:
-    """Return what answers where there is nothing: a page for a browser, to others the usual answer."""
+    """Answer unknown URLs: with a page for browsers, and with `otherwise` for other clients."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not is_navigation(Request(scope, receive)):
@@ -66,8 +71,12 @@ def fallback(otherwise: ASGIApp) -> ASGIApp:
 
 
 def router() -> APIRouter:
-    """Return the dashboard, to be put at the origin's root beside the HTTP API."""
+    """Build the dashboard's router, for the origin's root beside the HTTP API."""
+    links = [page.link for page in _PAGES if page.link is not None]
+    tabs = [page.tab for page in _PAGES if page.tab is not None]
+    pages.add_links(links, tabs)
     found = APIRouter(include_in_schema=False)
-    for part in _PARTS:
-        found.include_router(part.routes)
+    for page in _PAGES:
+        found.include_router(page.routes)
+    found.include_router(palette.make(links, tabs))
     return found

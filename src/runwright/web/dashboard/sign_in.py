@@ -9,18 +9,20 @@ from runwright.control.base.platform import Platform
 from runwright.errors import Unauthorized
 from runwright.web.dashboard.kit import identity, pages
 from runwright.web.dashboard.kit.forms import Form, Sent
-from runwright.web.dashboard.kit.identity import Visitor
+from runwright.web.dashboard.kit.identity import User
+from runwright.web.dashboard.kit.registration import Page
 from runwright.web.dashboard.kit.route import Route
 
 _THEME_SECONDS = 365 * 86_400
 
 routes = APIRouter(route_class=Route)
+PAGE = Page(routes=routes)
 
 
 @routes.get("/sign-in")
 async def ask(request: Request) -> Response:
     """Ask for a key; the secret of a link stands behind `#`, where no log sees it."""
-    return _page(request, 200, visitor=await identity.find(request))
+    return _page(request, 200, user=await identity.find(request))
 
 
 @routes.post("/sign-in")
@@ -33,7 +35,7 @@ async def sign_in(request: Request, form: Sent) -> Response:
         is_link = form.has("link")
         message = error.message if is_link else "Unknown or revoked key."
         return _page(request, 401, message)
-    answer = pages.go(request, _inside(form.text("next")))
+    answer = pages.redirect(request, _inside(form.text("next")))
     answer.set_cookie(
         identity.cookie_name(request),
         secret,
@@ -52,7 +54,7 @@ async def sign_out(request: Request) -> Response:
     name = identity.cookie_name(request)
     if secret := request.cookies.get(name):
         await dashboard_sessions.end(request.app.state.platform, secret)
-    answer = pages.go(request, "/sign-in")
+    answer = pages.redirect(request, "/sign-in")
     answer.delete_cookie(name, path=identity.mount(request) or "/")
     return answer
 
@@ -61,7 +63,7 @@ async def sign_out(request: Request) -> Response:
 async def choose_theme(request: Request, form: Sent) -> Response:
     """Keep which colours the person wants."""
     wanted = form.text("theme")
-    answer = pages.go(request, _inside(form.text("next")))
+    answer = pages.redirect(request, _inside(form.text("next")))
     answer.set_cookie(
         "runwright_theme",
         wanted if wanted in identity.THEMES else "auto",
@@ -80,11 +82,11 @@ async def _begin(platform: Platform, form: Form) -> str:
 
 
 def _page(
-    request: Request, status: int, error: str | None = None, visitor: Visitor | None = None
+    request: Request, status: int, error: str | None = None, user: User | None = None
 ) -> Response:
     wanted = _inside(request.query_params.get("next", ""))
     return pages.page(
-        request, "sign_in.html", status, visitor=None, known=visitor, error=error, wanted=wanted
+        request, "sign_in.html", status, user=None, known=user, error=error, wanted=wanted
     )
 
 

@@ -17,10 +17,12 @@ from runwright.domain.projects import Scope
 from runwright.domain.retention import Kind
 from runwright.web.dashboard.kit import formatting, pages, stream
 from runwright.web.dashboard.kit.forms import Sent
-from runwright.web.dashboard.kit.identity import Administrator, Viewer, Visitor
+from runwright.web.dashboard.kit.identity import Admin, Reader, User
+from runwright.web.dashboard.kit.registration import Link, Page
 from runwright.web.dashboard.kit.route import Route
 
 routes = APIRouter(route_class=Route)
+PAGE = Page(routes=routes, link=Link(label="System", path="system", key="s", icon="system"))
 
 _KINDS = {
     Kind.FILES: "files",
@@ -40,68 +42,68 @@ _LONG = ("model_prices",)
 
 
 @routes.get("/system")
-async def show(visitor: Viewer) -> Response:
+async def show(user: Reader) -> Response:
     """Show how the installation is."""
-    return pages.visited(visitor, "system.html", active="system", **await _values(visitor))
+    return pages.for_user(user, "system.html", active="system", **await _values(user))
 
 
 @routes.get("/system/events")
-async def events(visitor: Viewer) -> Response:
+async def events(user: Reader) -> Response:
     """Follow that page's Workers."""
 
     async def render() -> Mapping[str, str]:
-        values = await _workers(visitor)
-        text = pages.text(visitor.request, "parts/system_workers.html", visitor=visitor, **values)
+        values = await _workers(user)
+        text = pages.text(user.request, "parts/system_workers.html", user=user, **values)
         return {"system-workers": text}
 
-    return stream.parts(visitor, render)
+    return stream.parts(user, render)
 
 
 @routes.post("/system/examine")
-async def examine(visitor: Administrator) -> Response:
+async def examine(user: Admin) -> Response:
     """Have every Worker examine its machine."""
-    await diagnostics.ask(visitor.platform)
-    return pages.go(visitor.request, "/system", said="examining")
+    await diagnostics.ask(user.platform)
+    return pages.redirect(user.request, "/system", notice="examining")
 
 
 @routes.post("/system/keys")
-async def create_key(visitor: Administrator, form: Sent) -> Response:
+async def create_key(user: Admin, form: Sent) -> Response:
     """Make an API key and show its secret, this once."""
     scopes = frozenset(scope for scope in Scope if scope.value in form.all("scope"))
     _, secret = await keys.create(
-        visitor.platform, visitor.workspace_id, name=form.text("name"), scopes=scopes
+        user.platform, user.workspace_id, name=form.text("name"), scopes=scopes
     )
-    values = await _values(visitor)
-    return pages.visited(visitor, "system.html", active="system", new_secret=secret, **values)
+    values = await _values(user)
+    return pages.for_user(user, "system.html", active="system", new_secret=secret, **values)
 
 
 @routes.post("/system/keys/{key_id}/revoke")
-async def revoke_key(visitor: Administrator, key_id: str) -> Response:
+async def revoke_key(user: Admin, key_id: str) -> Response:
     """Make an API key worthless."""
-    await keys.revoke(visitor.platform, visitor.workspace_id, key_id)
-    return pages.go(visitor.request, "/system", said="revoked")
+    await keys.revoke(user.platform, user.workspace_id, key_id)
+    return pages.redirect(user.request, "/system", notice="revoked")
 
 
-async def _values(visitor: Visitor) -> dict[str, Any]:
-    found = await keys.list_all(visitor.platform, visitor.workspace_id)
+async def _values(user: User) -> dict[str, Any]:
+    found = await keys.list_all(user.platform, user.workspace_id)
     return {
-        **await _workers(visitor),
-        "facts": await system.facts(visitor.platform, visitor.workspace_id),
-        "kept": _kept(visitor.platform.settings),
-        "prune_hour": visitor.platform.settings.prune_hour,
-        "pruned": await retention.last(visitor.platform),
+        **await _workers(user),
+        "facts": await system.facts(user.platform, user.workspace_id),
+        "kept": _kept(user.platform.settings),
+        "prune_hour": user.platform.settings.prune_hour,
+        "pruned": await retention.last(user.platform),
         "kinds": _KINDS,
-        "keys": found if visitor.is_admin else [key for key in found if key.id == visitor.key.id],
+        "keys": found if user.is_admin else [key for key in found if key.id == user.key.id],
         "scopes": [scope.value for scope in Scope],
-        "settings": _settings(visitor.platform.settings) if visitor.is_admin else [],
+        "settings": _settings(user.platform.settings) if user.is_admin else [],
     }
 
 
-async def _workers(visitor: Visitor) -> dict[str, Any]:
+async def _workers(user: User) -> dict[str, Any]:
     return {
-        "workers": await overview.workers(visitor.platform),
-        "queue": await overview.queue(visitor.platform, visitor.workspace_id),
-        "reasons": await health.readiness(visitor.platform),
+        "workers": await overview.workers(user.platform),
+        "queue": await overview.queue(user.platform, user.workspace_id),
+        "reasons": await health.readiness(user.platform),
     }
 
 

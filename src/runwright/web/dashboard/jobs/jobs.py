@@ -18,12 +18,14 @@ from runwright.web.dashboard.drawing import firings
 from runwright.web.dashboard.jobs import job_schema
 from runwright.web.dashboard.kit import pages, stream
 from runwright.web.dashboard.kit.forms import Sent
-from runwright.web.dashboard.kit.identity import Operator, Viewer, Visitor
+from runwright.web.dashboard.kit.identity import Operator, Reader, User
+from runwright.web.dashboard.kit.registration import Link, Page
 from runwright.web.dashboard.kit.route import Route
 from runwright.web.server import bodies
 from runwright.web.wire import common, jobs as wire, schedules as schedule_wire
 
 routes = APIRouter(route_class=Route)
+PAGE = Page(routes=routes, tab=Link(label="Jobs", path="jobs"))
 
 _BODY_FIELDS = (
     "configuration",
@@ -39,58 +41,58 @@ _NEW: dict[str, Any] = {"id": "", "payload": [], "configuration": {}}
 
 
 @routes.get("/projects/{name}/jobs")
-async def show_all(visitor: Viewer, name: str) -> Response:
+async def show_all(user: Reader, name: str) -> Response:
     """Show the Jobs of a project."""
-    values = await _list(visitor, name)
-    return pages.visited(visitor, "jobs.html", active="projects", tab="jobs", **values)
+    values = await _list(user, name)
+    return pages.for_user(user, "jobs.html", active="projects", tab="jobs", **values)
 
 
 @routes.get("/projects/{name}/jobs/events")
-async def follow_all(visitor: Viewer, name: str) -> Response:
+async def follow_all(user: Reader, name: str) -> Response:
     """Follow that list."""
-    await visitor.project(name)
+    await user.project(name)
 
     async def render() -> Mapping[str, str]:
-        values = await _list(visitor, name)
-        text = pages.text(visitor.request, "parts/job_rows.html", visitor=visitor, **values)
+        values = await _list(user, name)
+        text = pages.text(user.request, "parts/job_rows.html", user=user, **values)
         return {"job-rows": text}
 
-    return stream.parts(visitor, render, topics=["schedules"])
+    return stream.parts(user, render, topics=["schedules"])
 
 
 @routes.get("/projects/{name}/new-job")
-async def ask_new(visitor: Operator, name: str) -> Response:
+async def ask_new(user: Operator, name: str) -> Response:
     """Show the form of a new Job."""
-    project = await visitor.project(name)
+    project = await user.project(name)
     manifest = None if project.current is None else project.current.manifest
     first: list[dict[str, Any]] = []
     if manifest is not None:
         first.append({"apiName": manifest.apis[0].name, "parameters": dict[str, Any]()})
     body = {**_NEW, "payload": first}
-    return await _form(visitor, project, json.dumps(body, indent=2), None)
+    return await _form(user, project, json.dumps(body, indent=2), None)
 
 
 @routes.post("/projects/{name}/new-job")
-async def create(visitor: Operator, name: str, form: Sent) -> Response:
+async def create(user: Operator, name: str, form: Sent) -> Response:
     """Keep a new Job, or show again what is wrong."""
-    project = await visitor.project(name)
+    project = await user.project(name)
     try:
         job_id, plan = wire.parse_create(_json(form.raw("body")))
-        await jobs.create(visitor.platform, project, job_id, plan)
+        await jobs.create(user.platform, project, job_id, plan)
     except RequestError as error:
-        return await _form(visitor, project, form.raw("body"), None, error)
-    return pages.go(visitor.request, f"/projects/{project.name}/jobs/{job_id}", said="saved")
+        return await _form(user, project, form.raw("body"), None, error)
+    return pages.redirect(user.request, f"/projects/{project.name}/jobs/{job_id}", notice="saved")
 
 
 @routes.post("/projects/{name}/firings")
-async def preview(request: Request, visitor: Viewer, name: str) -> Response:
+async def preview(request: Request, user: Reader, name: str) -> Response:
     """Draw the next firings of a Schedule that is being edited."""
-    project = await visitor.project(name)
+    project = await user.project(name)
     schedule = schedule_wire.parse_schedule(await bodies.read_json(request), "schedule")
     text = pages.text(
         request,
         "parts/firings.html",
-        visitor=visitor,
+        user=user,
         project=project,
         picture=firings.draw(schedule),
     )
@@ -98,92 +100,92 @@ async def preview(request: Request, visitor: Viewer, name: str) -> Response:
 
 
 @routes.get("/projects/{name}/jobs/{job_id}")
-async def show(visitor: Viewer, name: str, job_id: str) -> Response:
+async def show(user: Reader, name: str, job_id: str) -> Response:
     """Show one Job and its JobRuns."""
-    values = await _one(visitor, name, job_id)
-    return pages.visited(visitor, "job.html", active="projects", tab="jobs", **values)
+    values = await _one(user, name, job_id)
+    return pages.for_user(user, "job.html", active="projects", tab="jobs", **values)
 
 
 @routes.get("/projects/{name}/jobs/{job_id}/events")
-async def follow(visitor: Viewer, name: str, job_id: str) -> Response:
+async def follow(user: Reader, name: str, job_id: str) -> Response:
     """Follow its JobRuns."""
-    await _one(visitor, name, job_id)
+    await _one(user, name, job_id)
 
     async def render() -> Mapping[str, str]:
-        values = await _one(visitor, name, job_id)
+        values = await _one(user, name, job_id)
         return {
-            f"job-{part}": pages.text(
-                visitor.request, f"parts/job_{part}.html", visitor=visitor, **values
-            )
+            f"job-{part}": pages.text(user.request, f"parts/job_{part}.html", user=user, **values)
             for part in ("head", "runs")
         }
 
-    return stream.parts(visitor, render, topics=["schedules", "run:*"])
+    return stream.parts(user, render, topics=["schedules", "run:*"])
 
 
 @routes.get("/projects/{name}/jobs/{job_id}/edit")
-async def ask_edit(visitor: Operator, name: str, job_id: str) -> Response:
+async def ask_edit(user: Operator, name: str, job_id: str) -> Response:
     """Show the form of a Job, its secrets masked."""
-    project = await visitor.project(name)
-    job = await jobs.get(visitor.platform, project.id, job_id)
-    return await _form(visitor, project, json.dumps(_body(job), indent=2, ensure_ascii=False), job)
+    project = await user.project(name)
+    job = await jobs.get(user.platform, project.id, job_id)
+    return await _form(user, project, json.dumps(_body(job), indent=2, ensure_ascii=False), job)
 
 
 @routes.post("/projects/{name}/jobs/{job_id}/edit")
-async def update(visitor: Operator, name: str, job_id: str, form: Sent) -> Response:
+async def update(user: Operator, name: str, job_id: str, form: Sent) -> Response:
     """Give a Job another plan, or show again what is wrong."""
-    project = await visitor.project(name)
-    job = await jobs.get(visitor.platform, project.id, job_id)
+    project = await user.project(name)
+    job = await jobs.get(user.platform, project.id, job_id)
     try:
         plan = wire.parse_update(_json(form.raw("body")), job)
-        await jobs.update(visitor.platform, project, job.id, plan)
+        await jobs.update(user.platform, project, job.id, plan)
     except RequestError as error:
-        return await _form(visitor, project, form.raw("body"), job, error)
-    return pages.go(visitor.request, f"/projects/{project.name}/jobs/{job.id}", said="saved")
+        return await _form(user, project, form.raw("body"), job, error)
+    return pages.redirect(user.request, f"/projects/{project.name}/jobs/{job.id}", notice="saved")
 
 
 @routes.post("/projects/{name}/jobs/{job_id}/act")
-async def act(visitor: Operator, name: str, job_id: str, form: Sent) -> Response:
+async def act(user: Operator, name: str, job_id: str, form: Sent) -> Response:
     """Trigger, pause, resume or delete a Job."""
-    project = await visitor.project(name)
-    platform, place = visitor.platform, f"/projects/{project.name}/jobs"
-    match form.text("act"):
+    project = await user.project(name)
+    platform, place = user.platform, f"/projects/{project.name}/jobs"
+    match form.text("action"):
         case "trigger":
             begun = await jobs.trigger(
                 platform, project, job_id, idempotency_key=None, request_text=""
             )
-            return pages.go(
-                visitor.request, f"{place}/{job_id}/runs/{begun.job_run.id}", said="triggered"
+            return pages.redirect(
+                user.request, f"{place}/{job_id}/runs/{begun.job_run.id}", notice="triggered"
             )
         case "pause":
             await jobs.pause(platform, project.id, job_id)
-            return pages.go(visitor.request, f"{place}/{job_id}", said="paused")
+            return pages.redirect(user.request, f"{place}/{job_id}", notice="paused")
         case "resume":
             await jobs.resume(platform, project.id, job_id)
-            return pages.go(visitor.request, f"{place}/{job_id}", said="resumed")
+            return pages.redirect(user.request, f"{place}/{job_id}", notice="resumed")
         case "delete":
             await jobs.delete(platform, project.id, job_id)
-            return pages.go(visitor.request, place, said="deleted")
+            return pages.redirect(user.request, place, notice="deleted")
         case _:
-            raise ValidationError([Problem(path="act", message="must be `trigger`, `pause`, `resume` or `delete`")])
+            raise ValidationError(
+                [Problem(path="action", message="must be `trigger`, `pause`, `resume` or `delete`")]
+            )
 
 
-async def _list(visitor: Visitor, name: str) -> dict[str, Any]:
-    project = await visitor.project(name)
+async def _list(user: User, name: str) -> dict[str, Any]:
+    project = await user.project(name)
     return {
         "project": project,
-        "jobs": await jobs.list_all(visitor.platform, project.id),
-        "last": await overview.last_job_runs(visitor.platform, project.id),
+        "jobs": await jobs.list_all(user.platform, project.id),
+        "last": await overview.last_job_runs(user.platform, project.id),
     }
 
 
-async def _one(visitor: Visitor, name: str, job_id: str) -> dict[str, Any]:
-    project = await visitor.project(name)
-    job = await jobs.get(visitor.platform, project.id, job_id)
-    number = visitor.request.query_params.get("page", "0")
+async def _one(user: User, name: str, job_id: str) -> dict[str, Any]:
+    project = await user.project(name)
+    job = await jobs.get(user.platform, project.id, job_id)
+    number = user.request.query_params.get("page", "0")
     page = int(number) if number.isdecimal() and len(number) < 7 else 0  # noqa: PLR2004 - pages there can be
     found, total = await job_runs.list_page(
-        visitor.platform, job, order=[], size=_JOB_RUNS, number=page
+        user.platform, job, order=[], size=_JOB_RUNS, number=page
     )
     schedule = job.plan.schedule
     return {
@@ -199,18 +201,18 @@ async def _one(visitor: Visitor, name: str, job_id: str) -> dict[str, Any]:
 
 
 async def _form(
-    visitor: Visitor,
+    user: User,
     project: Project,
     text: str,
     job: Job | None,
     error: RequestError | None = None,
 ) -> Response:
     manifest = None if project.current is None else project.current.manifest
-    sessions = await auth_sessions.list_all(visitor.platform, project.id)
+    sessions = await auth_sessions.list_all(user.platform, project.id)
     apis = [] if manifest is None else [api.name for api in manifest.apis]
     problems = error.problems if isinstance(error, ValidationError) else []
-    answer = pages.visited(
-        visitor,
+    answer = pages.for_user(
+        user,
         "job_form.html",
         active="projects",
         tab="jobs",

@@ -8,6 +8,7 @@ from pathlib import Path
 from fastapi import APIRouter, Response
 
 from runwright.errors import NotFound
+from runwright.web.dashboard.kit.registration import Page
 
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _FOLDER = Path(__file__).parents[1] / "static"
@@ -21,6 +22,7 @@ VERSION = hashlib.sha256(
 ).hexdigest()[:12]
 
 routes = APIRouter()
+PAGE = Page(routes=routes)
 
 
 @routes.get("/assets/{version}/{name:path}")

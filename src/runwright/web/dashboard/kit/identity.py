@@ -16,7 +16,7 @@ from runwright.domain.ids import WorkspaceId
 from runwright.domain.projects import ApiKey, Project, Scope
 from runwright.errors import Forbidden, Unauthorized
 
-_COOKIE = "runwright_visit"
+_COOKIE = "runwright_session"
 _THEME_COOKIE = "runwright_theme"
 THEMES = ("auto", "light", "dark")
 
@@ -26,7 +26,7 @@ class NotSignedIn(Unauthorized):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Visitor:
+class User:
     """A person who is signed in, for one request."""
 
     platform: Platform
@@ -59,19 +59,19 @@ class Visitor:
         """Return a project of the workspace."""
         return await projects.find(self.platform, self.workspace_id, name)
 
-    async def is_still_welcome(self) -> bool:
+    async def is_signed_in(self) -> bool:
         """Return whether the visit and its key are still good, for what goes on for long."""
         return await dashboard_sessions.find(self.platform, self.secret) is not None
 
 
-async def find(request: Request) -> Visitor | None:
+async def find(request: Request) -> User | None:
     """Return who is signed in, if anyone."""
     platform: Platform = request.app.state.platform
     found = await find_key(request)
     if found is None:
         return None
     key, secret = found
-    return Visitor(platform=platform, key=key, secret=secret, request=request)
+    return User(platform=platform, key=key, secret=secret, request=request)
 
 
 async def find_key(connection: HTTPConnection) -> tuple[ApiKey, str] | None:
@@ -97,13 +97,13 @@ def theme(request: Request) -> str:
     return wanted if wanted in THEMES else "auto"
 
 
-def _may(scope: Scope) -> Callable[[Request], Awaitable[Visitor]]:
-    """Return a dependency that gives the visitor whose key has the scope.
+def _may(scope: Scope) -> Callable[[Request], Awaitable[User]]:
+    """Return a dependency that gives the user whose key has the scope.
 
     It raises NotSignedIn without a visit, Forbidden for a key without the scope.
     """
 
-    async def visitor(request: Request) -> Visitor:
+    async def user(request: Request) -> User:
         found = await find(request)
         if found is None:
             raise NotSignedIn
@@ -114,11 +114,11 @@ def _may(scope: Scope) -> Callable[[Request], Awaitable[Visitor]]:
             )
         return found
 
-    return visitor
+    return user
 
 
-viewer = _may(Scope.READ)
-Viewer = Annotated[Visitor, Depends(viewer)]
-Operator = Annotated[Visitor, Depends(_may(Scope.RUN))]
-Publisher = Annotated[Visitor, Depends(_may(Scope.DEPLOY))]
-Administrator = Annotated[Visitor, Depends(_may(Scope.ADMIN))]
+reader = _may(Scope.READ)
+Reader = Annotated[User, Depends(reader)]
+Operator = Annotated[User, Depends(_may(Scope.RUN))]
+Deployer = Annotated[User, Depends(_may(Scope.DEPLOY))]
+Admin = Annotated[User, Depends(_may(Scope.ADMIN))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,27 +17,15 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 import runwright
 from runwright.errors import Conflict, PlatformError, Problem, RequestError, ValidationError
 from runwright.web.dashboard.kit import assets, formatting, icons, identity
-from runwright.web.dashboard.kit.identity import Visitor
+from runwright.web.dashboard.kit.identity import User
+from runwright.web.dashboard.kit.registration import Link
 from runwright.web.server import errors
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
-TABS = {
-    "runs": "Runs",
-    "playground": "Playground",
-    "jobs": "Jobs",
-    "auth-sessions": "Auth sessions",
-    "deliveries": "Deliveries",
-    "deployments": "Deployments",
-    "variables": "Variables",
-    "settings": "Settings",
-    "openapi": "OpenAPI",
-}
-"""The pages of a project, by the last part of their address."""
-_SAID = {
+_NOTICES = {
     "canceled": "Canceled.",
     "canceling": "Canceling.",
-    "started": "Started.",
     "again": "Started again.",
     "set": "Variable set.",
     "unset": "Variable unset.",
@@ -55,6 +44,20 @@ _SAID = {
     "answered": "Answered.",
 }
 """What a page says after something was done; the address names it, so nobody can put words in."""
+_TITLES = {
+    400: "Invalid request",
+    401: "Not signed in",
+    403: "Not allowed",
+    404: "Not found",
+    409: "Conflict",
+    503: "Unavailable",
+}
+
+
+def add_links(links: Sequence[Link], tabs: Sequence[Link]) -> None:
+    """Give the templates the links of all registered pages."""
+    known: dict[str, Any] = {"links": links, "tabs": tabs}
+    _environment.globals |= known
 
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> Response:
@@ -68,7 +71,7 @@ def text(request: Request, template: str, **values: Any) -> str:
         request=request,
         mount=identity.mount(request),
         theme=identity.theme(request),
-        said=_SAID.get(request.query_params.get("said", "")),
+        notice=_NOTICES.get(request.query_params.get("notice", "")),
         version=runwright.__version__,
         now=datetime.now(UTC),
         **values,
@@ -77,15 +80,15 @@ def text(request: Request, template: str, **values: Any) -> str:
     return _HALF_CHARACTERS.sub("\ufffd", rendered)
 
 
-def visited(visitor: Visitor, template: str, **values: Any) -> Response:
+def for_user(user: User, template: str, **values: Any) -> Response:
     """Return a page for who is signed in."""
-    return page(visitor.request, template, visitor=visitor, **values)
+    return page(user.request, template, user=user, **values)
 
 
-def go(request: Request, path: str, **query: str) -> Response:
+def redirect(request: Request, path: str, **query: str) -> Response:
     """Send the person on, after something was done."""
-    asked = f"?{urlencode(query)}" if query else ""
-    return RedirectResponse(f"{identity.mount(request)}{path}{asked}", 303)
+    parameters = f"?{urlencode(query)}" if query else ""
+    return RedirectResponse(f"{identity.mount(request)}{path}{parameters}", 303)
 
 
 def plain(message: str, status: int) -> Response:
@@ -95,9 +98,17 @@ def plain(message: str, status: int) -> Response:
 
 async def problem(request: Request, error: RequestError | PlatformError) -> Response:
     """Return the page of an error."""
-    visitor = await identity.find(request)
+    user = await identity.find(request)
     found: list[Problem] = error.problems if isinstance(error, ValidationError) else []
-    return page(request, "problem.html", error.status, visitor=visitor, error=error, problems=found)
+    return page(
+        request,
+        "problem.html",
+        error.status,
+        user=user,
+        title=_title(error.status),
+        error=error,
+        problems=found,
+    )
 
 
 def failed(request: Request, error: PlatformError | Conflict) -> Response:
@@ -106,11 +117,16 @@ def failed(request: Request, error: PlatformError | Conflict) -> Response:
         request,
         "problem.html",
         error.status,
-        visitor=None,
+        user=None,
+        title=_title(error.status),
         error=error,
         problems=[],
         correlation_id=errors.correlation_id(),
     )
+
+
+def _title(status: int) -> str:
+    return _TITLES.get(status, "Something went wrong")
 
 
 @jinja2.pass_context
@@ -135,7 +151,13 @@ def _make() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         auto_reload=False,
     )
-    known: dict[str, Any] = {"tabs": TABS, "to": _to, "asset": _asset, "icon": icons.icon}
+    known: dict[str, Any] = {
+        "links": (),
+        "tabs": (),
+        "to": _to,
+        "asset": _asset,
+        "icon": icons.icon,
+    }
     environment.globals |= known
     environment.filters.update(
         ago=formatting.ago,

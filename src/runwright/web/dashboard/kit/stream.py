@@ -16,7 +16,7 @@ from fastapi.responses import StreamingResponse
 from runwright import db_errors
 from runwright.adapters import signals
 from runwright.errors import RunwrightError
-from runwright.web.dashboard.kit.identity import Visitor
+from runwright.web.dashboard.kit.identity import User
 
 Render = Callable[[], Awaitable[Mapping[str, str]]]
 """Gives the HTML of each part by the id of its element."""
@@ -33,9 +33,9 @@ DONE = 'event: over\ndata: "done"\n\n'
 """Nothing can follow."""
 
 
-def parts(visitor: Visitor, render: Render, *, topics: Sequence[str] = ()) -> StreamingResponse:
+def parts(user: User, render: Render, *, topics: Sequence[str] = ()) -> StreamingResponse:
     """Return a stream of the parts of a page: all of them at first, then each that has changed."""
-    return respond(guarded(_parts(visitor, render, topics)))
+    return respond(guarded(_parts(user, render, topics)))
 
 
 def respond(events: AsyncIterator[str]) -> StreamingResponse:
@@ -67,15 +67,15 @@ class Changes:
         return events
 
 
-async def _parts(visitor: Visitor, render: Render, topics: Sequence[str]) -> AsyncIterator[str]:
+async def _parts(user: User, render: Render, topics: Sequence[str]) -> AsyncIterator[str]:
     changes = Changes()
     quiet = 0.0
     yield RETRY
     with contextlib.ExitStack() as stack:
         signalled = [
-            stack.enter_context(visitor.platform.signals.subscribe(topic)) for topic in topics
+            stack.enter_context(user.platform.signals.subscribe(topic)) for topic in topics
         ]
-        while await visitor.is_still_welcome():
+        while await user.is_signed_in():
             events = changes.of(await render())
             for each in events:
                 yield each

@@ -13,100 +13,102 @@ from runwright.domain.ids import new_auth_session_id
 from runwright.errors import Problem, ValidationError
 from runwright.web.dashboard.kit import pages, stream
 from runwright.web.dashboard.kit.forms import Form, Sent
-from runwright.web.dashboard.kit.identity import Operator, Viewer, Visitor
+from runwright.web.dashboard.kit.identity import Operator, Reader, User
+from runwright.web.dashboard.kit.registration import Link, Page
 from runwright.web.dashboard.kit.route import Route
 from runwright.web.wire import auth_sessions as wire, common
 
 routes = APIRouter(route_class=Route)
+PAGE = Page(routes=routes, tab=Link(label="Auth sessions", path="auth-sessions"))
 
 
 @routes.get("/projects/{name}/auth-sessions")
-async def show_all(visitor: Viewer, name: str) -> Response:
+async def show_all(user: Reader, name: str) -> Response:
     """Show the sessions of a project."""
-    values = await _list(visitor, name)
-    return pages.visited(
-        visitor, "auth_sessions.html", active="projects", tab="auth-sessions", **values
+    values = await _list(user, name)
+    return pages.for_user(
+        user, "auth_sessions.html", active="projects", tab="auth-sessions", **values
     )
 
 
 @routes.get("/projects/{name}/auth-sessions/events")
-async def follow(visitor: Viewer, name: str) -> Response:
+async def follow(user: Reader, name: str) -> Response:
     """Follow how they stand."""
-    await visitor.project(name)
+    await user.project(name)
 
     async def render() -> Mapping[str, str]:
-        values = await _list(visitor, name)
-        text = pages.text(visitor.request, "parts/session_rows.html", visitor=visitor, **values)
+        values = await _list(user, name)
+        text = pages.text(user.request, "parts/session_rows.html", user=user, **values)
         return {"session-rows": text}
 
-    return stream.parts(visitor, render, topics=["run:*"])
+    return stream.parts(user, render, topics=["run:*"])
 
 
 @routes.post("/projects/{name}/auth-sessions")
-async def create(visitor: Operator, name: str, form: Sent) -> Response:
+async def create(user: Operator, name: str, form: Sent) -> Response:
     """Sign in with parameters and keep the session."""
-    project = await visitor.project(name)
+    project = await user.project(name)
     body = {"id": form.text("id") or None, "parameters": _json(form, "parameters")}
     body |= _options(form)
     plan = wire.parse_create(body, new_auth_session_id())
-    operation = await auth_sessions.create(visitor.platform, project, plan)
-    return pages.go(
-        visitor.request, f"/projects/{project.name}/runs/{operation.id}", said="signing-in"
+    operation = await auth_sessions.create(user.platform, project, plan)
+    return pages.redirect(
+        user.request, f"/projects/{project.name}/runs/{operation.id}", notice="signing-in"
     )
 
 
 @routes.post("/projects/{name}/auth-sessions/upload")
-async def upload(visitor: Operator, name: str, form: Sent) -> Response:
+async def upload(user: Operator, name: str, form: Sent) -> Response:
     """Keep a state that was brought as a session."""
-    project = await visitor.project(name)
+    project = await user.project(name)
     body = {"id": form.text("id") or None, "storageState": _json(form, "state")}
     session_id, state, proxy = wire.parse_upload(body, new_auth_session_id())
-    await auth_sessions.upload(visitor.platform, project, session_id, state, proxy)
-    return pages.go(visitor.request, f"/projects/{project.name}/auth-sessions", said="saved")
+    await auth_sessions.upload(user.platform, project, session_id, state, proxy)
+    return pages.redirect(user.request, f"/projects/{project.name}/auth-sessions", notice="saved")
 
 
 @routes.post("/projects/{name}/auth-sessions/{session_id}/update")
-async def update(visitor: Operator, name: str, session_id: str, form: Sent) -> Response:
+async def update(user: Operator, name: str, session_id: str, form: Sent) -> Response:
     """Give a session other parameters, once they are proved good."""
-    project = await visitor.project(name)
+    project = await user.project(name)
     body = {"parameters": _json(form, "parameters"), **_options(form)}
     operation = await auth_sessions.update(
-        visitor.platform, project, wire.parse_update(body, session_id)
+        user.platform, project, wire.parse_update(body, session_id)
     )
-    return pages.go(
-        visitor.request, f"/projects/{project.name}/runs/{operation.id}", said="signing-in"
+    return pages.redirect(
+        user.request, f"/projects/{project.name}/runs/{operation.id}", notice="signing-in"
     )
 
 
 @routes.post("/projects/{name}/auth-sessions/{session_id}/validate")
-async def validate(visitor: Operator, name: str, session_id: str, form: Sent) -> Response:
+async def validate(user: Operator, name: str, session_id: str, form: Sent) -> Response:
     """Check a session, and make it anew if it is not good and that is wanted."""
-    project = await visitor.project(name)
+    project = await user.project(name)
     body = {"autoRecreate": form.has("repair")}
     operation = await auth_sessions.validate(
-        visitor.platform, project, wire.parse_validate(body, session_id)
+        user.platform, project, wire.parse_validate(body, session_id)
     )
-    return pages.go(
-        visitor.request, f"/projects/{project.name}/runs/{operation.id}", said="checking"
+    return pages.redirect(
+        user.request, f"/projects/{project.name}/runs/{operation.id}", notice="checking"
     )
 
 
 @routes.post("/projects/{name}/auth-sessions/{session_id}/delete")
-async def delete(visitor: Operator, name: str, session_id: str) -> Response:
+async def delete(user: Operator, name: str, session_id: str) -> Response:
     """Forget a session."""
-    project = await visitor.project(name)
-    await auth_sessions.delete(visitor.platform, project.id, session_id)
-    return pages.go(visitor.request, f"/projects/{project.name}/auth-sessions", said="deleted")
+    project = await user.project(name)
+    await auth_sessions.delete(user.platform, project.id, session_id)
+    return pages.redirect(user.request, f"/projects/{project.name}/auth-sessions", notice="deleted")
 
 
-async def _list(visitor: Visitor, name: str) -> dict[str, Any]:
-    project = await visitor.project(name)
+async def _list(user: User, name: str) -> dict[str, Any]:
+    project = await user.project(name)
     manifest = None if project.current is None else project.current.manifest
     return {
         "project": project,
         "settings": None if manifest is None else manifest.settings,
-        "sessions": await auth_sessions.list_all(visitor.platform, project.id),
-        "operations": await overview.operations(visitor.platform, project.id),
+        "sessions": await auth_sessions.list_all(user.platform, project.id),
+        "operations": await overview.operations(user.platform, project.id),
     }
 
 

@@ -9,43 +9,45 @@ from runwright.domain.ids import new_auth_session_id
 from runwright.errors import ValidationError
 from runwright.web.dashboard.kit import pages
 from runwright.web.dashboard.kit.forms import Form, Sent
-from runwright.web.dashboard.kit.identity import Operator, Visitor
+from runwright.web.dashboard.kit.identity import Operator, User
+from runwright.web.dashboard.kit.registration import Page
 from runwright.web.dashboard.kit.route import Route
 from runwright.web.wire import auth_sessions as wire
 
 routes = APIRouter(route_class=Route)
+PAGE = Page(routes=routes)
 
 
 @routes.get("/projects/{name}/auth-sessions/record")
-async def ask(visitor: Operator, name: str, session: str = "") -> Response:
+async def ask(user: Operator, name: str, session: str = "") -> Response:
     """Ask which session is to be recorded, and where one signs in."""
-    return await _page(visitor, name, {"id": session})
+    return await _page(user, name, {"id": session})
 
 
 @routes.post("/projects/{name}/auth-sessions/record")
-async def record(visitor: Operator, form: Sent, name: str) -> Response:
+async def record(user: Operator, form: Sent, name: str) -> Response:
     """Begin to record, and go where the person signs in."""
-    project = await visitor.project(name)
+    project = await user.project(name)
     given = {key: form.text(key) for key in ("id", "startUrl", "finishUrl", "proxy")}
     body = {key: value for key, value in given.items() if value}
     try:
         plan = wire.parse_record(body, new_auth_session_id())
-        made = await auth_sessions.record(visitor.platform, project, plan)
+        made = await auth_sessions.record(user.platform, project, plan)
     except ValidationError as error:
-        return await _page(visitor, name, given, error)
-    return pages.go(visitor.request, f"/projects/{name}/runs/{made.id}/live")
+        return await _page(user, name, given, error)
+    return pages.redirect(user.request, f"/projects/{name}/runs/{made.id}/live")
 
 
 async def _page(
-    visitor: Visitor, name: str, given: dict[str, str], error: ValidationError | None = None
+    user: User, name: str, given: dict[str, str], error: ValidationError | None = None
 ) -> Response:
-    project = await visitor.project(name)
+    project = await user.project(name)
     manifest = None if project.current is None else project.current.manifest
     return pages.page(
-        visitor.request,
+        user.request,
         "record.html",
         200 if error is None else error.status,
-        visitor=visitor,
+        user=user,
         active="projects",
         tab="auth-sessions",
         project=project,

@@ -16,24 +16,26 @@ from runwright.domain.projects import ApiKey, Scope
 from runwright.errors import Forbidden, RequestError
 from runwright.web.dashboard.kit import identity, pages
 from runwright.web.dashboard.kit.forms import Sent
-from runwright.web.dashboard.kit.identity import Operator, Viewer
+from runwright.web.dashboard.kit.identity import Operator, Reader
+from runwright.web.dashboard.kit.registration import Page
 from runwright.web.dashboard.kit.route import Route
 from runwright.web.server import bodies, relay
 from runwright.web.wire import live as wire
 
 routes = APIRouter(route_class=Route)
+PAGE = Page(routes=routes)
 
 _WELCOME = timedelta(minutes=10)
 """Then the page connects anew, and who is signed out by then does not."""
 
 
 @routes.get("/projects/{name}/runs/{run_id}/live")
-async def show(visitor: Viewer, name: str, run_id: str) -> Response:
+async def show(user: Reader, name: str, run_id: str) -> Response:
     """Show what a Run shows."""
-    project = await visitor.project(name)
-    found = await runs.detail(visitor.platform, visitor.workspace_id, run_id, project_id=project.id)
-    return pages.visited(
-        visitor,
+    project = await user.project(name)
+    found = await runs.detail(user.platform, user.workspace_id, run_id, project_id=project.id)
+    return pages.for_user(
+        user,
         "live.html",
         active="projects",
         tab="runs",
@@ -41,7 +43,7 @@ async def show(visitor: Viewer, name: str, run_id: str) -> Response:
         detail=found,
         run=found.run,
         is_recording=found.plan.api == RECORD_API,
-        can_control=visitor.can_run,
+        can_control=user.can_run,
     )
 
 
@@ -67,25 +69,25 @@ async def watch(socket: WebSocket, name: str, run_id: str) -> None:
 
 
 @routes.post("/projects/{name}/runs/{run_id}/answer")
-async def answer(visitor: Operator, form: Sent, name: str, run_id: str) -> Response:
+async def answer(user: Operator, form: Sent, name: str, run_id: str) -> Response:
     """Answer what a Run asks; `done` says that what was asked was done, and nothing typed."""
-    project = await visitor.project(name)
-    run = await runs.get(visitor.platform, project.id, run_id)
+    project = await user.project(name)
+    run = await runs.get(user.platform, project.id, run_id)
     text = "" if form.has("done") else form.raw("answer")
-    await questions.answer(visitor.platform, run.id, text, form.text("question"))
-    if visitor.request.headers.get("sec-fetch-mode") == "cors":
+    await questions.answer(user.platform, run.id, text, form.text("question"))
+    if user.request.headers.get("sec-fetch-mode") == "cors":
         return Response(status_code=204)
-    return pages.go(visitor.request, f"/projects/{name}/runs/{run.id}", said="answered")
+    return pages.redirect(user.request, f"/projects/{name}/runs/{run.id}", notice="answered")
 
 
 @routes.post("/projects/{name}/runs/{run_id}/live/links")
-async def share(visitor: Operator, form: Sent, name: str, run_id: str) -> Response:
+async def share(user: Operator, form: Sent, name: str, run_id: str) -> Response:
     """Make a link that shows a Run to anybody, for a script of ours."""
-    project = await visitor.project(name)
-    run = await runs.get(visitor.platform, project.id, run_id)
+    project = await user.project(name)
+    run = await runs.get(user.platform, project.id, run_id)
     life = wire.parse_link({"expiresIn": 60 * (form.number("minutes") or 60)})
-    token, expires_at = live.link_token(visitor.platform, run.id, life)
-    base = f"{visitor.request.base_url}".rstrip("/")
+    token, expires_at = live.link_token(user.platform, run.id, life)
+    base = f"{user.request.base_url}".rstrip("/")
     return bodies.answer({"url": f"{base}/live/{token}", "expiresAt": expires_at.isoformat()})
 
 
@@ -96,7 +98,7 @@ async def guest(request: Request, token: str) -> Response:
     return pages.page(
         request,
         "live_guest.html",
-        visitor=None,
+        user=None,
         token=token,
         expires_at=ticket.expires_at,
         can_control=False,
@@ -120,5 +122,7 @@ async def _key(socket: WebSocket) -> ApiKey:
         raise identity.NotSignedIn
     key, _ = found
     if not (key.allows(Scope.READ) or key.allows(Scope.RUN)):
-        raise Forbidden(f"You are signed in with the key `{key.name}`, which lacks the scope `read`.")
+        raise Forbidden(
+            f"You are signed in with the key `{key.name}`, which lacks the scope `read`."
+        )
     return key

@@ -15,49 +15,51 @@ from runwright.domain.runs import RunRequest
 from runwright.errors import Problem, RequestError, ValidationError
 from runwright.web.dashboard.kit import pages
 from runwright.web.dashboard.kit.forms import Form, Sent
-from runwright.web.dashboard.kit.identity import Operator, Viewer, Visitor
+from runwright.web.dashboard.kit.identity import Operator, Reader, User
+from runwright.web.dashboard.kit.registration import Link, Page
 from runwright.web.dashboard.kit.route import Route
 from runwright.web.wire import common, run_requests
 
 routes = APIRouter(route_class=Route)
+PAGE = Page(routes=routes, tab=Link(label="Playground", path="playground"))
 
 
 @routes.get("/projects/{name}/playground")
-async def show(visitor: Viewer, name: str) -> Response:
+async def show(user: Reader, name: str) -> Response:
     """Show the form, filled with a sample, or with what another Run was started with."""
-    project = await visitor.project(name)
-    asked = visitor.request.query_params
-    values = await _values(visitor, project, asked.get("api", ""))
-    filled = _filled(values["api"], asked.get("sample", ""))
-    if again := asked.get("again"):
-        earlier = await rerun.request_of(visitor.platform, project, again)
-        values = await _values(visitor, project, earlier.api)
+    project = await user.project(name)
+    query = user.request.query_params
+    values = await _values(user, project, query.get("api", ""))
+    filled = _filled(values["api"], query.get("sample", ""))
+    if again := query.get("again"):
+        earlier = await rerun.request_of(user.platform, project, again)
+        values = await _values(user, project, earlier.api)
         filled = _filled_again(earlier, again)
-    return _page(visitor, values, filled)
+    return _page(user, values, filled)
 
 
 @routes.post("/projects/{name}/playground")
-async def start(visitor: Operator, name: str, form: Sent) -> Response:
+async def start(user: Operator, name: str, form: Sent) -> Response:
     """Start a Run, or show again what is wrong."""
-    project = await visitor.project(name)
+    project = await user.project(name)
     try:
-        request = await _request(visitor, project, form)
+        request = await _request(user, project, form)
         run = await runs.start(
-            visitor.platform, project, request, idempotency_key=None, request_text=""
+            user.platform, project, request, idempotency_key=None, request_text=""
         )
     except RequestError as error:
-        values = await _values(visitor, project, form.text("api"))
+        values = await _values(user, project, form.text("api"))
         filled = {
             "parameters": form.raw("parameters"),
             **{key: form.text(key) for key in ("again", "timeout", "attempts", "proxy", "session")},
             "trace": form.has("trace"),
             "har": form.has("har"),
         }
-        return _page(visitor, values, filled, error)
-    return pages.go(visitor.request, f"/projects/{project.name}/runs/{run.id}")
+        return _page(user, values, filled, error)
+    return pages.redirect(user.request, f"/projects/{project.name}/runs/{run.id}")
 
 
-async def _request(visitor: Visitor, project: Project, form: Form) -> RunRequest:
+async def _request(user: User, project: Project, form: Form) -> RunRequest:
     body: dict[str, Any] = {
         "api": form.text("api"),
         "parameters": _parameters(form.raw("parameters")),
@@ -72,7 +74,7 @@ async def _request(visitor: Visitor, project: Project, form: Form) -> RunRequest
         body["authSession"] = {"id": session}
     request = run_requests.parse_start(body)
     if again := form.text("again"):
-        earlier = await rerun.request_of(visitor.platform, project, again)
+        earlier = await rerun.request_of(user.platform, project, again)
         has_same = earlier.session is not None and earlier.session.id == session
         request = replace(
             request,
@@ -91,7 +93,7 @@ def _parameters(text: str) -> Any:
         raise ValidationError([Problem(path="parameters", message=message)]) from error
 
 
-async def _values(visitor: Visitor, project: Project, wanted: str) -> dict[str, Any]:
+async def _values(user: User, project: Project, wanted: str) -> dict[str, Any]:
     manifest = None if project.current is None else project.current.manifest
     apis = () if manifest is None else manifest.apis
     named = next((api for api in apis if api.name == wanted), None)
@@ -101,7 +103,7 @@ async def _values(visitor: Visitor, project: Project, wanted: str) -> dict[str, 
     )
     sessions = []
     if manifest is not None and manifest.settings.has_auth_sessions:
-        sessions = await auth_sessions.list_all(visitor.platform, project.id)
+        sessions = await auth_sessions.list_all(user.platform, project.id)
     return {
         "project": project,
         "apis": apis,
@@ -144,14 +146,14 @@ def _filled_again(earlier: RunRequest, run_id: str) -> dict[str, Any]:
 
 
 def _page(
-    visitor: Visitor,
+    user: User,
     values: dict[str, Any],
     filled: dict[str, Any],
     error: RequestError | None = None,
 ) -> Response:
     problems = error.problems if isinstance(error, ValidationError) else []
-    answer = pages.visited(
-        visitor,
+    answer = pages.for_user(
+        user,
         "playground.html",
         active="projects",
         tab="playground",

@@ -16,11 +16,13 @@ from runwright.domain.projects import Project
 from runwright.errors import NotFound
 from runwright.web.dashboard.drawing import timeline
 from runwright.web.dashboard.kit import pages, stream
-from runwright.web.dashboard.kit.identity import Operator, Viewer, Visitor
+from runwright.web.dashboard.kit.identity import Operator, Reader, User
+from runwright.web.dashboard.kit.registration import Page
 from runwright.web.dashboard.kit.route import Route
 from runwright.web.wire import runs as wire
 
 routes = APIRouter(route_class=Route)
+PAGE = Page(routes=routes)
 
 _PARTS = ("head", "live-view", "timeline", "outcome", "models", "files")
 _LOG_LINES = 500
@@ -34,92 +36,92 @@ After = Annotated[int, Query(ge=0, le=_LARGEST_ID)]
 
 
 @routes.get("/runs/{run_id}")
-async def anywhere(visitor: Viewer, run_id: str) -> Response:
+async def anywhere(user: Reader, run_id: str) -> Response:
     """Send on to the page of a Run whose project is not known."""
-    found = await runs.detail(visitor.platform, visitor.workspace_id, run_id)
-    name = await projects.name_of(visitor.platform, found.run.project_id)
-    return pages.go(visitor.request, f"/projects/{name}/runs/{found.run.id}")
+    found = await runs.detail(user.platform, user.workspace_id, run_id)
+    name = await projects.name_of(user.platform, found.run.project_id)
+    return pages.redirect(user.request, f"/projects/{name}/runs/{found.run.id}")
 
 
 @routes.get("/projects/{name}/runs/{run_id}")
-async def run(visitor: Viewer, name: str, run_id: str) -> Response:
+async def run(user: Reader, name: str, run_id: str) -> Response:
     """Show a Run."""
-    project = await visitor.project(name)
-    values = await _values(visitor, project, run_id)
-    return pages.visited(visitor, "run.html", active="projects", tab="runs", **values)
+    project = await user.project(name)
+    values = await _values(user, project, run_id)
+    return pages.for_user(user, "run.html", active="projects", tab="runs", **values)
 
 
 @routes.get("/projects/{name}/runs/{run_id}/events")
 async def events(
-    visitor: Viewer,
+    user: Reader,
     name: str,
     run_id: str,
     after: After = 0,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Follow a Run and its log, from the line on that was seen last."""
-    project = await visitor.project(name)
-    await runs.detail(visitor.platform, visitor.workspace_id, run_id, project_id=project.id)
+    project = await user.project(name)
+    await runs.detail(user.platform, user.workspace_id, run_id, project_id=project.id)
     if last_event_id and last_event_id.isdecimal():
         after = min(int(last_event_id), _LARGEST_ID)
-    return stream.respond(stream.guarded(_events(visitor, project, run_id, after)))
+    return stream.respond(stream.guarded(_events(user, project, run_id, after)))
 
 
 @routes.get("/projects/{name}/runs/{run_id}/log")
 async def log(
-    visitor: Viewer,
+    user: Reader,
     name: str,
     run_id: str,
     after: After = 0,
     download: Flag = False,  # noqa: FBT002
 ) -> Response:
     """Return the Run's log as JSON lines, from a line on."""
-    project = await visitor.project(name)
-    run = await runs.get(visitor.platform, project.id, run_id)
+    project = await user.project(name)
+    run = await runs.get(user.platform, project.id, run_id)
     limit = 1_000_000 if download else 10 * _LOG_LINES
-    lines = await runs.logs(visitor.platform, run.id, after=after, limit=limit)
+    lines = await runs.logs(user.platform, run.id, after=after, limit=limit)
     text = "".join(json.dumps(wire.log_line(line)) + "\n" for line in lines)
     return _kept(text, f"{run.id}.log.jsonl", "application/x-ndjson", is_kept=download)
 
 
 @routes.get("/projects/{name}/runs/{run_id}/result")
-async def result(visitor: Viewer, name: str, run_id: str, download: Flag = False) -> Response:  # noqa: FBT002
+async def result(user: Reader, name: str, run_id: str, download: Flag = False) -> Response:  # noqa: FBT002
     """Return the Run's result as it is."""
-    project = await visitor.project(name)
-    found = await runs.get(visitor.platform, project.id, run_id)
+    project = await user.project(name)
+    found = await runs.get(user.platform, project.id, run_id)
     if found.result is None:
         raise NotFound(f"Run `{run_id[:64]}` has no result.")
     return _kept(found.result, f"{found.id}.result.json", is_kept=download)
 
 
 @routes.get("/projects/{name}/runs/{run_id}/parameters")
-async def parameters(visitor: Viewer, name: str, run_id: str, download: Flag = False) -> Response:  # noqa: FBT002
+async def parameters(user: Reader, name: str, run_id: str, download: Flag = False) -> Response:  # noqa: FBT002
     """Return the Run's parameters."""
-    project = await visitor.project(name)
-    found = await runs.detail(visitor.platform, visitor.workspace_id, run_id, project_id=project.id)
+    project = await user.project(name)
+    found = await runs.detail(user.platform, user.workspace_id, run_id, project_id=project.id)
     text = json.dumps(found.plan.parameters)
     return _kept(text, f"{found.run.id}.parameters.json", is_kept=download)
 
 
 @routes.post("/projects/{name}/runs/{run_id}/cancel")
-async def cancel(visitor: Operator, name: str, run_id: str) -> Response:
+async def cancel(user: Operator, name: str, run_id: str) -> Response:
     """Cancel a Run: one that is started ends when its Worker has put it away."""
-    project = await visitor.project(name)
-    found = await runs.cancel(visitor.platform, project.id, run_id)
-    said = "canceled" if found.status.is_terminal else "canceling"
-    return pages.go(visitor.request, f"/projects/{name}/runs/{found.id}", said=said)
+    project = await user.project(name)
+    found = await runs.cancel(user.platform, project.id, run_id)
+    notice = "canceled" if found.status.is_terminal else "canceling"
+    return pages.redirect(user.request, f"/projects/{name}/runs/{found.id}", notice=notice)
 
 
 @routes.post("/projects/{name}/runs/{run_id}/again")
-async def again(visitor: Operator, name: str, run_id: str) -> Response:
+async def again(user: Operator, name: str, run_id: str) -> Response:
     """Start a Run again with what it was started with."""
-    project = await visitor.project(name)
-    found = await rerun.start(visitor.platform, project, run_id)
-    return pages.go(visitor.request, f"/projects/{name}/runs/{found.id}", said="again")
+    project = await user.project(name)
+    found = await rerun.start(user.platform, project, run_id)
+    return pages.redirect(user.request, f"/projects/{name}/runs/{found.id}", notice="again")
 
 
-async def _values(visitor: Visitor, project: Project, run_id: str) -> dict[str, Any]:
-    found = await runs.detail(visitor.platform, visitor.workspace_id, run_id, project_id=project.id)
+async def _values(user: User, project: Project, run_id: str) -> dict[str, Any]:
+    found = await runs.detail(user.platform, user.workspace_id, run_id, project_id=project.id)
     traces = {file.attempt: file for file in found.files if file.kind == "trace"}
     return {
         "project": project,
@@ -129,27 +131,23 @@ async def _values(visitor: Visitor, project: Project, run_id: str) -> dict[str, 
         "traces": traces,
         "files": [file for file in found.files if file.kind != "trace"],
         "has_har": any(file.kind == "har" for file in found.files),
-        "is_live": not found.run.status.is_terminal,
+        "is_followed": not found.run.status.is_terminal,
         "parameters": found.plan.parameters,
     }
 
 
-async def _events(
-    visitor: Visitor, project: Project, run_id: str, after: int
-) -> AsyncIterator[str]:
+async def _events(user: User, project: Project, run_id: str, after: int) -> AsyncIterator[str]:
     changes = stream.Changes()
     looks_left = _LINGER_LOOKS
     yield stream.RETRY
     with contextlib.ExitStack() as stack:
-        signals_of = visitor.platform.signals
+        signals_of = user.platform.signals
         signalled = stack.enter_context(signals_of.subscribe(f"run:{run_id}"))
-        while looks_left and await visitor.is_still_welcome():
-            values = await _values(visitor, project, run_id)
-            for each in changes.of(_parts(visitor, values)):
+        while looks_left and await user.is_signed_in():
+            values = await _values(user, project, run_id)
+            for each in changes.of(_parts(user, values)):
                 yield each
-            lines = await runs.logs(
-                visitor.platform, values["run"].id, after=after, limit=_LOG_LINES
-            )
+            lines = await runs.logs(user.platform, values["run"].id, after=after, limit=_LOG_LINES)
             if lines:
                 after = lines[-1].id
                 yield f"id: {after}\n" + stream.event(
@@ -157,17 +155,15 @@ async def _events(
                 )
             if len(lines) == _LOG_LINES:
                 continue
-            if not values["is_live"]:
+            if not values["is_followed"]:
                 looks_left -= 1
             await signals.wait(signalled, _LOOK_SECONDS)
     yield stream.LEFT if looks_left else stream.DONE
 
 
-def _parts(visitor: Visitor, values: dict[str, Any]) -> dict[str, str]:
+def _parts(user: User, values: dict[str, Any]) -> dict[str, str]:
     return {
-        f"run-{part}": pages.text(
-            visitor.request, f"parts/run_{part}.html", visitor=visitor, **values
-        )
+        f"run-{part}": pages.text(user.request, f"parts/run_{part}.html", user=user, **values)
         for part in _PARTS
     }
 

@@ -9,11 +9,13 @@ from runwright.control.runs import author_calls, last_pictures, runs
 from runwright.domain.runs import RunDetail, RunFile
 from runwright.errors import NotFound
 from runwright.web.dashboard.kit import pages
-from runwright.web.dashboard.kit.identity import Viewer, Visitor, mount
+from runwright.web.dashboard.kit.identity import Reader, User, mount
+from runwright.web.dashboard.kit.registration import Page
 from runwright.web.dashboard.kit.route import Route
 from runwright.web.dashboard.run.run import Flag
 
 routes = APIRouter(route_class=Route)
+PAGE = Page(routes=routes)
 
 PICTURES = {
     "png": "image/png",
@@ -29,15 +31,15 @@ _KEPT = {"cache-control": "private, max-age=3600"}
 
 @routes.get("/projects/{name}/runs/{run_id}/files/{file_id}")
 async def file(
-    visitor: Viewer,
+    user: Reader,
     name: str,
     run_id: str,
     file_id: int,
     show: Flag = False,  # noqa: FBT002
 ) -> Response:
     """Return a file as a download, or a picture to be shown."""
-    project = await visitor.project(name)
-    found = await runs.file(visitor.platform, project.id, run_id, min(max(file_id, 0), _LARGEST_ID))
+    project = await user.project(name)
+    found = await runs.file(user.platform, project.id, run_id, min(max(file_id, 0), _LARGEST_ID))
     kind = PICTURES.get(found.name.rpartition(".")[2].lower()) if show else None
     plain = "".join(
         char if char.isascii() and char.isprintable() and char not in '"\\' else "_"
@@ -45,7 +47,7 @@ async def file(
     )
     how = "attachment" if kind is None else "inline"
     return StreamingResponse(
-        await runs.open_file(visitor.platform, found),
+        await runs.open_file(user.platform, found),
         media_type=kind or "application/octet-stream",
         headers={
             "content-disposition": f'{how}; filename="{plain}"',
@@ -56,35 +58,35 @@ async def file(
 
 
 @routes.get("/projects/{name}/runs/{run_id}/last-picture/{attempt}")
-async def last_picture(visitor: Viewer, name: str, run_id: str, attempt: int) -> Response:
+async def last_picture(user: Reader, name: str, run_id: str, attempt: int) -> Response:
     """Return what the browser showed last in an Attempt, from its trace."""
-    trace = _trace(await _detail(visitor, name, run_id), attempt)
-    picture = await last_pictures.get(visitor.platform, trace)
+    trace = _trace(await _detail(user, name, run_id), attempt)
+    picture = await last_pictures.get(user.platform, trace)
     return Response(picture, media_type="image/jpeg", headers=_KEPT)
 
 
 @routes.get("/projects/{name}/runs/{run_id}/trace/{attempt}")
-async def trace(visitor: Viewer, name: str, run_id: str, attempt: int) -> Response:
+async def trace(user: Reader, name: str, run_id: str, attempt: int) -> Response:
     """Show an Attempt's trace in Playwright's viewer."""
-    detail = await _detail(visitor, name, run_id)
+    detail = await _detail(user, name, run_id)
     found = _trace(detail, attempt)
-    link = mount(visitor.request) + author_calls.file_link(visitor.platform, found)
-    return pages.visited(
-        visitor,
+    link = mount(user.request) + author_calls.file_link(user.platform, found)
+    return pages.for_user(
+        user,
         "trace.html",
         active="projects",
         tab="runs",
-        project=await visitor.project(name),
+        project=await user.project(name),
         run=detail.run,
         file=found,
         traces={each.attempt: each for each in detail.files if each.kind == "trace"},
-        source=str(visitor.request.base_url.replace(path="")).rstrip("/") + link,
+        source=str(user.request.base_url.replace(path="")).rstrip("/") + link,
     )
 
 
-async def _detail(visitor: Visitor, name: str, run_id: str) -> RunDetail:
-    project = await visitor.project(name)
-    return await runs.detail(visitor.platform, visitor.workspace_id, run_id, project_id=project.id)
+async def _detail(user: User, name: str, run_id: str) -> RunDetail:
+    project = await user.project(name)
+    return await runs.detail(user.platform, user.workspace_id, run_id, project_id=project.id)
 
 
 def _trace(detail: RunDetail, attempt: int) -> RunFile:

@@ -16,11 +16,13 @@ from runwright.domain.runs import RunFilter, RunStatus
 from runwright.errors import Problem, RequestError, ValidationError
 from runwright.web.dashboard.kit import pages, stream
 from runwright.web.dashboard.kit.forms import Sent
-from runwright.web.dashboard.kit.identity import Operator, Viewer, Visitor
+from runwright.web.dashboard.kit.identity import Operator, Reader, User
+from runwright.web.dashboard.kit.registration import Link, Page
 from runwright.web.dashboard.kit.route import Route
 from runwright.web.wire import common, run_requests
 
 routes = APIRouter(route_class=Route)
+PAGE = Page(routes=routes, tab=Link(label="Runs", path="runs", key="r"))
 
 _PAGE = 50
 _MAX_AT_ONCE = 200
@@ -33,7 +35,7 @@ _SINCE = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
+class Filters:
     """What an address asks for, as its form shows it again."""
 
     api: str
@@ -69,84 +71,84 @@ class Asked:
 
 
 @routes.get("/projects/{name}/runs")
-async def table(visitor: Viewer, name: str) -> Response:
+async def table(user: Reader, name: str) -> Response:
     """Show the Runs of a project."""
-    project = await visitor.project(name)
-    values = await _values(visitor, project)
-    return pages.visited(visitor, "runs.html", active="projects", tab="runs", **values)
+    project = await user.project(name)
+    values = await _values(user, project)
+    return pages.for_user(user, "runs.html", active="projects", tab="runs", **values)
 
 
 @routes.get("/projects/{name}/runs/events")
-async def events(visitor: Viewer, name: str) -> Response:
+async def events(user: Reader, name: str) -> Response:
     """Follow that table."""
-    project = await visitor.project(name)
+    project = await user.project(name)
 
     async def render() -> Mapping[str, str]:
-        values = await _values(visitor, project)
-        text = pages.text(visitor.request, "parts/run_rows.html", visitor=visitor, **values)
+        values = await _values(user, project)
+        text = pages.text(user.request, "parts/run_rows.html", user=user, **values)
         return {"run-rows": text}
 
-    return stream.parts(visitor, render, topics=["run:*"])
+    return stream.parts(user, render, topics=["run:*"])
 
 
 @routes.post("/projects/{name}/runs")
-async def act(visitor: Operator, name: str, form: Sent) -> Response:
+async def act(user: Operator, name: str, form: Sent) -> Response:
     """Cancel Runs, or start them again."""
-    project = await visitor.project(name)
+    project = await user.project(name)
     chosen = form.all("run")[:_MAX_AT_ONCE]
     if not chosen:
         raise ValidationError([Problem(path="run", message="is missing: select at least one run")])
-    is_cancel = form.text("act") == "cancel"
-    said = "canceled" if is_cancel else "again"
+    is_cancel = form.text("action") == "cancel"
+    notice = "canceled" if is_cancel else "again"
     refused: list[str] = []
     for run_id in chosen:
         try:
             if is_cancel:
-                found = await runs.cancel(visitor.platform, project.id, run_id)
+                found = await runs.cancel(user.platform, project.id, run_id)
                 if not found.status.is_terminal:
-                    said = "canceling"
+                    notice = "canceling"
             else:
-                await rerun.start(visitor.platform, project, run_id)
+                await rerun.start(user.platform, project, run_id)
         except RequestError as error:
             refused.append(error.message)
     if len(refused) == len(chosen):
         raise ValidationError([Problem(path="run", message=refused[0])], refused[0])
     query = {each: value for each, value in form.fields.items() if each.startswith("filter.")}
     kept = {each.removeprefix("filter."): value[0] for each, value in query.items() if value[0]}
-    return pages.go(
-        visitor.request,
+    return pages.redirect(
+        user.request,
         f"/projects/{project.name}/runs",
         **kept,
-        said=said,
+        notice=notice,
     )
 
 
-async def _values(visitor: Visitor, project: Project) -> dict[str, Any]:
-    asked = _asked(visitor.request)
+async def _values(user: User, project: Project) -> dict[str, Any]:
+    filters = _filters(user.request)
     found, following = await overview.lines(
-        visitor.platform,
+        user.platform,
         project.id,
-        _filter(asked),
-        text=asked.text or None,
-        cursor=asked.cursor or None,
+        _run_filter(filters),
+        text=filters.text or None,
+        cursor=filters.cursor or None,
         limit=_PAGE,
     )
     manifest = None if project.current is None else project.current.manifest
     return {
         "project": project,
-        "asked": asked,
+        "filters": filters,
         "runs": found,
         "following": following,
-        "queue": await overview.queue(visitor.platform, visitor.workspace_id, project.id),
+        "queue": await overview.queue(user.platform, user.workspace_id, project.id),
         "apis": [] if manifest is None else [api.name for api in manifest.apis],
         "statuses": [status.value for status in RunStatus],
         "spans": list(_SINCE),
     }
 
 
-def _asked(request: Request) -> Asked:
+def _filters(request: Request) -> Filters:
     found = request.query_params
-    return Asked(
+    return Filters(
         api=found.get("api", ""),
         status=found.get("status", "") if found.get("status") in set(RunStatus) else "",
         since=found.get("since", ""),
@@ -160,21 +162,21 @@ def _asked(request: Request) -> Asked:
     )
 
 
-def _filter(asked: Asked) -> RunFilter:
-    is_pair = ":" in asked.attribute.strip(":")
+def _run_filter(filters: Filters) -> RunFilter:
+    is_pair = ":" in filters.attribute.strip(":")
     query = run_requests.ListQuery(
-        api=asked.api or None,
-        status=RunStatus(asked.status) if asked.status else None,
-        attribute=asked.attribute if is_pair else None,
-        since=_time("since", asked.since),
-        until=_time("until", asked.until),
+        api=filters.api or None,
+        status=RunStatus(filters.status) if filters.status else None,
+        attribute=filters.attribute if is_pair else None,
+        since=_time("since", filters.since),
+        until=_time("until", filters.until),
     )
     chosen = run_requests.run_filter(query)
     return replace(
         chosen,
-        job_id=asked.job or None,
-        job_run_id=asked.job_run or None,
-        is_drifted=bool(asked.drifted),
+        job_id=filters.job or None,
+        job_run_id=filters.job_run or None,
+        is_drifted=bool(filters.drifted),
     )
 
 

@@ -17,9 +17,11 @@ from fastapi import APIRouter, Depends, Response
 
 from runwright.errors import NotFound, Unavailable
 from runwright.web.dashboard.kit import identity
+from runwright.web.dashboard.kit.registration import Page
 from runwright.web.dashboard.kit.route import Route
 
 routes = APIRouter(route_class=Route)
+PAGE = Page(routes=routes)
 
 _FOLDER = "driver/package/lib/vite/traceViewer"
 _TYPES = {
@@ -34,7 +36,7 @@ _INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 _HEADERS = {"cache-control": "private, max-age=600", "cross-origin-opener-policy": "unsafe-none"}
 
 
-@routes.get("/trace-viewer/{path:path}", dependencies=[Depends(identity.viewer)])
+@routes.get("/trace-viewer/{path:path}", dependencies=[Depends(identity.reader)])
 async def viewer(path: str) -> Response:
     """Return a file of the viewer."""
     file = _files().get(path or "index.html")

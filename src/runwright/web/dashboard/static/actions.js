@@ -3,7 +3,7 @@
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
-  if (button.dataset.ask && !confirm(button.dataset.ask)) event.preventDefault();
+  if (button.dataset.confirm && !confirm(button.dataset.confirm)) event.preventDefault();
   if ("copy" in button.dataset) copy(button, button.dataset.copy);
   if ("back" in button.dataset) history.back();
 });
@@ -31,19 +31,19 @@ function byHand(text) {
   return isDone;
 }
 
-const form = document.querySelector("[data-chosen]");
+const form = document.querySelector("[data-selection]");
 if (form) {
   const boxes = () => [...form.querySelectorAll('input[name="run"]')];
   const tell = () => {
     const count = boxes().filter((box) => box.checked).length;
-    const words = form.querySelector("[data-chosen-count]");
+    const words = form.querySelector("[data-selection-count]");
     if (words) words.textContent = count ? `${count} selected` : "None selected";
-    for (const button of form.querySelectorAll("[data-needs-choice]")) button.disabled = !count;
-    const all = form.querySelector("[data-choose-all]");
+    for (const button of form.querySelectorAll("[data-needs-selection]")) button.disabled = !count;
+    const all = form.querySelector("[data-select-all]");
     if (all) all.checked = count > 0 && count === boxes().length;
   };
   form.addEventListener("change", (event) => {
-    if ("chooseAll" in event.target.dataset) {
+    if ("selectAll" in event.target.dataset) {
       for (const box of boxes()) box.checked = event.target.checked;
     }
     tell();

@@ -18,9 +18,9 @@ function preview(place) {
     } catch {
       return;
     }
-    const asked = JSON.stringify(schedule ?? null);
-    if (asked === last) return;
-    last = asked;
+    const wanted = JSON.stringify(schedule ?? null);
+    if (wanted === last) return;
+    last = wanted;
     if (!schedule || !(schedule.intervals?.length || schedule.calendars?.length)) {
       say("No schedule. The job runs when triggered.");
       return;
@@ -28,9 +28,9 @@ function preview(place) {
     const answer = await fetch(place.dataset.firings, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: asked,
+      body: wanted,
     }).catch(() => null);
-    if (!answer || asked !== last) return;
+    if (!answer || wanted !== last) return;
     const body = await answer.json();
     if (!answer.ok) {
       say(body.message);

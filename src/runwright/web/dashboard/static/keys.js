@@ -3,7 +3,6 @@
 const mount = document.querySelector('meta[name="mount"]').content;
 const palette = document.querySelector("[data-palette]");
 const help = document.querySelector("[data-keys]");
-const project = location.pathname.slice(mount.length).match(/^\/projects\/([^/]+)/)?.[1];
 let isGoing = false;
 
 if (palette) {
@@ -34,13 +33,7 @@ function press(event) {
   if (event.target.closest("input, textarea, select, [contenteditable], [data-takes-keys]")) return;
   if (isGoing) {
     isGoing = false;
-    const place = {
-      h: "/",
-      p: "/projects",
-      s: "/system",
-      r: project && `/projects/${project}/runs`,
-    }[event.key];
-    if (place) location.assign(mount + place);
+    document.querySelector(`[data-go="${CSS.escape(event.key)}"]`)?.click();
     return;
   }
   const act = {

@@ -204,19 +204,19 @@ function open(view) {
 
   function showQuestion() {
     if (!question) return;
-    const asked = state?.question;
-    question.hidden = !asked;
-    if (!asked) return;
-    question.querySelector("[data-live-question-text]").textContent = asked.text;
+    const current = state?.question;
+    question.hidden = !current;
+    if (!current) return;
+    question.querySelector("[data-live-question-text]").textContent = current.text;
     const left = question.querySelector("[data-live-question-left]");
-    if (left) left.textContent = `${Math.ceil(asked.secondsLeft / 60)} min left`;
+    if (left) left.textContent = `${Math.ceil(current.secondsLeft / 60)} min left`;
     const id = question.elements?.question;
-    if (id && id.value !== asked.id) {
-      id.value = asked.id;
+    if (id && id.value !== current.id) {
+      id.value = current.id;
       const field = question.elements.answer;
       if (field) {
         field.value = "";
-        field.type = asked.isSecret ? "password" : "text";
+        field.type = current.isSecret ? "password" : "text";
       }
     }
   }
