@@ -1,4 +1,4 @@
-"""The first page: what is carried out, what waits, what failed and why, how it went over time."""
+"""The start page: running and waiting Runs, failures, and charts over time."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _PARTS = ("questions", "now", "active", "failures", "charts")
 
 @routes.get("/")
 async def home(user: Reader) -> Response:
-    """Show how the workspace goes."""
+    """Show the state of the workspace."""
     values = await _values(user)
     return pages.for_user(user, "home.html", active="home", **values)
 
 
 @routes.get("/events")
 async def events(user: Reader) -> Response:
-    """Follow that page."""
+    """Stream updates of the page."""
 
     async def render() -> Mapping[str, str]:
         values = await _values(user)
@@ -45,7 +45,7 @@ async def events(user: Reader) -> Response:
 
 
 def window(request: Request) -> Window:
-    """Return the window that an address asks for."""
+    """The time range that the URL asks for."""
     wanted = request.query_params.get("window", "")
     return Window(wanted) if wanted in set(Window) else Window.DAY
 
@@ -53,7 +53,7 @@ def window(request: Request) -> Window:
 async def _values(user: User) -> dict[str, Any]:
     platform, workspace_id = user.platform, user.workspace_id
     chosen = window(user.request)
-    # At once: counting the longest window takes longer than all the others.
+    # Concurrently: counting the longest range takes longer than all other queries.
     course, open_questions, queue, running, failures, workers = await asyncio.gather(
         overview.course(platform, workspace_id, chosen),
         questions.open_of_workspace(platform, workspace_id),

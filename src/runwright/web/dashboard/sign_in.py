@@ -1,4 +1,4 @@
-"""Signing in with an API key or a link that is good once, and out; the theme."""
+"""Sign-in with an API key or a single-use link, sign-out, and the color theme."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ PAGE = Page(routes=routes)
 
 @routes.get("/sign-in")
 async def ask(request: Request) -> Response:
-    """Ask for a key; the secret of a link stands behind `#`, where no log sees it."""
+    """Ask for a key; a sign-in link has its secret after `#`, out of all logs."""
     return _page(request, 200, user=await identity.find(request))
 
 
 @routes.post("/sign-in")
 async def sign_in(request: Request, form: Sent) -> Response:
-    """Begin a visit."""
+    """Start a dashboard session."""
     platform: Platform = request.app.state.platform
     try:
         secret = await _begin(platform, form)
@@ -50,7 +50,7 @@ async def sign_in(request: Request, form: Sent) -> Response:
 
 @routes.post("/sign-out")
 async def sign_out(request: Request) -> Response:
-    """End the visit."""
+    """End the dashboard session."""
     name = identity.cookie_name(request)
     if secret := request.cookies.get(name):
         await dashboard_sessions.end(request.app.state.platform, secret)
@@ -61,7 +61,7 @@ async def sign_out(request: Request) -> Response:
 
 @routes.post("/theme")
 async def choose_theme(request: Request, form: Sent) -> Response:
-    """Keep which colours the person wants."""
+    """Remember the color theme."""
     wanted = form.text("theme")
     answer = pages.redirect(request, _inside(form.text("next")))
     answer.set_cookie(
@@ -91,7 +91,7 @@ def _page(
 
 
 def _inside(place: str) -> str:
-    """Return a place of the dashboard to go to: never one of another site."""
+    """Limit a redirect to the dashboard, never another site."""
     is_path = place.startswith("/") and not place.startswith(("//", "/\\"))
     is_plain = place.isascii() and place.isprintable() and "\\" not in place
     return place if is_path and is_plain else "/"

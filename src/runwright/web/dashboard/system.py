@@ -1,4 +1,4 @@
-"""The system: Workers, their Runners and machines, the database, the disk, versions, settings, keys."""
+"""The system page: Workers, Runners, machines, database, disk, versions, settings and keys."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ _LONG = ("model_prices",)
 
 @routes.get("/system")
 async def show(user: Reader) -> Response:
-    """Show how the installation is."""
+    """Show the state of the installation."""
     return pages.for_user(user, "system.html", active="system", **await _values(user))
 
 
 @routes.get("/system/events")
 async def events(user: Reader) -> Response:
-    """Follow that page's Workers."""
+    """Stream updates of the Workers."""
 
     async def render() -> Mapping[str, str]:
         values = await _workers(user)
@@ -61,14 +61,14 @@ async def events(user: Reader) -> Response:
 
 @routes.post("/system/examine")
 async def examine(user: Admin) -> Response:
-    """Have every Worker examine its machine."""
+    """Ask every Worker to examine its machine."""
     await diagnostics.ask(user.platform)
     return pages.redirect(user.request, "/system", notice="examining")
 
 
 @routes.post("/system/keys")
 async def create_key(user: Admin, form: Sent) -> Response:
-    """Make an API key and show its secret, this once."""
+    """Create an API key and show its secret once."""
     scopes = frozenset(scope for scope in Scope if scope.value in form.all("scope"))
     _, secret = await keys.create(
         user.platform, user.workspace_id, name=form.text("name"), scopes=scopes
@@ -79,7 +79,7 @@ async def create_key(user: Admin, form: Sent) -> Response:
 
 @routes.post("/system/keys/{key_id}/revoke")
 async def revoke_key(user: Admin, key_id: str) -> Response:
-    """Make an API key worthless."""
+    """Revoke an API key."""
     await keys.revoke(user.platform, user.workspace_id, key_id)
     return pages.redirect(user.request, "/system", notice="revoked")
 
@@ -108,7 +108,7 @@ async def _workers(user: User) -> dict[str, Any]:
 
 
 def _kept(settings: Settings) -> list[tuple[str, str]]:
-    """Return what is kept, and for how long."""
+    """What is retained, and for how long."""
     lives = (
         ("Runs, logs, results", settings.run_retention, "forever"),
         ("Traces, files", settings.file_retention, "forever"),
@@ -118,7 +118,7 @@ def _kept(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _settings(settings: Settings) -> list[tuple[str, str, bool]]:
-    """Return each setting by its variable, its value, and whether that is the default."""
+    """Each setting's variable, its value, and whether that is the default."""
     found: list[tuple[str, str, bool]] = []
     for item in dataclasses.fields(Settings):
         value = getattr(settings, item.name)

@@ -1,4 +1,4 @@
-"""The geometry of charts; templates draw it as SVG. Patterns tell what colours tell, and a table both."""
+"""Geometry of the charts, which templates draw as SVG. Patterns repeat what colors show; a table repeats both."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ROUND = (1, 2, 5, 10)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Block:
-    """A piece of a bar."""
+    """A segment of a bar."""
 
     kind: str
     """`completed`, `failed`, `canceled` or `open`."""
@@ -31,7 +31,7 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """What a chart says of one span, in words."""
+    """The values of one time span."""
 
     begins_at: datetime
     completed: int
@@ -41,34 +41,34 @@ class Row:
     success_rate: float | None
     median: timedelta | None
     slow: timedelta | None
-    """What 95 % stay below."""
+    """95th percentile."""
     x: float
     width: float
 
     @property
     def total(self) -> int:
-        """Return how many Runs were accepted."""
+        """Number of Runs accepted."""
         return self.completed + self.failed + self.canceled + self.open
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Charts:
-    """Everything that is drawn of one window."""
+    """The charts of one time range."""
 
     rows: list[Row]
     blocks: list[Block]
     highest: int
-    """What the top of the bars' chart stands for."""
+    """Value at the top of the bar chart."""
     rate_line: str
     median_line: str
     slow_line: str
     longest: timedelta
-    """What the top of the durations' chart stands for."""
+    """Value at the top of the duration chart."""
     total: Row
 
 
 def draw(course: Course) -> Charts:
-    """Return the charts of a window."""
+    """Draw the charts of a time range."""
     width = WIDTH / len(course.buckets)
     rows = [_row(bucket, number * width, width) for number, bucket in enumerate(course.buckets)]
     highest = _round_up(max((row.total for row in rows), default=0))
@@ -126,7 +126,7 @@ def _blocks(row: Row, highest: int) -> list[Block]:
 
 
 def _line(rows: Sequence[Row], shares: Sequence[float | None]) -> str:
-    """Return the path of a line through shares from 0 to 1, broken where there is none."""
+    """SVG path through shares from 0 to 1, interrupted where there are none."""
     commands: list[str] = []
     is_broken = True
     for row, share in zip(rows, shares, strict=True):
@@ -135,7 +135,7 @@ def _line(rows: Sequence[Row], shares: Sequence[float | None]) -> str:
             continue
         x, y = row.x + row.width / 2, HEIGHT - share * (HEIGHT - 4) - 2
         if is_broken:
-            # A point by itself is seen too.
+            # A lone point would be invisible.
             commands.append(f"M{x - 2:.1f} {y:.1f}L{x + 2:.1f} {y:.1f}")
         else:
             commands.append(f"L{x:.1f} {y:.1f}")

@@ -1,4 +1,4 @@
-"""The picture of a Schedule's next firings: five weeks of days in its own zone, clock changes marked."""
+"""Calendar of a Schedule's next firings: five weeks in its time zone, with clock changes marked."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _LISTED = 8
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Day:
-    """A day of the picture."""
+    """A day of the calendar."""
 
     date: date
     count: int
     is_known: bool
-    """Whether all its firings were counted."""
+    """False if there are more firings than counted."""
     is_past: bool
     times: tuple[str, ...]
-    """The first few, in the zone."""
+    """The first few, in the Schedule's time zone."""
     clock_change: str | None
-    """What the clock does that day."""
+    """How the clocks change that day, if they do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,11 +37,11 @@ class Picture:
     zone: str
     weeks: list[list[Day]]
     next: list[tuple[datetime, str]]
-    """The next ones, each with how the zone writes it."""
+    """The next firings, each with its local time as text."""
 
 
 def draw(schedule: Schedule, now: datetime | None = None) -> Picture:
-    """Return the picture of a Schedule from now on."""
+    """Draw the calendar of a Schedule from now on."""
     now = now or datetime.now(UTC)
     zone = ZoneInfo(schedule.zone)
     moments = schedules.upcoming(schedule, now, _COUNTED)

@@ -21,15 +21,15 @@ class Span:
     status: str
     begins_at: datetime
     ends_at: datetime | None
-    """None: it goes on."""
+    """None while it continues."""
     x: float
     width: float
     link: str | None = None
-    """The Run that it is, where it is one by itself."""
+    """The id of its own Run, if it has one."""
 
     @property
     def duration(self) -> timedelta | None:
-        """Return how long it took, once it is over."""
+        """How long it took; None while it continues."""
         return None if self.ends_at is None else self.ends_at - self.begins_at
 
 
@@ -44,7 +44,7 @@ class _Raw:
 
 
 def draw(detail: RunDetail) -> list[Span]:
-    """Return the rows, in order of time."""
+    """Draw the rows in chronological order."""
     now = datetime.now(UTC)
     raws = _raws(detail)
     begin = detail.run.created_at

@@ -1,3 +1,3 @@
-"""Pages of Jobs and JobRuns. Their calendar of firings is drawn in `drawing`."""
+"""Pages of Jobs and JobRuns. `drawing` draws their calendar of firings."""
 
 from __future__ import annotations

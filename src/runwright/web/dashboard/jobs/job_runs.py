@@ -1,4 +1,4 @@
-"""One JobRun: its counts as they grow, its rate and expected end, items by state, results, Deliveries."""
+"""A JobRun: progress, rate, expected end, items by state, results and Deliveries."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def show(user: Reader, name: str, job_id: str, job_run_id: str) -> Respons
 
 @routes.get("/projects/{name}/jobs/{job_id}/runs/{job_run_id}/events")
 async def follow(user: Reader, name: str, job_id: str, job_run_id: str) -> Response:
-    """Follow a JobRun."""
+    """Stream updates of a JobRun."""
     await _values(user, name, job_id, job_run_id)
 
     async def render() -> Mapping[str, str]:
@@ -45,7 +45,7 @@ async def follow(user: Reader, name: str, job_id: str, job_run_id: str) -> Respo
 
 @routes.get("/projects/{name}/jobs/{job_id}/runs/{job_run_id}/results")
 async def results(user: Reader, name: str, job_id: str, job_run_id: str) -> Response:
-    """Download the outcomes of its items, one JSON object a line."""
+    """Download the outcomes of its items as JSON lines."""
     project = await user.project(name)
     found = await job_runs.get(user.platform, project.id, job_id, job_run_id)
     return StreamingResponse(
@@ -57,7 +57,7 @@ async def results(user: Reader, name: str, job_id: str, job_run_id: str) -> Resp
 
 @routes.post("/projects/{name}/jobs/{job_id}/runs/{job_run_id}/terminate")
 async def terminate(user: Operator, name: str, job_id: str, job_run_id: str) -> Response:
-    """End a JobRun now."""
+    """Terminate a JobRun."""
     project = await user.project(name)
     await job_runs.terminate(user.platform, project.id, job_id, job_run_id)
     place = f"/projects/{project.name}/jobs/{job_id}/runs/{job_run_id}"
@@ -68,7 +68,7 @@ async def terminate(user: Operator, name: str, job_id: str, job_run_id: str) -> 
 async def redeliver(
     user: Operator, name: str, job_id: str, job_run_id: str, form: Sent
 ) -> Response:
-    """Send its Deliveries again that no try got through."""
+    """Resend the Deliveries that ran out of tries."""
     project = await user.project(name)
     await job_runs.redeliver(
         user.platform, project.id, job_id, job_run_id, form.text("url") or None

@@ -1,4 +1,4 @@
-"""What the form of a Job is made from: a JSON Schema of its body, with this project's Apis and sessions."""
+"""The JSON Schema behind the Job form, filled with the project's Apis and sessions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WHOLE = {"type": "integer", "minimum": 1}
 
 
 def make(apis: Sequence[str], sessions: Sequence[str], *, is_new: bool) -> dict[str, Any]:
-    """Return the schema."""
+    """Build the schema; a new Job also has an `id`."""
     properties: dict[str, Any] = {
         "id": _text("ID", "Letters, digits, `.`, `_`, `~` or `-`"),
         "payload": {"type": "array", "title": "Items, in order", "items": _item(apis)},

@@ -1,4 +1,4 @@
-"""Jobs: the list, a form or raw JSON with a picture of the next firings, and what is done with one."""
+"""Jobs: the list, the form (or raw JSON) with a preview of the next firings, and actions on a Job."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ _NEW: dict[str, Any] = {"id": "", "payload": [], "configuration": {}}
 
 @routes.get("/projects/{name}/jobs")
 async def show_all(user: Reader, name: str) -> Response:
-    """Show the Jobs of a project."""
+    """List the Jobs of a project."""
     values = await _list(user, name)
     return pages.for_user(user, "jobs.html", active="projects", tab="jobs", **values)
 
 
 @routes.get("/projects/{name}/jobs/events")
 async def follow_all(user: Reader, name: str) -> Response:
-    """Follow that list."""
+    """Stream updates of the list."""
     await user.project(name)
 
     async def render() -> Mapping[str, str]:
@@ -62,7 +62,7 @@ async def follow_all(user: Reader, name: str) -> Response:
 
 @routes.get("/projects/{name}/new-job")
 async def ask_new(user: Operator, name: str) -> Response:
-    """Show the form of a new Job."""
+    """Show an empty Job form."""
     project = await user.project(name)
     manifest = None if project.current is None else project.current.manifest
     first: list[dict[str, Any]] = []
@@ -74,7 +74,7 @@ async def ask_new(user: Operator, name: str) -> Response:
 
 @routes.post("/projects/{name}/new-job")
 async def create(user: Operator, name: str, form: Sent) -> Response:
-    """Keep a new Job, or show again what is wrong."""
+    """Create a Job, or show the form again with its errors."""
     project = await user.project(name)
     try:
         job_id, plan = wire.parse_create(_json(form.raw("body")))
@@ -86,7 +86,7 @@ async def create(user: Operator, name: str, form: Sent) -> Response:
 
 @routes.post("/projects/{name}/firings")
 async def preview(request: Request, user: Reader, name: str) -> Response:
-    """Draw the next firings of a Schedule that is being edited."""
+    """Preview the next firings of the Schedule being edited."""
     project = await user.project(name)
     schedule = schedule_wire.parse_schedule(await bodies.read_json(request), "schedule")
     text = pages.text(
@@ -101,14 +101,14 @@ async def preview(request: Request, user: Reader, name: str) -> Response:
 
 @routes.get("/projects/{name}/jobs/{job_id}")
 async def show(user: Reader, name: str, job_id: str) -> Response:
-    """Show one Job and its JobRuns."""
+    """Show a Job and its JobRuns."""
     values = await _one(user, name, job_id)
     return pages.for_user(user, "job.html", active="projects", tab="jobs", **values)
 
 
 @routes.get("/projects/{name}/jobs/{job_id}/events")
 async def follow(user: Reader, name: str, job_id: str) -> Response:
-    """Follow its JobRuns."""
+    """Stream updates of a Job."""
     await _one(user, name, job_id)
 
     async def render() -> Mapping[str, str]:
@@ -123,7 +123,7 @@ async def follow(user: Reader, name: str, job_id: str) -> Response:
 
 @routes.get("/projects/{name}/jobs/{job_id}/edit")
 async def ask_edit(user: Operator, name: str, job_id: str) -> Response:
-    """Show the form of a Job, its secrets masked."""
+    """Show the form of an existing Job, with its secrets masked."""
     project = await user.project(name)
     job = await jobs.get(user.platform, project.id, job_id)
     return await _form(user, project, json.dumps(_body(job), indent=2, ensure_ascii=False), job)
@@ -131,7 +131,7 @@ async def ask_edit(user: Operator, name: str, job_id: str) -> Response:
 
 @routes.post("/projects/{name}/jobs/{job_id}/edit")
 async def update(user: Operator, name: str, job_id: str, form: Sent) -> Response:
-    """Give a Job another plan, or show again what is wrong."""
+    """Update a Job, or show the form again with its errors."""
     project = await user.project(name)
     job = await jobs.get(user.platform, project.id, job_id)
     try:

@@ -1,3 +1,3 @@
-"""What every page uses: templates, routes, forms, formatting, who is signed in. No page lives here."""
+"""Shared by all pages: templates, routes, forms, formatting, the signed-in user. No page lives here."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Style sheet and scripts, from memory, under an address that changes with their contents."""
+"""Style sheets and scripts, served from memory under a URL that changes with their contents."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PAGE = Page(routes=routes)
 
 @routes.get("/assets/{version}/{name:path}")
 async def asset(version: str, name: str) -> Response:
-    """Return a style sheet or script; they hold nothing of anybody's, so no visit is asked for."""
+    """Serve a style sheet or script; they hold no data, so no sign-in is needed."""
     body = _FILES.get(name)
     if body is None:
         raise NotFound

@@ -1,4 +1,4 @@
-"""How values are shown: times, durations, sizes, counts, JSON."""
+"""Formatting of times, durations, sizes, counts and JSON for people."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NONE = "\N{EN DASH}"
 
 
 def time(at: datetime | None) -> Markup:
-    """Return a point in time, which a script turns into the person's own zone."""
+    """A point in time; a script converts it to the reader's time zone."""
     if at is None:
         return escape(NONE)
     utc = at.astimezone(UTC)
@@ -30,7 +30,7 @@ def time(at: datetime | None) -> Markup:
 
 
 def ago(at: datetime | None) -> Markup:
-    """Return how long ago something was; a script keeps it true."""
+    """Time since `at`; a script keeps it current."""
     if at is None:
         return escape(NONE)
     utc = at.astimezone(UTC)
@@ -42,7 +42,7 @@ def ago(at: datetime | None) -> Markup:
 
 
 def duration(value: timedelta | float | None) -> str:
-    """Return how long something took, given as such or in seconds."""
+    """A duration, given as a timedelta or in seconds."""
     if value is None:
         return NONE
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
@@ -54,7 +54,7 @@ def duration(value: timedelta | float | None) -> str:
 
 
 def size(value: int) -> str:
-    """Return a size in bytes."""
+    """A size, given in bytes."""
     if value < _KIB:
         return f"{value} B"
     amount, unit = float(value), ""
@@ -66,12 +66,12 @@ def size(value: int) -> str:
 
 
 def count(value: int) -> str:
-    """Return a number of things."""
+    """A count with thin spaces between thousands."""
     return f"{value:,}".replace(",", "\u202f")
 
 
 def usd(value: Decimal) -> str:
-    """Return an amount of money; a small one with as many places as it takes to be seen."""
+    """An amount in USD; small amounts get four decimals."""
     amount = Decimal(value)
     if 0 < amount < _LEAST_USD:
         return f"< ${_LEAST_USD}"
@@ -79,15 +79,15 @@ def usd(value: Decimal) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Return a share from 0 to 1; one that is nearly all is not said to be all."""
+    """A share from 0 to 1 as a percentage; only exactly 1 shows as 100 %."""
     if value is None:
         return NONE
-    shown = min(value * 100, 99.9) if value < 1 else 100.0
-    return f"{shown:.0f} %" if shown in (0.0, 100.0) else f"{shown:.1f} %"
+    percentage = min(value * 100, 99.9) if value < 1 else 100.0
+    return f"{percentage:.0f} %" if percentage in (0.0, 100.0) else f"{percentage:.1f} %"
 
 
 def json_text(value: Any, indent: int | None = 2) -> str:
-    """Return a value as JSON for people."""
+    """A value as readable JSON."""
     return json.dumps(value, indent=indent, ensure_ascii=False)
 
 

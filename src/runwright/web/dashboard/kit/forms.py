@@ -1,4 +1,4 @@
-"""What a page's form sends."""
+"""Submitted forms."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ _MAX_FIELDS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The fields of a form, each with the values it was given."""
+    """The fields of a form, each with its values."""
 
     fields: dict[str, list[str]]
 
     def text(self, name: str) -> str:
-        """Return the field's value without blanks around it; empty when it is not there."""
+        """The trimmed value; empty if missing."""
         return self.fields.get(name, [""])[0].strip()
 
     def raw(self, name: str) -> str:
-        """Return the field's value as it is, with the line ends of this platform."""
+        """The value as sent, with Unix line endings."""
         return self.fields.get(name, [""])[0].replace("\r\n", "\n")
 
     def all(self, name: str) -> list[str]:
-        """Return every value of the field."""
+        """All values of the field."""
         return self.fields.get(name, [])
 
     def has(self, name: str) -> bool:
-        """Return whether a box is ticked."""
+        """True if a checkbox is checked."""
         return name in self.fields
 
     def number(self, name: str) -> int | None:
-        """Return a whole number, or None when the field is empty.
+        """The value as an integer; None if empty.
 
         Raises:
-            ValidationError: it holds something else.
+            ValidationError: the value is not an integer.
         """
         value = self.text(name)
         if not value:

@@ -1,4 +1,4 @@
-"""The few icons there are, as SVG in the page: 16 units square, drawn with the text's colour."""
+"""The icons as inline SVG, 16 units square, in the color of the text."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _ALIASES = {
 
 
 def icon(name: str) -> Markup:
-    """Return an icon; it says nothing to who cannot see it, so words stand beside it."""
+    """An icon; it is hidden from screen readers, so put a label beside it."""
     shape = _SHAPES[_ALIASES.get(name, name)]
     return Markup(  # noqa: S704 - constants of this module
         '<svg class="icon" viewBox="0 0 16 16" width="16" height="16" fill="none" '

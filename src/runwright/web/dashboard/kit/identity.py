@@ -1,4 +1,4 @@
-"""Who looks at the dashboard: the visit in the cookie, its key, and what that key may do."""
+"""The signed-in user: the session in the cookie, its API key, and what the key allows."""
 
 from __future__ import annotations
 
@@ -22,50 +22,50 @@ THEMES = ("auto", "light", "dark")
 
 
 class NotSignedIn(Unauthorized):
-    """Nobody is signed in, or no longer."""
+    """Not signed in, or the session has ended."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class User:
-    """A person who is signed in, for one request."""
+    """A signed-in person, for one request."""
 
     platform: Platform
     key: ApiKey
     secret: str
-    """Of the visit, as its cookie holds it."""
+    """Secret of the dashboard session, as stored in its cookie."""
     request: Request
 
     @property
     def workspace_id(self) -> WorkspaceId:
-        """Return the workspace whose things are shown."""
+        """The workspace being shown."""
         return self.key.workspace_id
 
     @property
     def can_run(self) -> bool:
-        """Return whether Runs may be started and cancelled."""
+        """May start and cancel Runs."""
         return self.key.allows(Scope.RUN)
 
     @property
     def can_deploy(self) -> bool:
-        """Return whether Deployments and variables may be changed."""
+        """May change Deployments and variables."""
         return self.key.allows(Scope.DEPLOY)
 
     @property
     def is_admin(self) -> bool:
-        """Return whether keys may be made and revoked."""
+        """May create and revoke keys."""
         return self.key.allows(Scope.ADMIN)
 
     async def project(self, name: str) -> Project:
-        """Return a project of the workspace."""
+        """Find a project of the workspace."""
         return await projects.find(self.platform, self.workspace_id, name)
 
     async def is_signed_in(self) -> bool:
-        """Return whether the visit and its key are still good, for what goes on for long."""
+        """True while the session and its key are valid; for long-lived responses."""
         return await dashboard_sessions.find(self.platform, self.secret) is not None
 
 
 async def find(request: Request) -> User | None:
-    """Return who is signed in, if anyone."""
+    """Find the signed-in user, if any."""
     platform: Platform = request.app.state.platform
     found = await find_key(request)
     if found is None:
@@ -75,32 +75,32 @@ async def find(request: Request) -> User | None:
 
 
 async def find_key(connection: HTTPConnection) -> tuple[ApiKey, str] | None:
-    """Return the key and the visit's secret of who is signed in, also of a WebSocket."""
+    """Find the key and session secret of a request or WebSocket."""
     secret = connection.cookies.get(cookie_name(connection))
     key = await dashboard_sessions.find(connection.app.state.platform, secret) if secret else None
     return None if key is None or not secret else (key, secret)
 
 
 def cookie_name(request: HTTPConnection) -> str:
-    """Return the name of the visit's cookie: browsers do not keep those of two ports apart."""
+    """Name of the session cookie; it has the port, since browsers share cookies between ports."""
     return _COOKIE if request.url.port is None else f"{_COOKIE}_{request.url.port}"
 
 
 def mount(request: Request) -> str:
-    """Return the path below which the dashboard is seen from outside; empty at an origin's root."""
+    """Path prefix of the dashboard as seen from outside; empty at the root."""
     return str(request.scope.get("root_path", "")).rstrip("/")
 
 
 def theme(request: Request) -> str:
-    """Return which colours the person wants."""
+    """The color theme chosen by the user."""
     wanted = request.cookies.get(_THEME_COOKIE, "auto")
     return wanted if wanted in THEMES else "auto"
 
 
 def _may(scope: Scope) -> Callable[[Request], Awaitable[User]]:
-    """Return a dependency that gives the user whose key has the scope.
+    """Dependency that yields the user if their key has the scope.
 
-    It raises NotSignedIn without a visit, Forbidden for a key without the scope.
+    It raises NotSignedIn without a session, Forbidden if the key lacks the scope.
     """
 
     async def user(request: Request) -> User:

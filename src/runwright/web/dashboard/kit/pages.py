@@ -1,4 +1,4 @@
-"""Rendering: the templates, what they can call, and the page of an error."""
+"""Page rendering: templates, the functions they call, and error pages."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _NOTICES = {
     "terminated": "Terminated.",
     "answered": "Answered.",
 }
-"""What a page says after something was done; the address names it, so nobody can put words in."""
+"""Confirmations, named in the URL by their key so that a link cannot inject text."""
 _TITLES = {
     400: "Invalid request",
     401: "Not signed in",
@@ -61,12 +61,12 @@ def add_links(links: Sequence[Link], tabs: Sequence[Link]) -> None:
 
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> Response:
-    """Return a page."""
+    """Render a page."""
     return HTMLResponse(text(request, template, **values), status)
 
 
 def text(request: Request, template: str, **values: Any) -> str:
-    """Return a template as text that UTF-8 can hold."""
+    """Render a template to text that encodes as UTF-8."""
     rendered = _environment.get_template(template).render(
         request=request,
         mount=identity.mount(request),
@@ -76,28 +76,28 @@ def text(request: Request, template: str, **values: Any) -> str:
         now=datetime.now(UTC),
         **values,
     )
-    # A Run may have said half a character: JSON holds it, UTF-8 does not.
+    # A Run may output half a surrogate pair, which JSON can hold and UTF-8 cannot.
     return _HALF_CHARACTERS.sub("\ufffd", rendered)
 
 
 def for_user(user: User, template: str, **values: Any) -> Response:
-    """Return a page for who is signed in."""
+    """Render a page for the signed-in user."""
     return page(user.request, template, user=user, **values)
 
 
 def redirect(request: Request, path: str, **query: str) -> Response:
-    """Send the person on, after something was done."""
+    """Redirect after a form was handled."""
     parameters = f"?{urlencode(query)}" if query else ""
     return RedirectResponse(f"{identity.mount(request)}{path}{parameters}", 303)
 
 
 def plain(message: str, status: int) -> Response:
-    """Return an error for a script of ours."""
+    """Answer one of the dashboard's own scripts with an error."""
     return Response(json.dumps({"message": message}), status, media_type="application/json")
 
 
 async def problem(request: Request, error: RequestError | PlatformError) -> Response:
-    """Return the page of an error."""
+    """Render an error page."""
     user = await identity.find(request)
     found: list[Problem] = error.problems if isinstance(error, ValidationError) else []
     return page(
@@ -112,7 +112,7 @@ async def problem(request: Request, error: RequestError | PlatformError) -> Resp
 
 
 def failed(request: Request, error: PlatformError | Conflict) -> Response:
-    """Return the page of what nobody foresaw; it asks the database for nothing."""
+    """Render the page of an unexpected error, without touching the database."""
     return page(
         request,
         "problem.html",
@@ -131,7 +131,7 @@ def _title(status: int) -> str:
 
 @jinja2.pass_context
 def _to(context: jinja2.runtime.Context, *segments: object, **query: object) -> str:
-    """Return the address of a page: its path's segments, and its query less what is None."""
+    """URL of a page, from path segments and the query parameters that are set."""
     path = "".join(f"/{quote(str(segment), safe='')}" for segment in segments) or "/"
     given = {name: value for name, value in query.items() if value not in (None, "")}
     return f"{context['mount']}{path}{'?' + urlencode(given) if given else ''}"

@@ -1,4 +1,4 @@
-"""What every address of the dashboard shares: no forged requests, safe headers, errors as pages."""
+"""Shared by all dashboard routes: protection from forged requests, security headers, error pages."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 class Route(APIRoute):
-    """An address of the dashboard; what a response says of its headers itself stays."""
+    """A dashboard route; headers that a handler sets itself are kept."""
 
     def get_route_handler(self) -> Callable[[Request], Any]:
-        """Return the handler with what is shared around it."""
+        """Wrap the handler with the shared behavior."""
         inner = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
@@ -64,13 +64,13 @@ async def _answer(request: Request, inner: Callable[[Request], Awaitable[Respons
 
 
 def refuse_forged(request: Request) -> None:
-    """Refuse what changes something and was sent by a page of somebody else's.
+    """Refuse requests that change something and come from another origin.
 
-    Browsers say where a request comes from in headers that no page can set. Where there are none
-    there is no browser, and nobody's cookie that could be abused.
+    Browsers state the origin in headers that pages cannot set. Without these headers the client is
+    not a browser, so there is no cookie to abuse.
 
     Raises:
-        Forbidden: it comes from another origin.
+        Forbidden: the request comes from another origin.
     """
     if request.method in _SAFE_METHODS:
         return
@@ -84,7 +84,7 @@ def refuse_forged(request: Request) -> None:
 
 
 def is_navigation(request: Request) -> bool:
-    """Return whether a person waits for a page, and not a script for an answer."""
+    """True when a browser navigates to a page; false for requests by scripts."""
     mode = request.headers.get("sec-fetch-mode")
     if mode is not None:
         return mode == "navigate"

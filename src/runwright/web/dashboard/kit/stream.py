@@ -1,6 +1,6 @@
-"""What moves: parts of a page, sent anew when they have changed, as server-sent events.
+"""Live parts of a page, sent as server-sent events whenever they change.
 
-Every connection begins with all parts as they are, so who was cut off has missed nothing.
+Each connection starts with the current state of all parts, so a reconnecting page misses nothing.
 """
 
 from __future__ import annotations
@@ -19,45 +19,45 @@ from runwright.errors import RunwrightError
 from runwright.web.dashboard.kit.identity import User
 
 Render = Callable[[], Awaitable[Mapping[str, str]]]
-"""Gives the HTML of each part by the id of its element."""
+"""Renders the parts of a page: element id to HTML."""
 
 _LOOK_SECONDS = 2.0
 _REST_SECONDS = 0.3
-"""Between two looks at the least, however much happens."""
+"""Minimum time between two renderings."""
 _QUIET_SECONDS = 15.0
 _TELLS_AGE = re.compile(r"(<time [^>]*data-(?:ago|since)[^>]*>)[^<]*")
 RETRY = "retry: 1000\n\n"
 LEFT = 'event: over\ndata: "signed out"\n\n'
-"""The person is no longer signed in; nothing more is told."""
+"""The user is no longer signed in."""
 DONE = 'event: over\ndata: "done"\n\n'
-"""Nothing can follow."""
+"""Nothing will change any more."""
 
 
 def parts(user: User, render: Render, *, topics: Sequence[str] = ()) -> StreamingResponse:
-    """Return a stream of the parts of a page: all of them at first, then each that has changed."""
+    """Stream the parts of a page: first all of them, then each one that changes."""
     return respond(guarded(_parts(user, render, topics)))
 
 
 def respond(events: AsyncIterator[str]) -> StreamingResponse:
-    """Return a stream of events; proxies are asked not to hold them back."""
+    """Respond with a stream of events that proxies do not buffer."""
     return StreamingResponse(
         events, media_type="text/event-stream", headers={"x-accel-buffering": "no"}
     )
 
 
 def event(name: str, value: object) -> str:
-    """Return an event with a JSON value."""
+    """Format an event with a JSON value."""
     return f"event: {name}\ndata: {json.dumps(value)}\n\n"
 
 
 class Changes:
-    """Remembers what was sent of each part; how long ago something was is no change."""
+    """The parts last sent; a new age such as `5 s ago` does not count as a change."""
 
     def __init__(self) -> None:
         self._sent: dict[str, str] = {}
 
     def of(self, found: Mapping[str, str]) -> list[str]:
-        """Return events for the parts that are not as they were sent."""
+        """Events for the parts that changed since they were last sent."""
         events: list[str] = []
         for name, html in found.items():
             essence = _TELLS_AGE.sub(r"\1", html)
@@ -88,7 +88,7 @@ async def _parts(user: User, render: Render, topics: Sequence[str]) -> AsyncIter
 
 
 async def _news(signalled: Sequence[asyncio.Event]) -> None:
-    """Return when something was signalled, or when it is time to look."""
+    """Wait for a signal or the polling interval."""
     await asyncio.sleep(_REST_SECONDS)
     if not signalled:
         await asyncio.sleep(_LOOK_SECONDS)
@@ -103,7 +103,7 @@ async def _news(signalled: Sequence[asyncio.Event]) -> None:
 
 
 async def guarded(events: AsyncIterator[str]) -> AsyncIterator[str]:
-    """End the stream at what the page itself will tell of when it connects anew."""
+    """End the stream on errors that the page reports when it reconnects."""
     try:
         async for each in events:
             yield each

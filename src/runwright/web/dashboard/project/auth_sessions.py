@@ -1,4 +1,4 @@
-"""AuthSessions of a project: how each stands, making, checking, changing, bringing and deleting one."""
+"""AuthSessions of a project: list, create, check, update, upload and delete."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAGE = Page(routes=routes, tab=Link(label="Auth sessions", path="auth-sessions")
 
 @routes.get("/projects/{name}/auth-sessions")
 async def show_all(user: Reader, name: str) -> Response:
-    """Show the sessions of a project."""
+    """List the sessions of a project."""
     values = await _list(user, name)
     return pages.for_user(
         user, "auth_sessions.html", active="projects", tab="auth-sessions", **values
@@ -33,7 +33,7 @@ async def show_all(user: Reader, name: str) -> Response:
 
 @routes.get("/projects/{name}/auth-sessions/events")
 async def follow(user: Reader, name: str) -> Response:
-    """Follow how they stand."""
+    """Stream updates of the list."""
     await user.project(name)
 
     async def render() -> Mapping[str, str]:
@@ -46,7 +46,7 @@ async def follow(user: Reader, name: str) -> Response:
 
 @routes.post("/projects/{name}/auth-sessions")
 async def create(user: Operator, name: str, form: Sent) -> Response:
-    """Sign in with parameters and keep the session."""
+    """Create a session from parameters."""
     project = await user.project(name)
     body = {"id": form.text("id") or None, "parameters": _json(form, "parameters")}
     body |= _options(form)
@@ -59,7 +59,7 @@ async def create(user: Operator, name: str, form: Sent) -> Response:
 
 @routes.post("/projects/{name}/auth-sessions/upload")
 async def upload(user: Operator, name: str, form: Sent) -> Response:
-    """Keep a state that was brought as a session."""
+    """Create a session from an uploaded state."""
     project = await user.project(name)
     body = {"id": form.text("id") or None, "storageState": _json(form, "state")}
     session_id, state, proxy = wire.parse_upload(body, new_auth_session_id())
@@ -69,7 +69,7 @@ async def upload(user: Operator, name: str, form: Sent) -> Response:
 
 @routes.post("/projects/{name}/auth-sessions/{session_id}/update")
 async def update(user: Operator, name: str, session_id: str, form: Sent) -> Response:
-    """Give a session other parameters, once they are proved good."""
+    """Change the parameters of a session once a check passes with them."""
     project = await user.project(name)
     body = {"parameters": _json(form, "parameters"), **_options(form)}
     operation = await auth_sessions.update(
@@ -82,7 +82,7 @@ async def update(user: Operator, name: str, session_id: str, form: Sent) -> Resp
 
 @routes.post("/projects/{name}/auth-sessions/{session_id}/validate")
 async def validate(user: Operator, name: str, session_id: str, form: Sent) -> Response:
-    """Check a session, and make it anew if it is not good and that is wanted."""
+    """Check a session; with `repair`, recreate it if the check fails."""
     project = await user.project(name)
     body = {"autoRecreate": form.has("repair")}
     operation = await auth_sessions.validate(
@@ -95,7 +95,7 @@ async def validate(user: Operator, name: str, session_id: str, form: Sent) -> Re
 
 @routes.post("/projects/{name}/auth-sessions/{session_id}/delete")
 async def delete(user: Operator, name: str, session_id: str) -> Response:
-    """Forget a session."""
+    """Delete a session."""
     project = await user.project(name)
     await auth_sessions.delete(user.platform, project.id, session_id)
     return pages.redirect(user.request, f"/projects/{project.name}/auth-sessions", notice="deleted")

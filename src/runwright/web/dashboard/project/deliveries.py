@@ -1,4 +1,4 @@
-"""Deliveries: where outcomes went, every try with what it was answered, and sending again."""
+"""Deliveries: targets, tries with their responses, and resending."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _TOPICS = ("deliveries", "delivery:*")
 
 @routes.get("/projects/{name}/deliveries")
 async def show_all(user: Reader, name: str) -> Response:
-    """Show the Deliveries of a project."""
+    """List the Deliveries of a project."""
     values = await _list(user, name)
     return pages.for_user(user, "deliveries.html", active="projects", tab="deliveries", **values)
 
 
 @routes.get("/projects/{name}/deliveries/events")
 async def follow_all(user: Reader, name: str) -> Response:
-    """Follow that list."""
+    """Stream updates of the list."""
     await user.project(name)
 
     async def render() -> Mapping[str, str]:
@@ -44,14 +44,14 @@ async def follow_all(user: Reader, name: str) -> Response:
 
 @routes.get("/projects/{name}/deliveries/{delivery_id}")
 async def show(user: Reader, name: str, delivery_id: str) -> Response:
-    """Show one Delivery with its tries."""
+    """Show a Delivery with its tries."""
     values = await _one(user, name, delivery_id)
     return pages.for_user(user, "delivery.html", active="projects", tab="deliveries", **values)
 
 
 @routes.get("/projects/{name}/deliveries/{delivery_id}/events")
 async def follow(user: Reader, name: str, delivery_id: str) -> Response:
-    """Follow its tries."""
+    """Stream its tries."""
     await _one(user, name, delivery_id)
 
     async def render() -> Mapping[str, str]:
@@ -64,7 +64,7 @@ async def follow(user: Reader, name: str, delivery_id: str) -> Response:
 
 @routes.post("/projects/{name}/deliveries/{delivery_id}/again")
 async def send_again(user: Operator, name: str, delivery_id: str, form: Sent) -> Response:
-    """Send a Delivery again, elsewhere if an address is given."""
+    """Resend a Delivery, to another URL if one is given."""
     project = await user.project(name)
     sent = await deliveries.send_again(
         user.platform, project.id, delivery_id, form.text("url") or None

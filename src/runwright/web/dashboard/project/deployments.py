@@ -1,4 +1,4 @@
-"""Deployments of a project: what building said, what each would change, and rolling back."""
+"""Deployments of a project: build output, changes, and rollback."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _TOPICS = ("deployment:*", "projects")
 
 @routes.get("/projects/{name}/deployments")
 async def show_all(user: Reader, name: str) -> Response:
-    """Show the Deployments of a project."""
+    """List the Deployments of a project."""
     values = await _list(user, name)
     return pages.for_user(user, "deployments.html", active="projects", tab="deployments", **values)
 
 
 @routes.get("/projects/{name}/deployments/events")
 async def follow_all(user: Reader, name: str) -> Response:
-    """Follow that list."""
+    """Stream updates of the list."""
     await user.project(name)
 
     async def render() -> Mapping[str, str]:
@@ -44,14 +44,14 @@ async def follow_all(user: Reader, name: str) -> Response:
 
 @routes.get("/projects/{name}/deployments/{deployment_id}")
 async def show(user: Reader, name: str, deployment_id: UUID) -> Response:
-    """Show one Deployment."""
+    """Show a Deployment."""
     values = await _one(user, name, deployment_id)
     return pages.for_user(user, "deployment.html", active="projects", tab="deployments", **values)
 
 
 @routes.get("/projects/{name}/deployments/{deployment_id}/events")
 async def follow(user: Reader, name: str, deployment_id: UUID) -> Response:
-    """Follow how it is built."""
+    """Stream its build."""
     await _one(user, name, deployment_id)
 
     async def render() -> Mapping[str, str]:
@@ -64,7 +64,7 @@ async def follow(user: Reader, name: str, deployment_id: UUID) -> Response:
 
 @routes.post("/projects/{name}/deployments/{deployment_id}/current")
 async def make_current(user: Deployer, name: str, deployment_id: UUID) -> Response:
-    """Make a Deployment the current one: roll back, or forth."""
+    """Make a Deployment the current one."""
     project = await user.project(name)
     await deployments.roll_back(user.platform, project, deployment_id)
     return pages.redirect(user.request, f"/projects/{project.name}/deployments", notice="current")

@@ -21,14 +21,14 @@ PAGE = Page(routes=routes, link=Link(label="Projects", path="projects", key="p",
 
 @routes.get("/projects")
 async def list_projects(user: Reader) -> Response:
-    """Show all projects."""
+    """List all projects."""
     found = await overview.projects(user.platform, user.workspace_id)
     return pages.for_user(user, "projects.html", active="projects", projects=found)
 
 
 @routes.get("/projects/{name}")
 async def project(user: Reader, name: str) -> Response:
-    """Show one project: its Apis, and how it goes."""
+    """Show a project: its Apis, charts and failures."""
     found = await user.project(name)
     window = home.window(user.request)
     platform, workspace_id = user.platform, user.workspace_id
@@ -51,7 +51,7 @@ async def project(user: Reader, name: str) -> Response:
 
 @routes.post("/projects/{name}/drift")
 async def judge_drift(user: Operator, name: str, form: Sent) -> Response:
-    """Take what an Api's results look like for what is usual, or switch the watch over them."""
+    """Accept an Api's latest results as usual, or turn drift detection on or off."""
     found = await user.project(name)
     api, act = form.text("api"), form.text("action")
     if act == "accept":

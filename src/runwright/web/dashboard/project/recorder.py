@@ -1,4 +1,4 @@
-"""The recorder's page: where a recording begins; it goes on in the live view of its operation."""
+"""The page that starts a recording, which continues in the operation's live view."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ PAGE = Page(routes=routes)
 
 @routes.get("/projects/{name}/auth-sessions/record")
 async def ask(user: Operator, name: str, session: str = "") -> Response:
-    """Ask which session is to be recorded, and where one signs in."""
+    """Ask for the session to record and the sign-in URL."""
     return await _page(user, name, {"id": session})
 
 
 @routes.post("/projects/{name}/auth-sessions/record")
 async def record(user: Operator, form: Sent, name: str) -> Response:
-    """Begin to record, and go where the person signs in."""
+    """Start the recording and open its live view."""
     project = await user.project(name)
     given = {key: form.text(key) for key in ("id", "startUrl", "finishUrl", "proxy")}
     body = {key: value for key, value in given.items() if value}

@@ -1,4 +1,4 @@
-"""Variables of a project and of its workspace: which are set, never what they hold."""
+"""Variables of a project and its workspace: their names, never their values."""
 
 from __future__ import annotations
 

@@ -1,3 +1,3 @@
-"""Pages about Runs: the table, one Run, its files and traces, the live view, the playground. What starts by itself is in `jobs`."""
+"""Pages about Runs: the table, a Run, its files and traces, the live view, the playground."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The live view of a Run: the page, its socket, answering what the Run asks, sharing; and what a link shows."""
+"""The live view of a Run: the page, its socket, answers to Questions, and shared links."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ routes = APIRouter(route_class=Route)
 PAGE = Page(routes=routes)
 
 _WELCOME = timedelta(minutes=10)
-"""Then the page connects anew, and who is signed out by then does not."""
+"""The page then reconnects, unless the user has signed out."""
 
 
 @routes.get("/projects/{name}/runs/{run_id}/live")
 async def show(user: Reader, name: str, run_id: str) -> Response:
-    """Show what a Run shows."""
+    """Show the Screen of a Run."""
     project = await user.project(name)
     found = await runs.detail(user.platform, user.workspace_id, run_id, project_id=project.id)
     return pages.for_user(
@@ -49,7 +49,7 @@ async def show(user: Reader, name: str, run_id: str) -> Response:
 
 @routes.websocket("/projects/{name}/runs/{run_id}/live/socket")
 async def watch(socket: WebSocket, name: str, run_id: str) -> None:
-    """Show a Run to who is signed in; one that may start Runs may also take control."""
+    """Stream a Run to a signed-in user, who may take control if the key can start Runs."""
     platform: Platform = socket.app.state.platform
     try:
         key = await _key(socket)
@@ -70,7 +70,7 @@ async def watch(socket: WebSocket, name: str, run_id: str) -> None:
 
 @routes.post("/projects/{name}/runs/{run_id}/answer")
 async def answer(user: Operator, form: Sent, name: str, run_id: str) -> Response:
-    """Answer what a Run asks; `done` says that what was asked was done, and nothing typed."""
+    """Answer a Run's Question; `done` means it was done in the page, with no text."""
     project = await user.project(name)
     run = await runs.get(user.platform, project.id, run_id)
     text = "" if form.has("done") else form.raw("answer")
@@ -82,7 +82,7 @@ async def answer(user: Operator, form: Sent, name: str, run_id: str) -> Response
 
 @routes.post("/projects/{name}/runs/{run_id}/live/links")
 async def share(user: Operator, form: Sent, name: str, run_id: str) -> Response:
-    """Make a link that shows a Run to anybody, for a script of ours."""
+    """Create a link that shows a Run to anyone."""
     project = await user.project(name)
     run = await runs.get(user.platform, project.id, run_id)
     life = wire.parse_link({"expiresIn": 60 * (form.number("minutes") or 60)})
@@ -93,7 +93,7 @@ async def share(user: Operator, form: Sent, name: str, run_id: str) -> Response:
 
 @routes.get("/live/{token}")
 async def guest(request: Request, token: str) -> Response:
-    """Show a Run to who has a link to it."""
+    """Show a Run to a guest with a link."""
     ticket = live.open_link(request.app.state.platform, token)
     return pages.page(
         request,
@@ -106,12 +106,12 @@ async def guest(request: Request, token: str) -> Response:
 
 
 async def _key(socket: WebSocket) -> ApiKey:
-    """Return the key of who is signed in.
+    """Find the key of the signed-in user.
 
     Raises:
-        NotSignedIn: nobody is.
-        Forbidden: another site's page has opened the socket with somebody's cookie, or the key does
-            not read.
+        NotSignedIn: there is no valid session.
+        Forbidden: another site's page opened the socket with the user's cookie, or the key lacks
+            the scope `read`.
     """
     origin = urlsplit(socket.headers.get("origin", "")).netloc
     public = urlsplit(socket.app.state.platform.settings.url or "").netloc

@@ -1,4 +1,4 @@
-"""The playground: a form made from an Api's schema, or raw JSON, that starts a Run."""
+"""The playground: starts a Run from a form built from the Api's schema, or from raw JSON."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAGE = Page(routes=routes, tab=Link(label="Playground", path="playground"))
 
 @routes.get("/projects/{name}/playground")
 async def show(user: Reader, name: str) -> Response:
-    """Show the form, filled with a sample, or with what another Run was started with."""
+    """Show the form, filled from a sample or from another Run."""
     project = await user.project(name)
     query = user.request.query_params
     values = await _values(user, project, query.get("api", ""))
@@ -40,7 +40,7 @@ async def show(user: Reader, name: str) -> Response:
 
 @routes.post("/projects/{name}/playground")
 async def start(user: Operator, name: str, form: Sent) -> Response:
-    """Start a Run, or show again what is wrong."""
+    """Start a Run, or show the form again with its errors."""
     project = await user.project(name)
     try:
         request = await _request(user, project, form)
@@ -97,7 +97,7 @@ async def _values(user: User, project: Project, wanted: str) -> dict[str, Any]:
     manifest = None if project.current is None else project.current.manifest
     apis = () if manifest is None else manifest.apis
     named = next((api for api in apis if api.name == wanted), None)
-    # What the project pre-fills comes first, then what there is an example of.
+    # Apis with a playground sample come first, then those with any sample.
     first = max(
         apis, key=lambda api: (PLAYGROUND_SAMPLE in api.samples, bool(api.samples)), default=None
     )
@@ -137,7 +137,7 @@ def _filled_again(earlier: RunRequest, run_id: str) -> dict[str, Any]:
         "again": run_id,
         "timeout": "" if timeout is None else f"{timeout.total_seconds():.0f}",
         "attempts": str(earlier.maximum_attempts or ""),
-        # Secret: the one it had is used unless another is named.
+        # Secret: the earlier Run's proxy is used unless another is given.
         "proxy": "",
         "session": "" if earlier.session is None else earlier.session.id,
         "trace": earlier.save_trace,

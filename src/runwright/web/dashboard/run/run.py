@@ -1,4 +1,4 @@
-"""One Run: its timeline, parameters, result or failure, log, files; what follows of it live; acts on it."""
+"""A Run: timeline, parameters, result or failure, log, files, live updates, and actions."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LOG_LINES = 500
 _LARGEST_ID = 2**63 - 1
 _LOOK_SECONDS = 2.0
 _LINGER_LOOKS = 15
-"""After its end a Run is followed for so many looks more: traces and Deliveries come later."""
+"""An ended Run is polled this many times more: traces and Deliveries come later."""
 
 Flag = Annotated[bool, Query()]
 After = Annotated[int, Query(ge=0, le=_LARGEST_ID)]
@@ -37,7 +37,7 @@ After = Annotated[int, Query(ge=0, le=_LARGEST_ID)]
 
 @routes.get("/runs/{run_id}")
 async def anywhere(user: Reader, run_id: str) -> Response:
-    """Send on to the page of a Run whose project is not known."""
+    """Redirect to a Run whose project is unknown."""
     found = await runs.detail(user.platform, user.workspace_id, run_id)
     name = await projects.name_of(user.platform, found.run.project_id)
     return pages.redirect(user.request, f"/projects/{name}/runs/{found.run.id}")
@@ -59,7 +59,7 @@ async def events(
     after: After = 0,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Follow a Run and its log, from the line on that was seen last."""
+    """Stream updates of a Run, and its log after the last line seen."""
     project = await user.project(name)
     await runs.detail(user.platform, user.workspace_id, run_id, project_id=project.id)
     if last_event_id and last_event_id.isdecimal():
@@ -75,7 +75,7 @@ async def log(
     after: After = 0,
     download: Flag = False,  # noqa: FBT002
 ) -> Response:
-    """Return the Run's log as JSON lines, from a line on."""
+    """Serve the log after a line, as JSON lines."""
     project = await user.project(name)
     run = await runs.get(user.platform, project.id, run_id)
     limit = 1_000_000 if download else 10 * _LOG_LINES
@@ -86,7 +86,7 @@ async def log(
 
 @routes.get("/projects/{name}/runs/{run_id}/result")
 async def result(user: Reader, name: str, run_id: str, download: Flag = False) -> Response:  # noqa: FBT002
-    """Return the Run's result as it is."""
+    """Serve the result."""
     project = await user.project(name)
     found = await runs.get(user.platform, project.id, run_id)
     if found.result is None:
@@ -96,7 +96,7 @@ async def result(user: Reader, name: str, run_id: str, download: Flag = False) -
 
 @routes.get("/projects/{name}/runs/{run_id}/parameters")
 async def parameters(user: Reader, name: str, run_id: str, download: Flag = False) -> Response:  # noqa: FBT002
-    """Return the Run's parameters."""
+    """Serve the parameters."""
     project = await user.project(name)
     found = await runs.detail(user.platform, user.workspace_id, run_id, project_id=project.id)
     text = json.dumps(found.plan.parameters)
@@ -105,7 +105,7 @@ async def parameters(user: Reader, name: str, run_id: str, download: Flag = Fals
 
 @routes.post("/projects/{name}/runs/{run_id}/cancel")
 async def cancel(user: Operator, name: str, run_id: str) -> Response:
-    """Cancel a Run: one that is started ends when its Worker has put it away."""
+    """Cancel a Run; a started one ends once its Worker stops it."""
     project = await user.project(name)
     found = await runs.cancel(user.platform, project.id, run_id)
     notice = "canceled" if found.status.is_terminal else "canceling"
@@ -114,7 +114,7 @@ async def cancel(user: Operator, name: str, run_id: str) -> Response:
 
 @routes.post("/projects/{name}/runs/{run_id}/again")
 async def again(user: Operator, name: str, run_id: str) -> Response:
-    """Start a Run again with what it was started with."""
+    """Start a new Run with the same request."""
     project = await user.project(name)
     found = await rerun.start(user.platform, project, run_id)
     return pages.redirect(user.request, f"/projects/{name}/runs/{found.id}", notice="again")

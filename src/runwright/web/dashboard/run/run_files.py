@@ -1,4 +1,4 @@
-"""Files of a Run: downloads, pictures, what its browser showed last, and its traces in the viewer."""
+"""Files of a Run: downloads, pictures, the last screenshot, and traces in the viewer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PICTURES = {
     "gif": "image/gif",
     "webp": "image/webp",
 }
-"""What may be shown in the page; everything else is a download, whatever it says it is."""
+"""Types shown in the page; everything else is a download."""
 _LARGEST_ID = 2**63 - 1
 _KEPT = {"cache-control": "private, max-age=3600"}
 
@@ -37,7 +37,7 @@ async def file(
     file_id: int,
     show: Flag = False,  # noqa: FBT002
 ) -> Response:
-    """Return a file as a download, or a picture to be shown."""
+    """Serve a file as a download, or a picture inline."""
     project = await user.project(name)
     found = await runs.file(user.platform, project.id, run_id, min(max(file_id, 0), _LARGEST_ID))
     kind = PICTURES.get(found.name.rpartition(".")[2].lower()) if show else None
@@ -59,7 +59,7 @@ async def file(
 
 @routes.get("/projects/{name}/runs/{run_id}/last-picture/{attempt}")
 async def last_picture(user: Reader, name: str, run_id: str, attempt: int) -> Response:
-    """Return what the browser showed last in an Attempt, from its trace."""
+    """Serve the last screenshot of an Attempt, taken from its trace."""
     trace = _trace(await _detail(user, name, run_id), attempt)
     picture = await last_pictures.get(user.platform, trace)
     return Response(picture, media_type="image/jpeg", headers=_KEPT)

@@ -1,4 +1,4 @@
-"""The table of a project's Runs: filters in the address, rows that follow, and acts on one or many."""
+"""The table of a project's Runs: filters in the URL, live rows, and bulk actions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _SINCE = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filters:
-    """What an address asks for, as its form shows it again."""
+    """The filters of the URL, as the form shows them."""
 
     api: str
     status: str
@@ -51,11 +51,11 @@ class Filters:
 
     @property
     def is_filtered(self) -> bool:
-        """Return whether Runs are left out."""
+        """True if any filter is set."""
         return bool(self.query())
 
     def query(self) -> dict[str, str]:
-        """Return the filters as the address has them."""
+        """The filters as query parameters."""
         names = (
             "api",
             "status",
@@ -72,7 +72,7 @@ class Filters:
 
 @routes.get("/projects/{name}/runs")
 async def table(user: Reader, name: str) -> Response:
-    """Show the Runs of a project."""
+    """List the Runs of a project."""
     project = await user.project(name)
     values = await _values(user, project)
     return pages.for_user(user, "runs.html", active="projects", tab="runs", **values)
@@ -80,7 +80,7 @@ async def table(user: Reader, name: str) -> Response:
 
 @routes.get("/projects/{name}/runs/events")
 async def events(user: Reader, name: str) -> Response:
-    """Follow that table."""
+    """Stream updates of the table."""
     project = await user.project(name)
 
     async def render() -> Mapping[str, str]:
@@ -93,7 +93,7 @@ async def events(user: Reader, name: str) -> Response:
 
 @routes.post("/projects/{name}/runs")
 async def act(user: Operator, name: str, form: Sent) -> Response:
-    """Cancel Runs, or start them again."""
+    """Cancel or rerun the selected Runs."""
     project = await user.project(name)
     chosen = form.all("run")[:_MAX_AT_ONCE]
     if not chosen:
@@ -181,7 +181,7 @@ def _run_filter(filters: Filters) -> RunFilter:
 
 
 def _time(name: str, text: str) -> datetime | None:
-    """Return the time that a filter names: how long ago, or a date and time, in UTC without a zone."""
+    """Parse the time of a filter: an age such as `24h`, or a date and time (UTC by default)."""
     if not text:
         return None
     if text in _SINCE:

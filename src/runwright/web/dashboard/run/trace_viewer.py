@@ -1,7 +1,6 @@
-"""Playwright's own trace viewer, served from the installed package under a policy of its own.
+"""Playwright's trace viewer, served from the installed package under its own security policy.
 
-It may show what pages looked like, and so uses inline styles and pictures; it runs no script but the
-package's, and nothing of the pages that were recorded.
+The policy allows the inline styles and images of recorded pages, but only the package's own scripts.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _HEADERS = {"cache-control": "private, max-age=600", "cross-origin-opener-policy
 
 @routes.get("/trace-viewer/{path:path}", dependencies=[Depends(identity.reader)])
 async def viewer(path: str) -> Response:
-    """Return a file of the viewer."""
+    """Serve a file of the viewer."""
     file = _files().get(path or "index.html")
     if file is None:
         raise NotFound
@@ -49,12 +48,12 @@ async def viewer(path: str) -> Response:
 
 @cache
 def _files() -> dict[str, Path]:
-    """Return the viewer's files by their path in it: whatever else is asked for is not there.
+    """The viewer's files by path; nothing else is served.
 
     Raises:
-        Unavailable: the installed Playwright has no viewer where this looks for it.
+        Unavailable: the viewer is not in the installed Playwright.
     """
-    # Not imported: the platform talks to Playwright in Runners alone.
+    # Not imported: only Runners use Playwright.
     package = importlib.util.find_spec("playwright")
     if package is None or package.origin is None:
         raise Unavailable("The trace viewer comes with Playwright, which is not installed here.")
@@ -71,7 +70,7 @@ def _files() -> dict[str, Path]:
 
 @cache
 def _policy() -> str:
-    """Return what the viewer may do: its few inline scripts are named by their hashes."""
+    """The viewer's security policy, which allows its inline scripts by hash."""
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
         for script in _INLINE.findall(_files()["index.html"].read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-// Buttons: asking before what cannot be undone, choosing rows, copying, going back.
+// Actions: confirmation dialogs, row selection, copying, going back.
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
@@ -10,7 +10,7 @@ document.addEventListener("click", (event) => {
 
 export async function copy(button, text) {
   const isDone = await navigator.clipboard?.writeText(text).then(() => true, () => false) ??
-    byHand(text);
+    copyWithoutClipboard(text);
   const title = button.title;
   button.title = isDone ? "Copied" : "Could not copy";
   button.classList.toggle("copied", isDone);
@@ -20,8 +20,8 @@ export async function copy(button, text) {
   }, 1500);
 }
 
-// Without TLS browsers have no clipboard for scripts.
-function byHand(text) {
+// Without TLS, browsers offer scripts no clipboard.
+function copyWithoutClipboard(text) {
   const area = document.createElement("textarea");
   area.value = text;
   document.body.append(area);
@@ -34,7 +34,7 @@ function byHand(text) {
 const form = document.querySelector("[data-selection]");
 if (form) {
   const boxes = () => [...form.querySelectorAll('input[name="run"]')];
-  const tell = () => {
+  const updateSelection = () => {
     const count = boxes().filter((box) => box.checked).length;
     const words = form.querySelector("[data-selection-count]");
     if (words) words.textContent = count ? `${count} selected` : "None selected";
@@ -46,15 +46,15 @@ if (form) {
     if ("selectAll" in event.target.dataset) {
       for (const box of boxes()) box.checked = event.target.checked;
     }
-    tell();
+    updateSelection();
   });
-  document.addEventListener("part:updated", tell);
-  tell();
+  document.addEventListener("part:updated", updateSelection);
+  updateSelection();
 }
 
 const filters = document.querySelector("[data-filters]");
 if (filters) {
-  // An address without what is not filtered by is one that people can read and send on.
+  // Empty filters stay out of the URL, so people can read and share it.
   filters.addEventListener("submit", () => {
     for (const field of filters.elements) if (field.name && !field.value) field.disabled = true;
   });
@@ -66,13 +66,13 @@ if (filters) {
   });
 }
 
-for (const figure of document.querySelectorAll("[data-picture]")) forget(figure);
+for (const figure of document.querySelectorAll("[data-picture]")) hideWhenMissing(figure);
 document.addEventListener("part:updated", ({ detail }) => {
-  for (const figure of detail.querySelectorAll("[data-picture]")) forget(figure);
+  for (const figure of detail.querySelectorAll("[data-picture]")) hideWhenMissing(figure);
 });
 
-// A trace without pictures has no last one.
-function forget(figure) {
+// A trace without pictures has no last screenshot.
+function hideWhenMissing(figure) {
   figure.querySelector("img")?.addEventListener("error", () => {
     figure.hidden = true;
   });

@@ -1,4 +1,4 @@
-// What every page loads: each part looks for what it serves and does nothing where there is none.
+// Loaded by every page; each module does nothing where its elements are missing.
 import "./times.js";
 import "./page-updates.js";
 import "./actions.js";

@@ -1,4 +1,4 @@
-// The picture of a schedule's next firings, drawn anew by the server while it is edited.
+// Preview of a schedule's next firings, rendered by the server while it is edited.
 
 for (const place of document.querySelectorAll("[data-firings]")) preview(place);
 
@@ -22,7 +22,7 @@ function preview(place) {
     if (wanted === last) return;
     last = wanted;
     if (!schedule || !(schedule.intervals?.length || schedule.calendars?.length)) {
-      say("No schedule. The job runs when triggered.");
+      showMessage("No schedule. The job runs when triggered.");
       return;
     }
     const answer = await fetch(place.dataset.firings, {
@@ -33,14 +33,14 @@ function preview(place) {
     if (!answer || wanted !== last) return;
     const body = await answer.json();
     if (!answer.ok) {
-      say(body.message);
+      showMessage(body.message);
       return;
     }
     const parsed = new DOMParser().parseFromString(body.html, "text/html");
     place.replaceChildren(...parsed.body.childNodes);
   }
 
-  function say(words) {
+  function showMessage(words) {
     const line = document.createElement("p");
     line.className = "empty";
     line.textContent = words;

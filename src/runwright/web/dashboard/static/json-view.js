@@ -1,4 +1,4 @@
-// JSON to browse: a tree that is made as it is opened, a table where it is a list of objects.
+// JSON viewer: a tree built as it is opened, and a table for lists of objects.
 import { copy } from "./actions.js";
 
 const PAGE = 200;
@@ -113,7 +113,7 @@ function raw(value) {
   return element;
 }
 
-// A list of objects, or the one such list of an object.
+// The value if it is a list of objects, or its only property that is one.
 function table(value) {
   const isRows = (each) =>
     Array.isArray(each) && each.length > 0 &&

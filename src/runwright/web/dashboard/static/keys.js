@@ -1,4 +1,4 @@
-// The keyboard: going to places, moving over rows, and the dialog to jump anywhere.
+// Keyboard shortcuts: navigation, row selection, and the jump dialog.
 
 const mount = document.querySelector('meta[name="mount"]').content;
 const palette = document.querySelector("[data-palette]");

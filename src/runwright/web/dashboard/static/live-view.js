@@ -1,5 +1,5 @@
-// The live view: paints the frames of a Run's page on a canvas, and sends what the person does in it.
-// A frame is answered once it is painted, so that no more than two are ever on the way.
+// The live view: paints frames of a Run's page on a canvas and sends mouse and keyboard input.
+// Each painted frame is acknowledged, so at most two are in flight.
 
 const HEAD_BYTES = 16;
 const EXPIRED = 4408;
@@ -29,13 +29,13 @@ function open(view) {
   let state = null;
   let size = { width: canvas.width, height: canvas.height };
   let newest = 0;
-  // Counts the times that what was shown ended: a picture that is read late belongs to one of them.
-  let showing = 0;
-  let patience = 0;
+  // Incremented when a picture is cleared, so frames decoded after that are dropped.
+  let epoch = 0;
+  let failures = 0;
   let isOver = false;
   let hasAsked = false;
   let lastMove = null;
-  // Since when an answer of the worker is awaited: a page that does not move sends no frames.
+  // Time of the unanswered ping; a page that does not change sends no frames.
   let pingedAt = null;
   let isSilent = false;
 
@@ -48,14 +48,14 @@ function open(view) {
     socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
     socket.addEventListener("message", ({ data }) => {
-      patience = 0;
+      failures = 0;
       pingedAt = null;
-      if (isSilent) say("");
+      if (isSilent) showMessage("");
       isSilent = false;
-      if (typeof data === "string") hear(JSON.parse(data));
+      if (typeof data === "string") receive(JSON.parse(data));
       else paint(data);
     });
-    socket.addEventListener("close", ({ code, reason }) => lose(code, reason));
+    socket.addEventListener("close", ({ code, reason }) => disconnected(code, reason));
   }
 
   function send(type, details = {}) {
@@ -69,59 +69,59 @@ function open(view) {
       send("ping");
     } else if (!isSilent && performance.now() - pingedAt > SILENT_MILLISECONDS) {
       isSilent = true;
-      say("The worker has not responded for a while. The picture may be out of date.");
+      showMessage("The worker has not responded for a while. The picture may be out of date.");
     }
   }
 
-  function lose(code, reason) {
+  function disconnected(code, reason) {
     if (isOver) return;
     state = null;
     pingedAt = null;
-    show();
+    render();
     if (code === EXPIRED && "isGuest" in view.dataset) return end("This link has expired.");
     if (FINAL.includes(code)) return end(reason || "This cannot be shown.");
-    if (code !== EXPIRED) say("The connection is lost. Reconnecting…");
-    patience = Math.min(patience + 1, 5);
-    setTimeout(connect, code === EXPIRED ? 0 : 250 * 2 ** patience);
+    if (code !== EXPIRED) showMessage("The connection is lost. Reconnecting…");
+    failures = Math.min(failures + 1, 5);
+    setTimeout(connect, code === EXPIRED ? 0 : 250 * 2 ** failures);
   }
 
   function end(text) {
     isOver = true;
-    say(text);
+    showMessage(text);
     if (control) control.disabled = true;
   }
 
-  function say(text) {
+  function showMessage(text) {
     const place = find("message");
     place.textContent = text;
     place.hidden = !text;
   }
 
-  function hear(message) {
+  function receive(message) {
     if (message.type === "state") {
       state = message;
-      say(state.isRunning ? "" : "Waiting for the browser…");
+      showMessage(state.isRunning ? "" : "Waiting for the browser…");
       if ("takesControl" in view.dataset && state.isRunning && !hasAsked) {
         hasAsked = true;
         send("take");
       }
-      show();
+      render();
     } else if (message.type === "waiting") {
       state = null;
       hasAsked = false;
-      say(
+      showMessage(
         message.hint ??
           (message.status === "pending" ? "Not started yet…" : "Locating its worker…"),
       );
-      show();
+      render();
     } else if (message.type === "choices") {
-      offer(message.options);
+      showChoices(message.options);
     } else if (message.type === "copied") {
-      put(message.text);
+      copy(message.text);
     } else if (message.type === "over") {
       end(`This run has ended: ${message.status ?? "no longer stored"}.`);
       state = null;
-      show();
+      render();
       if (words) words.textContent = message.status ?? "";
       if ("reloads" in view.dataset) location.reload();
     }
@@ -131,12 +131,12 @@ function open(view) {
     const head = new DataView(data);
     const number = head.getUint32(0);
     const found = { width: head.getUint16(4), height: head.getUint16(6) };
-    const belongsTo = showing;
+    const startedIn = epoch;
     const bitmap = await createImageBitmap(
       new Blob([data.slice(HEAD_BYTES)], { type: "image/jpeg" }),
     ).catch(() => null);
-    // One that took longer to read than the next does not undo it, nor what was said meanwhile.
-    if (bitmap && belongsTo === showing && number >= newest) {
+    // A frame that decodes late must not replace a newer one or a message.
+    if (bitmap && startedIn === epoch && number >= newest) {
       newest = number;
       size = found;
       if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
@@ -145,19 +145,19 @@ function open(view) {
       }
       canvasContext.drawImage(bitmap, 0, 0);
       stage.classList.remove("empty-stage");
-      say("");
+      showMessage("");
     }
     bitmap?.close();
     send("shown", { number });
   }
 
-  function show() {
+  function render() {
     const hasControl = Boolean(state?.hasControl);
     stage.classList.toggle("held", hasControl);
     if (!state) {
       stage.classList.add("empty-stage");
       newest = 0;
-      showing += 1;
+      epoch += 1;
     }
     showTabs();
     showQuestion();
@@ -182,7 +182,7 @@ function open(view) {
     const tabs = find("tabs");
     const pages = state?.pages ?? [];
     const essence = JSON.stringify([pages, state?.watching]);
-    // Rebuilt only when it is another, so that the keyboard does not lose its place.
+    // Rebuilt only when changed, to keep the keyboard focus.
     if (tabs.dataset.shown === essence) return;
     tabs.dataset.shown = essence;
     tabs.replaceChildren(...pages.map((page) => {
@@ -231,7 +231,7 @@ function open(view) {
         return;
       }
       const problem = await answer?.json().catch(() => null);
-      say(problem?.message ?? "The answer could not be sent.");
+      showMessage(problem?.message ?? "The answer could not be sent.");
     });
   }
 
@@ -251,7 +251,7 @@ function open(view) {
     if (act) send(act);
   });
 
-  // The mouse
+  // Mouse
   const BUTTONS = ["left", "middle", "right", "back", "forward"];
   const place = (event) => {
     const box = canvas.getBoundingClientRect();
@@ -298,7 +298,7 @@ function open(view) {
     mouse("wheel", event, { dx: event.deltaX * unit, dy: event.deltaY * unit });
   }, { passive: false });
 
-  // Fingers: a tap is a click, a drag scrolls.
+  // Touch: a tap clicks, a drag scrolls.
   let touch = null;
   canvas.addEventListener("touchstart", (event) => {
     if (!state?.hasControl || event.touches.length !== 1) return;
@@ -332,7 +332,7 @@ function open(view) {
     touch = null;
   });
 
-  // The keyboard and the clipboard
+  // Keyboard and clipboard
   keys.addEventListener("focus", () => stage.classList.add("typing"));
   keys.addEventListener("blur", () => stage.classList.remove("typing"));
   keys.addEventListener("keydown", (event) => press("down", event));
@@ -342,7 +342,7 @@ function open(view) {
     const text = event.clipboardData.getData("text/plain");
     if (text) send("text", { text });
   });
-  // What has no key of its own: other scripts, emoji, the keyboards of phones.
+  // Text without a key of its own: other scripts, emoji, phone keyboards.
   keys.addEventListener("compositionend", (event) => {
     if (event.data) send("text", { text: event.data });
     keys.value = "";
@@ -379,8 +379,8 @@ function open(view) {
     });
   }
 
-  // A list is no part of the picture: it is shown here.
-  function offer(options) {
+  // An open `<select>` is not part of the frame, so it is shown here.
+  function showChoices(options) {
     const dialog = find("choices");
     const list = dialog.querySelector("select");
     list.replaceChildren(...options.map(({ label, isDisabled, isChosen }, place) => {
@@ -411,10 +411,10 @@ function open(view) {
     list.focus();
   }
 
-  async function put(text) {
+  async function copy(text) {
     const isDone = await navigator.clipboard?.writeText(text).then(() => true, () => false);
     if (isDone) return;
-    // Without TLS browsers have no clipboard for scripts.
+    // Without TLS, browsers offer scripts no clipboard.
     keys.value = text;
     keys.select();
     document.execCommand("copy");
@@ -422,7 +422,7 @@ function open(view) {
   }
 }
 
-// Of a Mac, Command does in the browser what Control does: that one is not on a Mac.
+// The remote browser does not run on a Mac, so Command acts as Control.
 function modifiers(event) {
   return (event.altKey ? 1 : 0) + (event.ctrlKey || event.metaKey ? 2 : 0) +
     (event.shiftKey ? 8 : 0);

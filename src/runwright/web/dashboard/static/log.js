@@ -1,4 +1,4 @@
-// A Run's log: lines as they come, searched as one types. Text is only ever put in as text.
+// A Run's log: live lines and search. Lines are inserted only as text.
 
 const log = document.querySelector("[data-log]");
 const MAX_SHOWN = 20000;
@@ -9,7 +9,7 @@ const clock = new Intl.DateTimeFormat(undefined, {
   fractionalSecondDigits: 3,
   hour12: false,
 });
-// deno-lint-ignore no-control-regex -- what colors a terminal starts with this character
+// deno-lint-ignore no-control-regex -- terminal color codes start with this character
 const controls = /\u001b\[[0-9;]*[A-Za-z]/g;
 
 if (log) {

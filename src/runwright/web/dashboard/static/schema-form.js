@@ -1,5 +1,5 @@
-// A form made from a JSON Schema, beside the raw JSON that is what is sent. What the form cannot show
-// it leaves to JSON, field by field; what it does not know of a value it keeps.
+// A form built from a JSON Schema. The raw JSON beside it is what is submitted. Fields that the form
+// cannot show are edited as JSON; properties that the schema does not know are kept.
 
 const MAX_ITEMS = 60;
 let number = 0;
@@ -74,7 +74,7 @@ function begin(place) {
   else form();
 }
 
-// A field: its element, and what it holds (undefined: left out).
+// A field: its element and its value (undefined if left out).
 function field(schema, value, context, isNeeded) {
   const { schema: plain, isNullable } = simple(resolve(schema, context.whole), context.whole);
   const needed = isNeeded && !isNullable;
@@ -148,7 +148,7 @@ function labelled(name, schema, found, isNeeded, problems) {
     textContent: problems.map((problem) => problem.message).join("; "),
   });
   const hint = make("span", { className: "hint" });
-  hint.append(...said(schema.description ?? ""));
+  hint.append(...withCode(schema.description ?? ""));
   if (found.isGroup) {
     const box = make("fieldset");
     const legend = make("legend", { textContent: title });
@@ -176,8 +176,8 @@ function labelled(name, schema, found, isNeeded, problems) {
   return box;
 }
 
-// Text with what stands in backticks as code.
-function said(text) {
+// Renders text in backticks as code.
+function withCode(text) {
   return text.split("`").map((
     part,
     index,
@@ -197,12 +197,12 @@ function words(schema, value, isNeeded) {
   return { element, get: () => (element.value === "" && !isNeeded ? undefined : element.value) };
 }
 
-// A part of a calendar: a value, `*`, a range such as `9-17` or `0-55/5`, or a list of these.
+// A calendar field: a value, `*`, a range such as `9-17` or `0-55/5`, or a list of these.
 function calendar(value) {
   const element = make("input", {
     type: "text",
     autocomplete: "off",
-    value: value === undefined ? "" : [value].flat().map(shown).join(", "),
+    value: value === undefined ? "" : [value].flat().map(calendarText).join(", "),
   });
   const read = (text) => {
     const range = text.match(/^(\d+)\s*-\s*(\d+)(?:\s*\/\s*(\d+))?$/);
@@ -224,7 +224,7 @@ function calendar(value) {
   };
 }
 
-function shown(part) {
+function calendarText(part) {
   if (part === null || typeof part !== "object") return String(part);
   return `${part.start}${part.end === undefined ? "" : `-${part.end}`}${
     part.step ? `/${part.step}` : ""

@@ -1,4 +1,4 @@
-// A link to sign in with has its secret behind `#`, which browsers send to nobody: it is sent on from here.
+// A sign-in link has its secret after `#`, which browsers do not send; this submits it.
 
 const card = document.querySelector("[data-sign-in]");
 const secret = location.hash.slice(1);

@@ -1,4 +1,4 @@
-// Points in time in the person's own zone, and ages and running durations that stay true.
+// Times in the reader's time zone; ages and running durations stay current.
 
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
