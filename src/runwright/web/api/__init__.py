@@ -1,3 +1,3 @@
-"""Routes of the HTTP API, one module for each noun. Bodies are `web.wire`; what is shared is `web.server`."""
+"""Routes of the HTTP API, one module per noun. Bodies are in `web.wire`; shared parts are in `web.server`."""
 
 from __future__ import annotations

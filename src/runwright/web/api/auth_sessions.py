@@ -20,7 +20,7 @@ routes = APIRouter()
 
 @routes.get(f"{PROJECT}/auth-sessions", response_model=list[wire.SessionAnswer])
 async def list_sessions(caller: Reader, project_name: str) -> Response:
-    """List the sessions of a project, by id."""
+    """List the AuthSessions of a project, sorted by id."""
     project = await caller.project(project_name)
     found = await auth_sessions.list_all(caller.platform, project.id)
     return bodies.answer([wire.session(each) for each in found])
@@ -33,7 +33,7 @@ async def list_sessions(caller: Reader, project_name: str) -> Response:
     openapi_extra=bodies.documented(bodies.JSON, wire.UploadBody.model_json_schema(by_alias=True)),
 )
 async def upload(request: Request, caller: Starter, project_name: str) -> Response:
-    """Make a RECORDER session from a browser's state, or replace the state of one."""
+    """Create a RECORDER session from a browser's state, or replace the state of an existing one."""
     asked = wire.parse_upload(await bodies.read_json(request), new_auth_session_id())
     project = await caller.project(project_name)
     made = await auth_sessions.upload(caller.platform, project, *asked)
@@ -47,7 +47,7 @@ async def upload(request: Request, caller: Starter, project_name: str) -> Respon
     openapi_extra=bodies.documented(bodies.JSON, wire.CreateBody.model_json_schema(by_alias=True)),
 )
 async def create(request: Request, caller: Starter, project_name: str) -> Response:
-    """Begin to make a session from parameters."""
+    """Start creating a session from parameters."""
     plan = wire.parse_create(await bodies.read_json(request), new_auth_session_id())
     project = await caller.project(project_name)
     made = await auth_sessions.create(caller.platform, project, plan)
@@ -60,7 +60,7 @@ async def create(request: Request, caller: Starter, project_name: str) -> Respon
 async def create_result(
     caller: Reader, project_name: str, operation_id: str, wait: Wait = 0
 ) -> Response:
-    """Tell how the making of a session stands, as soon as it is over or the wait is."""
+    """Get the state of a create operation, once it has ended or the wait is over."""
     return await _result(caller, project_name, operation_id, (SessionOperation.CREATE, None), wait)
 
 
@@ -71,7 +71,7 @@ async def create_result(
     openapi_extra=bodies.documented(bodies.JSON, wire.RecordBody.model_json_schema(by_alias=True)),
 )
 async def record(request: Request, caller: Starter, project_name: str) -> Response:
-    """Begin to record a session: a person signs in, in the live view of the Run with the operation's id."""
+    """Start recording a session: a person signs in, in the live view of the Run with the operation's id."""
     plan = wire.parse_record(await bodies.read_json(request), new_auth_session_id())
     project = await caller.project(project_name)
     made = await auth_sessions.record(caller.platform, project, plan)
@@ -84,13 +84,13 @@ async def record(request: Request, caller: Starter, project_name: str) -> Respon
 async def record_result(
     caller: Reader, project_name: str, operation_id: str, wait: Wait = 0
 ) -> Response:
-    """Tell how a recording stands, as soon as it is over or the wait is."""
+    """Get the state of a recording, once it has ended or the wait is over."""
     return await _result(caller, project_name, operation_id, (SessionOperation.RECORD, None), wait)
 
 
 @routes.get(f"{PROJECT}/auth-sessions/{{session_id}}", response_model=wire.SessionAnswer)
 async def show(caller: Reader, project_name: str, session_id: str) -> Response:
-    """Tell how a session stands."""
+    """Get a session."""
     project = await caller.project(project_name)
     return bodies.answer(
         wire.session(await auth_sessions.get(caller.platform, project.id, session_id))
@@ -99,7 +99,7 @@ async def show(caller: Reader, project_name: str, session_id: str) -> Response:
 
 @routes.delete(f"{PROJECT}/auth-sessions/{{session_id}}", status_code=204)
 async def delete(caller: Starter, project_name: str, session_id: str) -> Response:
-    """Forget a session; what is under way for it is canceled."""
+    """Delete a session and cancel operations and Runs in progress for it."""
     project = await caller.project(project_name)
     await auth_sessions.delete(caller.platform, project.id, session_id)
     return Response(status_code=204)
@@ -112,7 +112,7 @@ async def delete(caller: Starter, project_name: str, session_id: str) -> Respons
     openapi_extra=bodies.documented(bodies.JSON, wire.UpdateBody.model_json_schema(by_alias=True)),
 )
 async def update(request: Request, caller: Starter, project_name: str, session_id: str) -> Response:
-    """Begin to give a session new parameters, which replace the old ones once they are proved."""
+    """Start updating a session: new parameters replace the old ones once they are proven to work."""
     plan = wire.parse_update(await bodies.read_json(request), session_id)
     project = await caller.project(project_name)
     made = await auth_sessions.update(caller.platform, project, plan)
@@ -126,7 +126,7 @@ async def update(request: Request, caller: Starter, project_name: str, session_i
 async def update_result(
     caller: Reader, project_name: str, session_id: str, operation_id: str, wait: Wait = 0
 ) -> Response:
-    """Tell how the update of a session stands, as soon as it is over or the wait is."""
+    """Get the state of an update, once it has ended or the wait is over."""
     wanted = (SessionOperation.UPDATE, session_id)
     return await _result(caller, project_name, operation_id, wanted, wait)
 
@@ -142,7 +142,7 @@ async def update_result(
 async def validate(
     request: Request, caller: Starter, project_name: str, session_id: str
 ) -> Response:
-    """Begin to check a session, and to mend it where it may be."""
+    """Start a check of a session, and repair the session where that is allowed."""
     plan = wire.parse_validate(await bodies.read_json(request), session_id)
     project = await caller.project(project_name)
     made = await auth_sessions.validate(caller.platform, project, plan)
@@ -156,7 +156,7 @@ async def validate(
 async def validate_result(
     caller: Reader, project_name: str, session_id: str, operation_id: str, wait: Wait = 0
 ) -> Response:
-    """Tell how the check of a session stands, as soon as it is over or the wait is."""
+    """Get the state of a check, once it has ended or the wait is over."""
     wanted = (SessionOperation.VALIDATE, session_id)
     return await _result(caller, project_name, operation_id, wanted, wait)
 

@@ -1,4 +1,4 @@
-"""Routes of Deliveries and of the secrets that webhooks are signed with; all ours."""
+"""Routes of Deliveries and of the secrets that sign webhooks; all are Runwright's own."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def list_deliveries(
 
 @routes.get(f"{PROJECT}/deliveries/{{delivery_id}}", response_model=wire.DeliveryAnswer)
 async def show(caller: Reader, project_name: str, delivery_id: str) -> Response:
-    """Tell everything about a Delivery: each try, and what was answered."""
+    """Get a Delivery with all its tries and their responses."""
     project = await caller.project(project_name)
     delivery, tries = await deliveries.get(caller.platform, project.id, delivery_id)
     body: wire.DeliveryAnswer = {
@@ -59,7 +59,7 @@ async def show(caller: Reader, project_name: str, delivery_id: str) -> Response:
 async def redeliver(
     request: Request, caller: Starter, project_name: str, delivery_id: str
 ) -> Response:
-    """Send a Delivery again under the same id, to another address if one is given."""
+    """Send a Delivery again under the same id, to another address if given."""
     url = wire.parse_redeliver(await bodies.read_json(request))
     project = await caller.project(project_name)
     found = await deliveries.send_again(caller.platform, project.id, delivery_id, url)
@@ -68,7 +68,7 @@ async def redeliver(
 
 @routes.get(f"{PROJECT}/webhook-secret", response_model=wire.SecretAnswer)
 async def secret(caller: Deployer, project_name: str) -> Response:
-    """Tell what webhooks of the project are signed with."""
+    """Get the secret that signs the project's webhooks."""
     project = await caller.project(project_name)
     found = await deliveries.signing_secrets(caller.platform, project.id)
     body: wire.SecretAnswer = {"secret": found[0]}
@@ -77,7 +77,7 @@ async def secret(caller: Deployer, project_name: str) -> Response:
 
 @routes.post(f"{PROJECT}/webhook-secret/rotate", response_model=wire.SecretAnswer)
 async def rotate(caller: Deployer, project_name: str) -> Response:
-    """Sign with a new secret; the one before signs along for a day."""
+    """Switch to a new signing secret; for a day the previous one signs too."""
     project = await caller.project(project_name)
     body: wire.SecretAnswer = {
         "secret": await deliveries.rotate_secret(caller.platform, project.id)

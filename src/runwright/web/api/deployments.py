@@ -1,4 +1,4 @@
-"""Routes of projects, Deployments and API keys; all ours."""
+"""Routes of projects, Deployments and API keys; all are Runwright's own."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def list_projects(caller: Reader) -> Response:
     openapi_extra=bodies.documented(_ARCHIVES[-1], _ARCHIVE_SCHEMA),
 )
 async def deploy(request: Request, caller: Deployer, project_name: str) -> Response:
-    """Upload a Bundle; a Worker makes it ready and current, or says why it cannot be."""
+    """Upload a Bundle; a Worker builds it and makes it current, or reports why it cannot."""
     if bodies.media_type(request) not in _ARCHIVES:
         raise UnsupportedMediaType(
             "A bundle is a gzipped tar archive: send `content-type: application/gzip`."
@@ -69,9 +69,9 @@ async def get_deployment(
     project_name: str,
     deployment_id: UUID,
     wait: Wait = 0,
-    seen: Annotated[int, Query(ge=0, description="Lines of progress known already.")] = 0,
+    seen: Annotated[int, Query(ge=0, description="Number of progress lines already seen.")] = 0,
 ) -> Response:
-    """Tell how a Deployment stands, as soon as there is news or the wait is over."""
+    """Get the state of a Deployment, once it has changed or the wait is over."""
     project = await caller.project(project_name)
     found = await deployments.wait(
         caller.platform, project.id, deployment_id, seen=seen, patience=timedelta(seconds=wait)
@@ -83,7 +83,7 @@ async def get_deployment(
     f"{PROJECT}/deployments/{{deployment_id}}/current", response_model=wire.DeploymentAnswer
 )
 async def roll_back(caller: Deployer, project_name: str, deployment_id: UUID) -> Response:
-    """Make a Deployment that is ready the current one: rolling back, or forth."""
+    """Make a ready Deployment current: roll back or forward."""
     project = await caller.project(project_name)
     found = await deployments.roll_back(caller.platform, project, deployment_id)
     return bodies.answer({"deployment": wire.deployment(found)})
@@ -91,7 +91,7 @@ async def roll_back(caller: Deployer, project_name: str, deployment_id: UUID) ->
 
 @routes.get(f"{PROJECT}/deployments/{{deployment_id}}/diff", response_model=wire.DifferenceAnswer)
 async def compare(caller: Reader, project_name: str, deployment_id: UUID) -> Response:
-    """Tell what a Deployment would change in the current one."""
+    """Compare a Deployment with the current one."""
     project = await caller.project(project_name)
     found = await deployments.compare(caller.platform, project, deployment_id)
     return bodies.answer(wire.difference(found))
@@ -99,7 +99,7 @@ async def compare(caller: Reader, project_name: str, deployment_id: UUID) -> Res
 
 @routes.get(f"{PROJECT}/openapi.json")
 async def document(request: Request, caller: Reader, project_name: str) -> Response:
-    """Describe every Api of the current Deployment as an operation of its own."""
+    """Describe each Api of the current Deployment as its own operation."""
     project = await caller.project(project_name)
     base = str(request.url).rpartition("/")[0]
     return bodies.answer(project_document.make(project, base))
@@ -119,7 +119,7 @@ async def list_keys(caller: Admin) -> Response:
     openapi_extra=bodies.documented(bodies.JSON, wire.KeyBody.model_json_schema()),
 )
 async def create_key(request: Request, caller: Admin) -> Response:
-    """Make an API key; its secret is in this answer alone."""
+    """Create an API key; only this response contains its secret."""
     name, scopes = wire.parse_key(await bodies.read_json(request))
     key, secret = await keys.create(caller.platform, caller.workspace_id, name=name, scopes=scopes)
     return bodies.answer(wire.new_key(key, secret), 201)
@@ -127,13 +127,13 @@ async def create_key(request: Request, caller: Admin) -> Response:
 
 @routes.post("/{workspace_id}/keys/rotate-secret", response_model=wire.RotationAnswer)
 async def rotate_secret(caller: Admin) -> Response:
-    """Seal every secret of the installation with a new key, while everything goes on."""
+    """Reseal every secret of the installation with a new key, without downtime."""
     body: wire.RotationAnswer = {"resealed": await secrets.rotate(caller.platform)}
     return bodies.answer(body)
 
 
 @routes.delete("/{workspace_id}/keys/{key_id}", status_code=204)
 async def revoke_key(caller: Admin, key_id: str) -> Response:
-    """Make an API key worthless."""
+    """Revoke an API key."""
     await keys.revoke(caller.platform, caller.workspace_id, key_id)
     return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""Routes about results that are not as usual; all ours."""
+"""Routes of drift: results that deviate from the usual; all are Runwright's own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ routes = APIRouter()
 
 @routes.get(f"{PROJECT}/drift", response_model=wire.ProfilesAnswer)
 async def list_profiles(caller: Reader, project_name: str) -> Response:
-    """Tell what is known of the results of each Api, and which Run was marked last."""
+    """Get the state of each Api's results, and the Run last marked as drifted."""
     return await _profiles(caller, project_name)
 
 
@@ -25,7 +25,7 @@ async def list_profiles(caller: Reader, project_name: str) -> Response:
     openapi_extra=bodies.documented(bodies.JSON, wire.WatchBody.model_json_schema(by_alias=True)),
 )
 async def watch(request: Request, caller: Starter, project_name: str) -> Response:
-    """Switch the watch over an Api's results on or off."""
+    """Turn watching an Api's results on or off."""
     api, is_watched = wire.parse_watch(await bodies.read_json(request))
     project = await caller.project(project_name)
     await drift.watch(caller.platform, project, api, is_watched=is_watched)
@@ -38,7 +38,7 @@ async def watch(request: Request, caller: Starter, project_name: str) -> Respons
     openapi_extra=bodies.documented(bodies.JSON, wire.AcceptBody.model_json_schema(by_alias=True)),
 )
 async def accept(request: Request, caller: Starter, project_name: str) -> Response:
-    """Take what an Api's results look like lately for what is usual."""
+    """Accept the recent results of an Api as the usual ones."""
     api = wire.parse_accept(await bodies.read_json(request))
     await drift.accept(caller.platform, await caller.project(project_name), api)
     return await _profiles(caller, project_name)

@@ -1,4 +1,4 @@
-"""The gateway to language models: what an Attempt asks of a provider is passed on with the operator's key."""
+"""The gateway to language models: passes an Attempt's requests on to a provider, with the operator's key."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from runwright.web.server.model_call_memory import Loan, Room, Turns
 _BASE = "/api/{workspace_id}/functions/{project_id}"
 _HELD_REQUESTS_BYTES = 256 * 1024 * 1024
 _HELD_ANSWER_BYTES = 4 * 1024 * 1024
-"""An answer that is no stream is passed on whole up to this, so that its head can tell what it cost."""
+"""A non-streaming response up to this size is held and sent whole, so that a header can tell its cost."""
 _LARGE_BYTES = 256 * 1024
-"""To read more JSON than this holds up other requests, so a thread does it."""
+"""Parsing more JSON than this would delay other requests, so a thread does it."""
 _MOST_OF_RUN = 32
 _MOST = 256
 _LONGEST_SECONDS = 3600.0
@@ -48,19 +48,19 @@ routes = APIRouter(tags=["authors"])
 
 
 class ProvidersAnswer(TypedDict):
-    """Which providers of language models the operator has set."""
+    """The language model providers that the operator has configured."""
 
     providers: list[str]
 
 
 class Gateway:
-    """What all calls of one server share."""
+    """State shared by all model calls of one server."""
 
     def __init__(self, settings: Settings) -> None:
-        """Take the settings.
+        """Create the shared state.
 
         Raises:
-            ConfigError: the operator's prices cannot be read.
+            ConfigError: the operator's prices are invalid.
         """
         try:
             self.prices = model_prices.read(settings.model_prices or "{}")
@@ -72,12 +72,12 @@ class Gateway:
         self.calls = Room(_MOST)
         self.turns = Turns(_MOST_OF_RUN)
         self.reading = asyncio.Lock()
-        """One large body is read at a time: that takes several times its size."""
+        """Large bodies are parsed one at a time, because parsing takes several times their size."""
 
 
 @routes.get(f"{_BASE}/intuned-ai-gateway", response_model=ProvidersAnswer)
 async def providers(request: Request, workspace_id: str, project_id: str) -> Response:
-    """Tell which providers of language models there are; 501 where the operator has set none."""
+    """List the configured language model providers; 501 when the operator has configured none."""
     platform: Platform = request.app.state.platform
     await _author(request, workspace_id, project_id)
     platform.providers.check_any()
@@ -91,17 +91,17 @@ async def providers(request: Request, workspace_id: str, project_id: str) -> Res
     openapi_extra=bodies.documented(bodies.JSON, {"type": "object"}),
 )
 async def call(request: Request, workspace_id: str, project_id: str, path: str) -> Response:
-    """Pass a request on to its provider, and the answer back as it comes."""
+    """Pass a request on to its provider, and stream the response back."""
     author, secret = await _author(request, workspace_id, project_id)
     endpoint = model_endpoints.find(path)
     if endpoint is None:
-        raise NotFound(f"The gateway to language models has {model_endpoints.NAMES} alone.")
+        raise NotFound(f"The gateway to language models serves only {model_endpoints.NAMES}.")
     request.app.state.platform.providers.check(endpoint.provider)
     return _Call(request, author, secret, endpoint)
 
 
 class _Call(Response):
-    """One call: reads the request, asks the provider, and answers; ended by its caller's leaving."""
+    """One model call: reads the request, asks the provider, responds; ends early when the client disconnects."""
 
     def __init__(self, request: Request, author: Author, secret: str, endpoint: Endpoint) -> None:
         super().__init__()
@@ -112,10 +112,10 @@ class _Call(Response):
         self._platform: Platform = request.app.state.platform
         self._gateway: Gateway = request.app.state.gateway
         self._is_begun = False
-        """Whether anything was answered."""
+        """Part of the response has been sent."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Serve one request."""
         room = self._platform.settings.max_model_request_bytes
         async with (
             self._gateway.turns.taken(self._author.charged_run_id),
@@ -141,7 +141,7 @@ class _Call(Response):
             )
 
     async def _until_left(self, work: Coroutine[Any, Any, None], receive: Receive) -> None:
-        """Work until it is done, the caller has gone away, or the Attempt is over."""
+        """Run `work` until it is done, the client disconnects, or the Attempt ends."""
         working = asyncio.create_task(work)
         left = asyncio.create_task(_left(receive))
         over = asyncio.create_task(author_calls.over(self._platform, self._author))
@@ -163,16 +163,16 @@ class _Call(Response):
         try:
             async with asyncio.timeout(_LONGEST_SECONDS), opened as call:
                 last = await self._ask(asked, call, send)
-                # Who has the whole answer finds it counted.
+                # By the time the client has the whole response, it is counted.
                 await call.count()
                 await send({"type": "http.response.body", "body": last})
         except (ProviderFailed, TimeoutError):
-            # Broken off in the middle, an answer is cut, and so its reader knows.
+            # A response interrupted in the middle is cut short, which tells its reader.
             if not self._is_begun:
                 raise
 
     async def _ask(self, asked: ModelRequest, call: Counted, send: Send) -> bytes:
-        """Pass on the answer, but for its last piece, which is returned."""
+        """Send the response, except for its last piece, which is returned."""
         headers, query = self._request.headers, self._request.query_params
         try:
             async with self._platform.providers.asked(asked, headers, query) as answer:
@@ -220,10 +220,10 @@ class _Call(Response):
 
 
 async def _author(request: Request, workspace_id: str, project_id: str) -> tuple[Author, str]:
-    """Return which Attempt calls, and its token: wherever a provider's client puts its key.
+    """The calling Attempt and its token, from wherever a provider's client puts its key.
 
     Raises:
-        Unauthorized, Forbidden: none of them is such a token.
+        Unauthorized, Forbidden: no credential in the request is a valid token.
     """
     found = _secrets(request)
     for place, secret in enumerate(found, start=1):
@@ -253,13 +253,13 @@ def _secrets(request: Request) -> list[str]:
 
 
 async def _left(receive: Receive) -> None:
-    """Return when the caller has gone away."""
+    """Wait until the client disconnects."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 async def _held(chunks: AsyncIterator[bytes]) -> tuple[bytes, bool]:
-    """Return the beginning of a body, and whether it is all of it."""
+    """The beginning of a body, and whether that is all of it."""
     found = bytearray()
     async for chunk in chunks:
         found += chunk
@@ -276,6 +276,6 @@ async def _following(held: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator
 
 
 def _cost(call: Counted) -> dict[str, str]:
-    """Return the header in which helpers of the other format look for what an answer cost."""
+    """The header where helpers of the other format look for the cost of a response."""
     usd = call.tally.used().usd
     return {} if usd is None else {"x-ai-cost-in-cents": f"{usd * 100:.6f}"}

@@ -1,4 +1,4 @@
-"""Routes of JobRuns, and the signed link of their results."""
+"""Routes of JobRuns, and the signed link to their results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ links = APIRouter(tags=["links"])
 async def list_job_runs(
     caller: Reader, project_name: str, job_id: str, query: Annotated[wire.RunsQuery, Query()]
 ) -> Response:
-    """List a page of a Job's JobRuns, newest first if nothing else is asked."""
+    """List a page of a Job's JobRuns, newest first by default."""
     size, number, order = wire.page(query)
     project = await caller.project(project_name)
     job = await jobs.get(caller.platform, project.id, job_id)
@@ -46,7 +46,7 @@ async def list_job_runs(
 async def show(
     request: Request, caller: Reader, project_name: str, job_id: str, job_run_id: str
 ) -> Response:
-    """Tell how a JobRun stands, and where its results are."""
+    """Get a JobRun, with a link to its results."""
     project = await caller.project(project_name)
     found = await job_runs.get(caller.platform, project.id, job_id, job_run_id)
     expires = datetime.now(UTC) + _LINK_LIFE
@@ -62,7 +62,7 @@ async def show(
     f"{PROJECT}/jobs/{{job_id}}/runs/{{job_run_id}}/terminate", response_model=wire.MessageAnswer
 )
 async def terminate(caller: Starter, project_name: str, job_id: str, job_run_id: str) -> Response:
-    """End a JobRun now; one that has ended stays as it is."""
+    """End a JobRun immediately; one that has ended stays as it is."""
     project = await caller.project(project_name)
     found = await job_runs.terminate(caller.platform, project.id, job_id, job_run_id)
     body: wire.MessageAnswer = {"message": f"The job run is {found.status.value}"}
@@ -79,7 +79,7 @@ async def terminate(caller: Starter, project_name: str, job_id: str, job_run_id:
 async def redeliver(
     request: Request, caller: Starter, project_name: str, job_id: str, job_run_id: str
 ) -> Response:
-    """Send all Deliveries of a JobRun again that no try got through, elsewhere if an address is given."""
+    """Send all Deliveries of a JobRun whose tries all failed again, to another address if given."""
     url = delivery_wire.parse_redeliver(await bodies.read_json(request))
     project = await caller.project(project_name)
     count = await job_runs.redeliver(caller.platform, project.id, job_id, job_run_id, url)
@@ -99,7 +99,7 @@ async def results(
     signature: str,
     purpose: str = "",
 ) -> Response:
-    """Return the outcomes of a JobRun's items by their link, one JSON object a line."""
+    """Download the outcomes of a JobRun's items by signed link, one JSON object per line."""
     platform: Platform = request.app.state.platform
     author_calls.check_link(platform, purpose, READ, _subject(job_run_id), expires, signature)
     return StreamingResponse(

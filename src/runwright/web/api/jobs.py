@@ -21,7 +21,7 @@ routes = APIRouter()
 
 @routes.get(f"{PROJECT}/jobs", response_model=list[wire.JobLine])
 async def list_jobs(caller: Reader, project_name: str) -> Response:
-    """List the Jobs of a project, by id."""
+    """List the Jobs of a project, sorted by id."""
     project = await caller.project(project_name)
     found = await jobs.list_all(caller.platform, project.id)
     return bodies.answer([wire.job_line(each) for each in found])
@@ -34,7 +34,7 @@ async def list_jobs(caller: Reader, project_name: str) -> Response:
     openapi_extra=bodies.documented(bodies.JSON, wire.CreateBody.model_json_schema(by_alias=True)),
 )
 async def create(request: Request, caller: Starter, project_name: str) -> Response:
-    """Keep a new Job; its Schedule begins now."""
+    """Create a Job; its Schedule starts now."""
     job_id, plan = wire.parse_create(await bodies.read_json(request))
     project = await caller.project(project_name)
     await jobs.create(caller.platform, project, job_id, plan)
@@ -44,7 +44,7 @@ async def create(request: Request, caller: Starter, project_name: str) -> Respon
 
 @routes.get(f"{PROJECT}/jobs/{{job_id}}", response_model=wire.JobAnswer)
 async def show(caller: Reader, project_name: str, job_id: str) -> Response:
-    """Tell what a Job is made from and when it fires next."""
+    """Get a Job's plan, and when it fires next."""
     project = await caller.project(project_name)
     return bodies.answer(wire.job(await jobs.get(caller.platform, project.id, job_id)))
 
@@ -55,7 +55,7 @@ async def show(caller: Reader, project_name: str, job_id: str) -> Response:
     openapi_extra=bodies.documented(bodies.JSON, wire.UpdateBody.model_json_schema(by_alias=True)),
 )
 async def update(request: Request, caller: Starter, project_name: str, job_id: str) -> Response:
-    """Give a Job another plan; a JobRun under way keeps its own."""
+    """Replace a Job's plan; a JobRun in progress keeps its own."""
     value = await bodies.read_json(request)
     project = await caller.project(project_name)
     known = await jobs.get(caller.platform, project.id, job_id)
@@ -66,7 +66,7 @@ async def update(request: Request, caller: Starter, project_name: str, job_id: s
 
 @routes.delete(f"{PROJECT}/jobs/{{job_id}}", status_code=204)
 async def delete(caller: Starter, project_name: str, job_id: str) -> Response:
-    """Forget a Job; its active JobRun is terminated."""
+    """Delete a Job; its active JobRun is terminated."""
     project = await caller.project(project_name)
     await jobs.delete(caller.platform, project.id, job_id)
     return Response(status_code=204)
@@ -74,7 +74,7 @@ async def delete(caller: Starter, project_name: str, job_id: str) -> Response:
 
 @routes.post(f"{PROJECT}/jobs/{{job_id}}/pause", response_model=wire.MessageAnswer)
 async def pause(caller: Starter, project_name: str, job_id: str) -> Response:
-    """Stop a Job's Schedule, and let its active JobRun begin nothing more."""
+    """Pause a Job's Schedule, and start no more items of its active JobRun."""
     project = await caller.project(project_name)
     await jobs.pause(caller.platform, project.id, job_id)
     return bodies.answer({"message": "Paused"})
@@ -82,7 +82,7 @@ async def pause(caller: Starter, project_name: str, job_id: str) -> Response:
 
 @routes.post(f"{PROJECT}/jobs/{{job_id}}/resume", response_model=wire.MessageAnswer)
 async def resume(caller: Starter, project_name: str, job_id: str) -> Response:
-    """Let a Job's Schedule go on, and its paused JobRun."""
+    """Resume a Job's Schedule and its paused JobRun."""
     project = await caller.project(project_name)
     await jobs.resume(caller.platform, project.id, job_id)
     return bodies.answer({"message": "Resumed"})
@@ -96,7 +96,7 @@ async def trigger(
     job_id: str,
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Begin a JobRun of a Job now."""
+    """Start a JobRun now."""
     text = await bodies.read_text(request)
     begun = await jobs.trigger(
         caller.platform,
@@ -115,7 +115,7 @@ async def trigger(
 async def upcoming(
     caller: Reader, project_name: str, job_id: str, query: Annotated[wire.UpcomingQuery, Query()]
 ) -> Response:
-    """Tell when a Job fires next; jitter is left out, and a paused Job does not fire."""
+    """List when a Job fires next; jitter is ignored, and a paused Job does not fire."""
     project = await caller.project(project_name)
     found = await jobs.get(caller.platform, project.id, job_id)
     if found.plan.schedule is None or found.firing is None:

@@ -1,4 +1,4 @@
-"""Routes of watching a Run, answering what it asks, and of the Workers that show it."""
+"""Routes for watching a Run, for answering its questions, and for the Workers that show it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ open_routes = APIRouter(tags=["live"])
     openapi_extra=bodies.documented(bodies.JSON, wire.AnswerBody.model_json_schema(by_alias=True)),
 )
 async def answer(request: Request, caller: Starter, project_name: str, run_id: str) -> Response:
-    """Answer what a Run asks a person."""
+    """Answer a question of a Run."""
     project = await caller.project(project_name)
     run = await runs.get(caller.platform, project.id, run_id)
     text, question_id = wire.parse_answer(await bodies.read_json(request))
@@ -36,7 +36,7 @@ async def answer(request: Request, caller: Starter, project_name: str, run_id: s
 
 @routes.get("/{workspace_id}/questions", response_model=list[wire.AskedRunBody])
 async def list_questions(caller: Reader) -> Response:
-    """List what Runs of the workspace ask people just now, the oldest first."""
+    """List the open questions of the workspace's Runs, oldest first."""
     found = await questions.open_of_workspace(caller.platform, caller.workspace_id)
     return bodies.answer([wire.asked_run(each) for each in found])
 
@@ -48,7 +48,7 @@ async def list_questions(caller: Reader) -> Response:
     openapi_extra=bodies.documented(bodies.JSON, wire.LinkBody.model_json_schema(by_alias=True)),
 )
 async def make_link(request: Request, caller: Starter, project_name: str, run_id: str) -> Response:
-    """Make a link with which anyone can watch a Run, and not touch it, until the link expires."""
+    """Create a link with which anyone can watch a Run, but not control it, until the link expires."""
     project = await caller.project(project_name)
     run = await runs.get(caller.platform, project.id, run_id)
     life = wire.parse_link(await bodies.read_json(request))
@@ -64,7 +64,7 @@ async def make_link(request: Request, caller: Starter, project_name: str, run_id
 
 @routes.websocket(f"{PROJECT}/run/{{run_id}}/live")
 async def watch(socket: WebSocket, workspace_id: str, project_name: str, run_id: str) -> None:
-    """Show a Run to who has an API key; one that may start Runs may also take control."""
+    """Show a Run to a client with an API key; a key that may start Runs may also take control."""
     platform: Platform = socket.app.state.platform
     try:
         secret = socket.headers.get("x-api-key")
@@ -82,7 +82,7 @@ async def watch(socket: WebSocket, workspace_id: str, project_name: str, run_id:
 
 @open_routes.websocket("/live/{token}/socket")
 async def watch_by_link(socket: WebSocket, token: str) -> None:
-    """Show a Run to who has a link."""
+    """Show a Run to a client with a link."""
     try:
         ticket = live.open_link(socket.app.state.platform, token)
     except RequestError as error:
@@ -94,7 +94,7 @@ async def watch_by_link(socket: WebSocket, token: str) -> None:
 
 @open_routes.websocket("/internal/live/{request_id}")
 async def take_worker(socket: WebSocket, request_id: str) -> None:
-    """Take the connection of a Worker that shows a Run to somebody who watches through this server."""
+    """Accept the connection of a Worker that shows a Run to a viewer of this server."""
     proof = socket.headers.get("authorization", "").removeprefix("Bearer ")
     await _relay(socket).take_worker(socket, request_id, proof)
 

@@ -1,4 +1,4 @@
-"""The route of pruning; ours."""
+"""The route of pruning; Runwright's own."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ routes = APIRouter()
 
 
 class RemovedBody(TypedDict):
-    """So many of a kind."""
+    """How much of one kind was removed."""
 
     kind: str
     count: int
     bytes: int
-    """Of what lay in the blob store."""
+    """Size in the blob store."""
 
 
 class PruningAnswer(TypedDict):
-    """What was removed, or would be."""
+    """What was removed, or would be in a dry run."""
 
     removed: list[RemovedBody]
     bytes: int
@@ -43,7 +43,7 @@ async def prune(
     *,
     dry_run: Annotated[bool, Query(alias="dryRun", description="Only count.")] = False,
 ) -> Response:
-    """Remove from the whole installation what is older than its retention, for 20 s at most."""
+    """Prune data of the whole installation that is past its retention, for up to 20 s."""
     done = await retention.prune(caller.platform, is_dry=dry_run, patience=_PATIENCE)
     return bodies.answer(_answer(done))
 

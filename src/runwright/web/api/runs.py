@@ -28,13 +28,13 @@ _SCHEMA = {"type": "string"}
 
 Wait = Annotated[
     float,
-    Query(ge=0, le=_MAX_WAIT_SECONDS, allow_inf_nan=False, description="Answer later, in seconds."),
+    Query(ge=0, le=_MAX_WAIT_SECONDS, allow_inf_nan=False, description="Maximum seconds to wait."),
 ]
 routes = APIRouter()
 
 
 def router(start_status: int) -> APIRouter:
-    """Return all routes; `start_status` is what `run/start` answers, the one difference of the mounts."""
+    """All routes; `start_status` is the status of `run/start`, the only difference between the mounts."""
     mounted = APIRouter()
     mounted.add_api_route(
         f"{PROJECT}/run/start",
@@ -56,7 +56,7 @@ async def start(
     project_name: str,
     idempotency_key: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Start a Run; it is on disk before this answers."""
+    """Start a Run; it is stored durably before the response."""
     value = await bodies.read_json(request)
     asked = run_requests.parse_start(value)
     run = await runs.start(
@@ -71,7 +71,7 @@ async def start(
 
 @routes.get(f"{PROJECT}/run/{{run_id}}/result", response_model=wire.ResultAnswer)
 async def result(caller: Reader, project_name: str, run_id: str, wait: Wait = 0) -> Response:
-    """Tell how a Run stands and what it returned, as soon as it has ended or the wait is over."""
+    """Get a Run's status and result, once it has ended or the wait is over."""
     project = await caller.project(project_name)
     run = await runs.wait(caller.platform, project.id, run_id, patience=timedelta(seconds=wait))
     return bodies.answer_text(wire.result_text(run))
@@ -107,7 +107,7 @@ async def list_runs(
 
 @routes.get(f"{PROJECT}/run/{{run_id}}", response_model=wire.DetailAnswer)
 async def detail(request: Request, caller: Reader, project_name: str, run_id: str) -> Response:
-    """Tell everything about a Run."""
+    """Get all details of a Run."""
     project = await caller.project(project_name)
     found = await runs.detail(caller.platform, caller.workspace_id, run_id, project_id=project.id)
     return _detail(request, caller, found, project_name)
@@ -115,7 +115,7 @@ async def detail(request: Request, caller: Reader, project_name: str, run_id: st
 
 @routes.get("/{workspace_id}/runs/{run_id}", response_model=wire.DetailAnswer)
 async def detail_by_id(request: Request, caller: Reader, run_id: str) -> Response:
-    """Tell everything about a Run whose project is not known."""
+    """Get all details of a Run by id alone, when its project is unknown."""
     found = await runs.detail(caller.platform, caller.workspace_id, run_id)
     name = await projects.name_of(caller.platform, found.run.project_id)
     return _detail(request, caller, found, name)
@@ -133,7 +133,7 @@ async def logs(
     after: Annotated[int, Query(ge=0, le=_LARGEST_ID)] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = _LOG_PAGE,
 ) -> Response:
-    """Return lines of a Run's log after an id, one JSON object a line."""
+    """Get lines of a Run's log after an id, one JSON object per line."""
     run = await _find(caller, project_name, run_id)
     lines = await runs.logs(caller.platform, run.id, after=after, limit=limit)
     text = "".join(json.dumps(wire.log_line(line)) + "\n" for line in lines)
@@ -172,7 +172,7 @@ async def events(
     run_id: str,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Follow the states and log lines of a Run until it has ended, as server-sent events."""
+    """Follow the states and log lines of a Run until it ends, as server-sent events."""
     run = await _find(caller, project_name, run_id)
     after = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
     return StreamingResponse(
@@ -202,10 +202,10 @@ async def _events(caller: Caller, run: Run, after: int) -> AsyncIterator[str]:
 
 
 def checked_key(key: str | None) -> str | None:
-    """Return an idempotency key as it was given.
+    """An idempotency key, unchanged.
 
     Raises:
-        ValidationError: it cannot be one.
+        ValidationError: the key is invalid.
     """
     if key is None:
         return None
@@ -216,7 +216,7 @@ def checked_key(key: str | None) -> str | None:
 
 
 def _plain(name: str) -> str:
-    """Return a file's name without what could break out of a header."""
+    """A file's name without characters that could break out of a header."""
     return "".join(
         char if char.isascii() and char.isprintable() and char not in '"\\' else "_"
         for char in name

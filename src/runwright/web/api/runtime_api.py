@@ -1,4 +1,4 @@
-"""Routes that authors' code calls while its Attempt runs, and the signed links of files."""
+"""Routes that authors' code calls during its Attempt, and the signed links to files."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ routes = APIRouter(tags=["authors"])
 
 
 class EntryAnswer(TypedDict):
-    """What lies under a key: null, or an object with the value."""
+    """The value of a key: null, or an object that contains it."""
 
     value: dict[str, Any] | None
 
 
 class ParametersAnswer(TypedDict):
-    """What the Run's session was made from."""
+    """The parameters that the Run's AuthSession was created from."""
 
     parameters: dict[str, Any]
 
 
 class UploadAnswer(TypedDict):
-    """Where to put a file, and where it can be read afterwards."""
+    """Where to upload a file, and where to read it afterwards."""
 
     id: str
     writeSignedUrl: str
@@ -62,7 +62,7 @@ Calling = Annotated[Author, Depends(_author)]
 
 
 def _linked(wanted: str) -> Callable[..., Awaitable[str]]:
-    """Return a dependency that gives the subject of a link that is good for the purpose."""
+    """A dependency that yields the subject of a link valid for the purpose."""
 
     async def subject(  # noqa: PLR0913, PLR0917 - the parts of a link
         request: Request,
@@ -87,31 +87,31 @@ ToWrite = Annotated[str, Depends(_linked(WRITE))]
 
 @routes.get(f"{_BASE}/kv-store/{{key:path}}", response_model=EntryAnswer)
 async def get_value(request: Request, author: Calling, key: str) -> Response:
-    """Return a value of the project's persistent store."""
+    """Get a value from the project's persistent store."""
     return await _get(request, author, "kv-store", key)
 
 
 @routes.put(f"{_BASE}/kv-store/{{key:path}}", openapi_extra=bodies.documented(bodies.JSON, {}))
 async def put_value(request: Request, author: Calling, key: str) -> Response:
-    """Keep a value in the project's persistent store."""
+    """Store a value in the project's persistent store."""
     return await _put(request, author, "kv-store", key)
 
 
 @routes.get(f"{_BASE}/cache/{{key:path}}", response_model=EntryAnswer)
 async def get_cached(request: Request, author: Calling, key: str) -> Response:
-    """Return a value of the project's cache."""
+    """Get a value from the project's cache."""
     return await _get(request, author, "cache", key)
 
 
 @routes.put(f"{_BASE}/cache/{{key:path}}", openapi_extra=bodies.documented(bodies.JSON, {}))
 async def put_cached(request: Request, author: Calling, key: str) -> Response:
-    """Keep a value in the project's cache."""
+    """Store a value in the project's cache."""
     return await _put(request, author, "cache", key)
 
 
 @routes.get(f"{_BASE}/auth-session/{{session_id}}/parameters", response_model=ParametersAnswer)
 async def session_parameters(request: Request, author: Calling, session_id: str) -> Response:
-    """Return the parameters of the Run's session."""
+    """Get the parameters of the Run's AuthSession."""
     found = await author_calls.session_parameters(request.app.state.platform, author, session_id)
     body: ParametersAnswer = {"parameters": found}
     return bodies.answer(body)
@@ -119,7 +119,7 @@ async def session_parameters(request: Request, author: Calling, session_id: str)
 
 @routes.get(f"{_BASE}/files/uploadSignedUrls", response_model=UploadAnswer)
 async def new_upload(request: Request, author: Calling) -> Response:
-    """Return links to upload a file that stays with the Run, and to read it."""
+    """Create links to upload a file that stays with the Run, and to read it."""
     platform: Platform = request.app.state.platform
     subject = author_calls.new_upload(author)
     now = datetime.now(UTC)
@@ -138,7 +138,7 @@ async def new_upload(request: Request, author: Calling) -> Response:
     openapi_extra=bodies.documented("application/octet-stream", {"type": "string"}),
 )
 async def upload(request: Request, subject: ToWrite) -> Response:
-    """Take a file by its link."""
+    """Upload a file by signed link."""
     platform: Platform = request.app.state.platform
     path = await bodies.to_file(request, platform.settings.max_file_bytes)
     try:
@@ -154,10 +154,10 @@ async def upload(request: Request, subject: ToWrite) -> Response:
     responses={200: {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}},
 )
 async def download(request: Request, subject: ToRead) -> Response:
-    """Return a file by its link."""
+    """Download a file by signed link."""
     platform: Platform = request.app.state.platform
     if not await platform.blobs.exists(f"runs/{subject}"):
-        raise NotFound("No file was uploaded here, or it is no longer kept.")
+        raise NotFound("No file was uploaded here, or it has been pruned.")
     return StreamingResponse(
         await platform.blobs.read(f"runs/{subject}"),
         media_type="application/octet-stream",

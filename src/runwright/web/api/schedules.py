@@ -21,7 +21,7 @@ routes = APIRouter()
     openapi_extra=bodies.documented(bodies.JSON, wire.PreviewBody.model_json_schema()),
 )
 async def preview(request: Request, caller: Reader, project_name: str) -> Response:
-    """Tell when a Schedule would fire next, without saving it; jitter is left out."""
+    """List when a Schedule would fire next, without saving it; jitter is ignored."""
     await caller.project(project_name)
     schedule, count = wire.parse_preview(await bodies.read_json(request))
     return bodies.answer(wire.upcoming(schedules.upcoming(schedule, datetime.now(UTC), count)))

@@ -1,4 +1,4 @@
-"""The route that makes a link to sign in to the dashboard with."""
+"""The route that creates a link for signing in to the dashboard."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ routes = APIRouter()
 
 
 class LinkAnswer(TypedDict):
-    """A link that signs in to the dashboard once."""
+    """A single-use link that signs in to the dashboard."""
 
     path: str
-    """Below the server's address."""
+    """Relative to the server's address."""
     expiresIn: int
     """Seconds."""
 
 
 @routes.post("/{workspace_id}/sign-in-links", status_code=201, response_model=LinkAnswer)
 async def new_link(caller: Reader) -> Response:
-    """Make a link that signs in to the dashboard once, with the calling key."""
+    """Create a single-use link that signs in to the dashboard with the calling key."""
     secret = await dashboard_sessions.new_link(caller.platform, caller.key)
     body: LinkAnswer = {
         "path": f"/sign-in#{secret}",

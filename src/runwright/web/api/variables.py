@@ -1,4 +1,4 @@
-"""Routes of variables, of a workspace and of a project; all ours."""
+"""Routes of variables, of a workspace and of a project; all are Runwright's own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ routes = APIRouter()
 
 @routes.get("/{workspace_id}/variables", response_model=wire.VariablesAnswer)
 async def list_shared(caller: Deployer) -> Response:
-    """List the variables that every project of the workspace sees."""
+    """List the variables that all projects of the workspace see."""
     found = await variables.names(caller.platform, caller.workspace_id)
     return bodies.answer(wire.variables(found))
 
