@@ -102,7 +102,7 @@ async def test_a_body_may_be_as_long_as_the_limit(said: str) -> None:
 async def test_of_a_body_that_says_it_is_too_long_nothing_is_read() -> None:
     sent = Sent(b"12345", headers={"content-length": "11"})
 
-    with pytest.raises(TooLarge, match=r"has 11 bytes; this server takes 10\."):
+    with pytest.raises(TooLarge, match=r"has 11 bytes; this server accepts 10\."):
         await _all(sent, 10)
     assert sent.left == [b"12345"]
 
@@ -110,7 +110,7 @@ async def test_of_a_body_that_says_it_is_too_long_nothing_is_read() -> None:
 async def test_of_a_body_that_turns_out_too_long_the_rest_is_not_read() -> None:
     sent = Sent(b"12345", b"678901", b"rest", headers={"content-length": "3"})
 
-    with pytest.raises(TooLarge, match="larger than the 10 bytes"):
+    with pytest.raises(TooLarge, match="exceeds the 10 bytes"):
         await _all(sent, 10)
     assert sent.left == [b"rest"]
 
@@ -155,7 +155,9 @@ async def test_a_body_has_its_time_and_a_second_more_for_each_64_kib(
     sent = Sent(*pieces, settings={"RUNWRIGHT_BODY_TIMEOUT": "5"}, seconds=seconds)
 
     if is_too_slow:
-        with pytest.raises(TooSlow, match=r"^The request body came too slowly: \d+ bytes\.$"):
+        with pytest.raises(
+            TooSlow, match=r"^The request body arrived too slowly: \d+ bytes so far\.$"
+        ):
             await _all(sent, 10**9)
         assert (sent.left == pieces) == (size == 1)
     else:

@@ -266,4 +266,4 @@ def test_files_are_left_for_all_that_is_no_connection() -> None:
 
     *found, refusal = done.stdout.splitlines()
     assert found == ["2000 3000", "1488 2000", "512 1024"]
-    assert refusal.startswith("This process may open 1023 files, and needs 1024: ")
+    assert refusal.startswith("This process may open 1023 files but needs 1024: ")

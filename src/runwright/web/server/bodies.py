@@ -1,4 +1,4 @@
-"""Reading requests' bodies within their bounds, and writing answers' ones."""
+"""Reads request bodies within limits, and writes response bodies."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ SLOWEST_BYTES_A_SECOND = 64 * 1024
 
 
 async def read_json(request: Request) -> Any:
-    """Return the JSON of a request's body.
+    """Read and parse a request's JSON body.
 
     Raises:
-        UnsupportedMediaType, TooLarge, ValidationError: it is none, too long, or malformed.
+        UnsupportedMediaType, TooLarge, ValidationError: the body is not JSON, too large, or malformed.
     """
     kind = media_type(request)
     if kind != JSON and not kind.endswith("+json"):
@@ -35,10 +35,10 @@ async def read_json(request: Request) -> Any:
 
 
 async def read_text(request: Request) -> str:
-    """Return the body of a request whose kind does not matter, within its bounds.
+    """Read a request's body as text, whatever its media type, within the size limit.
 
     Raises:
-        TooLarge: it is too long.
+        TooLarge: the body is too large.
     """
     body = bytearray()
     async for chunk in stream(request, request.app.state.platform.settings.max_body_bytes):
@@ -50,12 +50,12 @@ async def stream(request: Request, limit: int) -> AsyncIterator[bytes]:
     """Yield the request's body in chunks.
 
     Raises:
-        TooLarge: it says that it is, or turns out, longer than the limit; the rest is not read.
-        TooSlow: it does not come within its time, which grows by a second for each 64 KiB.
+        TooLarge: the declared or actual size exceeds the limit; the rest is not read.
+        TooSlow: the body misses its deadline, which grows by a second per 64 KiB received.
     """
     said = request.headers.get("content-length", "")
     if said.isdigit() and int(said) > limit:
-        raise TooLarge(f"The request body has {said} bytes; this server takes {limit}.")
+        raise TooLarge(f"The request body has {said} bytes; this server accepts {limit}.")
     patience = request.app.state.platform.settings.body_timeout.total_seconds()
     until = asyncio.get_running_loop().time() + patience
     taken = 0
@@ -67,18 +67,18 @@ async def stream(request: Request, limit: int) -> AsyncIterator[bytes]:
         except StopAsyncIteration:
             return
         except TimeoutError as error:
-            raise TooSlow(f"The request body came too slowly: {taken} bytes.") from error
+            raise TooSlow(f"The request body arrived too slowly: {taken} bytes so far.") from error
         taken += len(chunk)
         if taken > limit:
-            raise TooLarge(f"The request body is larger than the {limit} bytes this server takes.")
+            raise TooLarge(f"The request body exceeds the {limit} bytes this server accepts.")
         yield chunk
 
 
 async def to_file(request: Request, limit: int) -> Path:
-    """Write the body to a file of its own, which the caller removes.
+    """Write the body to a new file, which the caller removes.
 
     Raises:
-        TooLarge: it is longer than the limit; nothing is left.
+        TooLarge: the body exceeds the limit; no file is left behind.
     """
     settings = request.app.state.platform.settings
     descriptor, name = tempfile.mkstemp(prefix="upload-", dir=settings.data_dir)
@@ -94,20 +94,20 @@ async def to_file(request: Request, limit: int) -> Path:
 
 
 def media_type(request: Request) -> str:
-    """Return the type that the request says its body has, in lower case and without parameters."""
+    """The request's declared media type, in lower case and without parameters."""
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
 def answer(body: object, status: int = 200) -> Response:
-    """Return a value as a JSON answer."""
+    """A JSON response with a value as its body."""
     return Response(json.dumps(body), status, media_type=JSON)
 
 
 def answer_text(text: str, status: int = 200) -> Response:
-    """Return JSON text as an answer."""
+    """A response with JSON text as its body."""
     return Response(text, status, media_type=JSON)
 
 
 def documented(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the OpenAPI text of a body that the route reads by itself."""
+    """The OpenAPI description of a body that the route reads itself."""
     return {"requestBody": {"required": True, "content": {kind: {"schema": schema}}}}

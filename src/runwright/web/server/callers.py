@@ -1,4 +1,4 @@
-"""Who calls, and what they may: the key in `x-api-key`, its workspace, its scopes."""
+"""Authenticates and authorizes callers: the key in `x-api-key`, its workspace, its scopes."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class Caller:
     workspace_id: WorkspaceId
 
     async def project(self, name: str) -> Project:
-        """Return a project of the workspace."""
+        """Find a project of the workspace."""
         return await projects.find(self.platform, self.workspace_id, name)
 
 
 async def identify(
     platform: Platform, secret: str | None, workspace_id: str, scope: Scope
 ) -> ApiKey:
-    """Return the key of who calls.
+    """Authenticate a caller's key.
 
     Raises:
-        Unauthorized: there is no valid one.
-        NotFound: it is of another workspace, since what exists there is not told.
-        Forbidden: it lacks the scope.
+        Unauthorized: the key is missing or invalid.
+        NotFound: the key belongs to another workspace, whose existence is not disclosed.
+        Forbidden: the key lacks the scope.
     """
     if not secret:
         raise Unauthorized
@@ -54,7 +54,7 @@ async def identify(
 
 
 def _may(scope: Scope) -> Callable[..., Awaitable[Caller]]:
-    """Return a dependency that gives the caller who has the scope; it raises what `identify` does."""
+    """A dependency that yields the caller if the key has the scope; raises the same errors as `identify`."""
 
     async def caller(
         request: Request, workspace_id: str, secret: Annotated[str | None, Depends(_header)]

@@ -1,4 +1,4 @@
-"""Connections that ask for nothing, or too slowly, or are too many: closed, so that they hold nothing up."""
+"""Closes connections that send nothing, send too slowly, or exceed the limit, so that they hold no resources."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from runwright.errors import ConfigError
 from runwright.web.server.bodies import SLOWEST_BYTES_A_SECOND
 
 _KEPT_FILES = 512
-"""File descriptors that are left for the database, Runners and files."""
+"""File descriptors reserved for the database, Runners and files."""
 _LEAST_FILES = 1024
 
 
 class Patient(HttpToolsProtocol):
-    """uvicorn's protocol, with a deadline for a request's head and a bound on connections."""
+    """uvicorn's protocol with a deadline for the request head and a limit on connections."""
 
     head_seconds = 20.0
-    """From a connection's beginning, or a request's, to the end of the head."""
+    """From the start of a connection or a request to the end of the head."""
     most = sys.maxsize
-    """Connections that are held."""
+    """The most connections held at once."""
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """Begin, unless there are too many."""
+        """Accept the connection, unless there are too many."""
         super().connection_made(transport)
         if len(self.connections) > self.most:
             transport.abort()
@@ -35,17 +35,17 @@ class Patient(HttpToolsProtocol):
         self._await_head()
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Start the head deadline of a request."""
         super().on_message_begin()
         self._await_head()
 
     def on_headers_complete(self) -> None:
-        """Begin to answer."""
+        """Stop the head deadline."""
         self._forget_head()
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; after an answer it may be blank lines, or more of a body that nobody reads."""
+        """Receive data; after a response it may be blank lines, or more of a body that is never read."""
         super().data_received(data)
         is_answered = bool(self.cycle) and self.cycle.response_complete
         if not is_answered or self not in self.connections:
@@ -56,7 +56,7 @@ class Patient(HttpToolsProtocol):
             self._close_at(self._deadline.when() + len(data) / SLOWEST_BYTES_A_SECOND)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Stop the deadline."""
         self._forget_head()
         super().connection_lost(exc)
 
@@ -74,16 +74,16 @@ class Patient(HttpToolsProtocol):
 
 
 def protocol(settings: Settings) -> type[Patient]:
-    """Return the protocol with the settings' deadline and bound; uvicorn makes one of each connection.
+    """The protocol class with the settings' deadline and limit; uvicorn instantiates it per connection.
 
     Raises:
-        ConfigError: this process may open too few files.
+        ConfigError: this process's limit on open files is too low.
     """
     files = raise_file_limit()
     if files < _LEAST_FILES:
         raise ConfigError(
-            f"This process may open {files} files, and needs {_LEAST_FILES}: raise the limit, for example with "
-            "`ulimit -n 65536`, or `LimitNOFILE=` of the service."
+            f"This process may open {files} files but needs {_LEAST_FILES}: raise the limit, for example with "
+            "`ulimit -n 65536`, or `LimitNOFILE=` in the service unit."
         )
     most = min(settings.max_connections, files - _KEPT_FILES)
     seconds = settings.header_timeout.total_seconds()
@@ -91,10 +91,10 @@ def protocol(settings: Settings) -> type[Patient]:
 
 
 def raise_file_limit() -> int:
-    """Let this process open as many files as it may; return how many that is."""
+    """Raise this process's limit on open files to the maximum; return that limit."""
     if sys.platform == "win32":
         return 8192
-    import resource  # noqa: PLC0415 - there is none on Windows
+    import resource  # noqa: PLC0415 - missing on Windows
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and soft < hard:

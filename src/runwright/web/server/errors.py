@@ -1,4 +1,4 @@
-"""Every answer that is not a success has one body; what nobody foresaw is told of and logged here."""
+"""Gives every error response the same body; unexpected errors are logged and reported here."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 def install(app: FastAPI) -> None:
-    """Have the app answer every error with the common body."""
+    """Make the app answer every error with the common body."""
     app.add_exception_handler(RequestError, _answer_request_error)
     app.add_exception_handler(PlatformError, _answer_platform_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
@@ -79,7 +79,7 @@ class Guard:
             with tracing.span(f"{scope['method']} request", parent=parent, path=scope["path"]):
                 await self._app(scope, receive, send_with_id)
         except Exception:
-            # Starlette raises what it has answered; an answer cut in the middle must look like one.
+            # Starlette re-raises errors it has answered; a response cut off in the middle must still look cut off.
             if not is_answered:
                 raise
         finally:
@@ -94,7 +94,7 @@ def _header(scope: _Scope, wanted: bytes) -> str | None:
 
 
 def _given(scope: _Scope) -> str | None:
-    """Return the id that who asks goes by, if it is one that can stand in a log and a header."""
+    """The correlation id sent by the client, if it is safe in a log and a header."""
     for name, value in scope["headers"]:
         if name == b"x-correlation-id" and _CORRELATION_ID.fullmatch(value):
             return value.decode()
@@ -106,27 +106,27 @@ async def _answer_unforeseen(request: Request, error: Exception) -> Response:
 
 
 def told(request: Request, error: Exception) -> PlatformError | Conflict:
-    """Log what nobody foresaw, and return what may be told of it."""
+    """Log an unexpected error, and return the error to report for it."""
     if db_errors.is_passing(error):
-        log.warning("request lost the database", event_name="request_database_lost")
-        return Unavailable("The database does not answer just now: try again.")
+        log.warning("database lost during request", event_name="request_database_lost")
+        return Unavailable("The database is temporarily unavailable: try again.")
     if db_errors.is_removal(error):
-        log.warning("request came too late", event_name="request_too_late", error=str(error))
-        return Conflict("What this belongs to was removed at this moment: look again.")
+        log.warning("request came after removal", event_name="request_too_late", error=str(error))
+        return Conflict("The parent of this was removed at the same moment: reload and try again.")
     if db_errors.is_full(error):
         log.error("disk full", event_name="disk_full", error=str(error))
-        return Unavailable("The server's disk is full: its operator must make room.")
+        return Unavailable("The server's disk is full: its operator must free space.")
     log.error("request failed", event_name="request_failed", path=request.url.path, exc_info=error)
-    return PlatformError("Runwright failed; its log has the cause under this correlation id.")
+    return PlatformError("Runwright failed: find the cause in its log under this correlation id.")
 
 
 def correlation_id() -> str:
-    """Return the id under which the log tells of this request."""
+    """The id under which the log records this request."""
     return telemetry.correlation_id.get() or ""
 
 
 def answer(error: RequestError | PlatformError) -> Response:
-    """Return the answer that tells of an error."""
+    """The response that reports an error."""
     problems = error.problems if isinstance(error, ValidationError) else None
     found = _answer(
         error.status, error.code, error.category, error.message,
@@ -135,10 +135,10 @@ def answer(error: RequestError | PlatformError) -> Response:
     if isinstance(error, RateLimited | Unavailable):
         found.headers["retry-after"] = str(error.retry_after)
     if isinstance(error, ProviderFailed) and not error.retryable:
-        # Clients of language models repeat a 5xx unless this says not to.
+        # Clients of language models retry a 5xx unless this header forbids it.
         found.headers["x-should-retry"] = "false"
     if isinstance(error, TooSlow):
-        # The rest of the body is not waited for.
+        # The rest of the body is not read.
         found.headers["connection"] = "close"
     return found
 

@@ -1,4 +1,4 @@
-"""The installation's standing as metrics: the names that dashboards and alerts are written against."""
+"""The installation's state as metrics, under the names that dashboards and alerts depend on."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ from runwright.domain.insight import metrics as domain
 from runwright.domain.insight.metrics import Standing, WorkerFigures
 
 _COUNTERS = (
-    ("runs_accepted", "Runs accepted, and operations, checks and creates begun.", ("kind",)),
+    ("runs_accepted", "Runs accepted, and operations, checks and creates started.", ("kind",)),
     ("runs", "Runs that have ended, and operations, checks and creates.", ("kind", "status")),
     ("attempts", "Attempts that have ended; `code` says why one failed.", ("status", "code")),
-    ("delivery_tries", "Sendings of Deliveries.", ("outcome",)),
-    ("deliveries", "Deliveries that are over.", ("status",)),
+    ("delivery_tries", "Tries of Deliveries.", ("outcome",)),
+    ("deliveries", "Deliveries that have ended.", ("status",)),
     (
         "model_calls",
-        "Requests to language models that have ended, answered or failed.",
+        "Calls of language models that have ended, answered or failed.",
         ("provider", "model", "outcome"),
     ),
     (
         "model_tokens",
-        "Tokens of language models, by how they are paid for.",
+        "Tokens of language models, by how they are billed.",
         ("provider", "model", "kind"),
     ),
-    ("model_usd", "What language models cost.", ("provider", "model")),
+    ("model_usd", "Cost of language models, in US dollars.", ("provider", "model")),
 )
 _NAMES = {"runs": "runs_ended", "attempts": "attempts_ended", "deliveries": "deliveries_ended"}
 _HISTOGRAMS = (
     (
         "dispatch_seconds",
-        "From accepting a Run to the first line of its code; no session, no JobRun.",
+        "From accepting a Run to the first line of its code, without sessions and JobRuns.",
     ),
     ("attempt_seconds", "From the first line of an Attempt's code to its end."),
-    (SCHEDULE_LATENESS, "From the moment a Schedule names to the JobRun made for it."),
+    (SCHEDULE_LATENESS, "From the time a Schedule sets to the start of its JobRun."),
 )
 _WORKER_GAUGES = (
-    ("attempts", "Attempts that a Worker carries out."),
-    ("browsers", "Browsers alive below a Worker."),
-    ("memory_bytes", "Memory of a Worker's own process, shared pages left out."),
+    ("attempts", "Attempts that a Worker is executing."),
+    ("browsers", "Live browsers of a Worker."),
+    ("memory_bytes", "Memory of a Worker's own process, without shared pages."),
     ("runner_memory_bytes", "Memory of a Worker's Runners and their browsers."),
-    ("available_memory_bytes", "Memory that is available on a Worker's machine."),
-    ("short_of_disk", "Whether a Worker begins nothing for want of disk."),
-    ("short_of_memory", "Whether a Worker begins nothing for want of memory."),
+    ("available_memory_bytes", "Memory available on a Worker's machine."),
+    ("short_of_disk", "Whether a Worker starts nothing because disk is short."),
+    ("short_of_memory", "Whether a Worker starts nothing because memory is short."),
     ("open_files", "File descriptors that a Worker's process holds."),
 )
 _STAGES = ("starting", "ready", "leased", "recovering")
@@ -63,14 +63,14 @@ class _Standing(Collector):
     standing: Standing | None
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what the database says."""
-        yield _gauge("database_up", "Whether the database answers.", self.standing is not None)
+        """Yield the metrics that the database holds."""
+        yield _gauge("database_up", "Whether the database is reachable.", self.standing is not None)
         if self.standing is not None:
             yield from _of(self.standing)
 
 
 def registry(standing: Standing | None) -> CollectorRegistry:
-    """Return the metrics of a standing; None: the database does not answer."""
+    """The metrics of a standing; None when the database is unreachable."""
     made = CollectorRegistry(auto_describe=False)
     made.register(_Standing(standing=standing))
     return made
@@ -81,10 +81,10 @@ def _of(standing: Standing) -> Iterator[Metric]:
         yield _counter(standing, name, text, labels)
     for name, text in _HISTOGRAMS:
         yield _histogram(standing, name, text)
-    yield _gauge("queue_runs", "Runs that wait for a Worker.", standing.queue.count)
+    yield _gauge("queue_runs", "Runs waiting for a Worker.", standing.queue.count)
     oldest = "Age of the oldest of them."
     yield _gauge("queue_oldest_seconds", oldest, standing.queue.oldest_seconds)
-    yield _gauge("runs_started", "Runs that are under way.", standing.started)
+    yield _gauge("runs_started", "Runs in progress.", standing.started)
     entries = GaugeMetricFamily(
         "runwright_queue_entries", "Entries of the queue, Deliveries included.", labels=("status",)
     )
@@ -92,18 +92,18 @@ def _of(standing: Standing) -> Iterator[Metric]:
         entries.add_metric((status,), standing.entries.get(status, 0))
     yield entries
     pending = standing.deliveries
-    yield _gauge("deliveries_pending", "Deliveries still to be made.", pending.count)
+    yield _gauge("deliveries_pending", "Pending Deliveries.", pending.count)
     yield _gauge("deliveries_oldest_seconds", oldest, pending.oldest_seconds)
-    yield _gauge("database_bytes", "What the database takes.", standing.database_bytes)
+    yield _gauge("database_bytes", "Size of the database.", standing.database_bytes)
     pruned = standing.pruned_at
-    last = "When pruning last came to its end; 0: never."
+    last = "When pruning last completed; 0: never."
     yield _gauge("pruned_timestamp_seconds", last, pruned.timestamp() if pruned else 0)
     yield _gauge("workers", "Workers that are alive.", len(standing.workers))
     yield from _of_workers(standing.workers)
 
 
 def _of_workers(workers: Iterable[WorkerFigures]) -> Iterator[Metric]:
-    slots = _worker_gauge("worker_slots", "Attempts that a Worker may carry out at once.")
+    slots = _worker_gauge("worker_slots", "Attempts that a Worker may execute at once.")
     runners = _worker_gauge("worker_runners", "Runners of a Worker.", "stage")
     gauges = [(name, _worker_gauge(f"worker_{name}", text)) for name, text in _WORKER_GAUGES]
     for each in workers:

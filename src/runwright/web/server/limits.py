@@ -1,4 +1,4 @@
-"""Refuses with 429 what is more than this server, or one key, may ask at once, before anything falls over."""
+"""Refuses requests over this server's or one key's limits with 429, before anything is overloaded."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 @dataclass(slots=True)
 class _Bucket:
-    """Requests that a key may still make just now."""
+    """The requests that a key may make right now."""
 
     tokens: float
     at: float
 
 
 class Limited:
-    """Counts the requests that are under way, those that were asked to wait apart, over all and by key.
+    """Counts the requests in progress in total and per key; requests that asked to wait are counted separately.
 
-    Probes and metrics are never refused, nor what an Attempt asks of the platform: Attempts are bounded by
-    slots, and to refuse them would fail Runs.
+    Never refused: probes, metrics, and an Attempt's requests to the platform. Attempts are bounded by
+    slots, and refusing their requests would fail Runs.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Limited:
         refused: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take what is served; `refused` is told the reason of every refusal, `clock` tells seconds."""
+        """Wrap `app`; `refused` is called with the reason of every refusal, `clock` returns seconds."""
         self._app = app
         self._waits = waits
         self._settings = settings
@@ -79,13 +79,13 @@ class Limited:
         if is_waiting:
             if self._waiting < settings.max_requests_waiting:
                 return self._refusal_of_rate(key)
-            return "waiting", RateLimited("Too many requests wait here: ask without `wait`.")
+            return "waiting", RateLimited(
+                "Too many requests are waiting on this server: repeat this one without `wait`."
+            )
         if self._acting >= settings.max_requests_in_flight:
             return "in_flight", RateLimited("This server is at its limit: try again later.")
         if self._of_key[key] >= settings.key_requests_in_flight:
-            message = (
-                f"More than {settings.key_requests_in_flight} requests of this key are under way."
-            )
+            message = f"More than {settings.key_requests_in_flight} requests of this key are in progress: wait for some to end."
             return "key_in_flight", RateLimited(message)
         return self._refusal_of_rate(key)
 
@@ -94,12 +94,12 @@ class Limited:
         if not wait:
             return None
         rate = self._settings.key_requests_per_second
-        error = RateLimited(f"This key may make {rate:g} requests a second.")
+        error = RateLimited(f"This key exceeds its {rate:g} requests per second: slow down.")
         error.retry_after = math.ceil(wait)
         return "key_rate", error
 
     def _wait_for_token(self, key: bytes) -> float:
-        """Take a token of the key's; return in how many seconds there is one, 0: it was taken."""
+        """Take one of the key's tokens, and return 0; when there is none, the seconds until there is."""
         rate = self._settings.key_requests_per_second
         if not rate:
             return 0.0
@@ -142,7 +142,7 @@ def _is_exempt(scope: _Scope) -> bool:
 
 
 def _key(scope: _Scope) -> bytes:
-    """Return whom a request counts for: the key that it names, or else the address it comes from."""
+    """The bytes that a request counts against: the key it sends, or else its client's address."""
     for name, value in scope["headers"]:
         if name in (b"x-api-key", b"authorization"):
             return value

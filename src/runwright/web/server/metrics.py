@@ -1,4 +1,4 @@
-"""`/metrics` for Prometheus: what the database says of the installation, and what this process counts."""
+"""`/metrics` for Prometheus: the installation's counters from the database, and those of this process."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ routes = APIRouter(tags=["operations"])
 
 
 class Meters:
-    """What one server process counts of its own."""
+    """The counters of one server process."""
 
     def __init__(self, platform: Platform) -> None:
         self.standings = Standings(platform)
@@ -41,31 +41,31 @@ class Meters:
         ProcessCollector(registry=self.registry)
         self.seconds = Histogram(
             "runwright_http_request_seconds",
-            "Time from a request to the end of its answer, waits that were asked for included.",
+            "Time from a request to the end of its response, including waits that it asked for.",
             ("method", "route"),
             buckets=_BOUNDS,
             registry=self.registry,
         )
         self.answers = Counter(
             "runwright_http_answers",
-            "Answers by status.",
+            "Responses by status.",
             ("method", "route", "status"),
             registry=self.registry,
         )
         self.refusals = Counter(
             "runwright_http_refusals",
-            "Requests refused because there were too many, by which limit.",
+            "Requests refused, by the limit they exceeded.",
             ("reason",),
             registry=self.registry,
         )
         self.in_flight = Gauge(
             "runwright_http_requests_in_flight",
-            "Requests that are being answered.",
+            "Requests in progress.",
             registry=self.registry,
         )
         connections = Gauge(
             "runwright_database_connections",
-            "Connections to the database that this process holds.",
+            "This process's connections to the database.",
             ("state",),
             registry=self.registry,
         )
@@ -74,7 +74,7 @@ class Meters:
         connections.labels("busy").set_function(lambda: pool.get_size() - pool.get_idle_size())
         Gauge(
             "runwright_disk_free_bytes",
-            "What is free on the disk of this server's data directory.",
+            "Free space on the disk of this server's data directory.",
             registry=self.registry,
         ).set_function(lambda: disk.free_bytes(platform.settings.data_dir))
 
@@ -107,7 +107,7 @@ class Metered:
             self._meters.in_flight.dec()
             labels = (_method(scope), _route(scope))
             self._meters.seconds.labels(*labels).observe(time.perf_counter() - began)
-            # No answer: who asked went away.
+            # 499: the client disconnected before a response.
             self._meters.answers.labels(*labels, str(status or 499)).inc()
 
 
@@ -124,7 +124,7 @@ async def _may_read(
         return
     if not secret:
         raise Unauthorized(
-            "Send an API key, or the metrics token, as `Authorization: Bearer …` or in `x-api-key`."
+            "Send an API key or the metrics token as `Authorization: Bearer …` or in `x-api-key`."
         )
     key = await keys.authenticate(platform, secret)
     if not (key.allows(Scope.READ) or key.allows(Scope.RUN)):
@@ -138,7 +138,7 @@ async def _may_read(
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(request: Request) -> Response:
-    """Tell how the installation stands and what this process has counted, as Prometheus reads it."""
+    """The state of the installation and this process's counters, in the Prometheus text format."""
     meters: Meters = request.app.state.meters
     standing: Standing | None = await meters.standings.now()
     body = generate_latest(exposition.registry(standing)) + generate_latest(meters.registry)
@@ -151,6 +151,6 @@ def _method(scope: _Scope) -> str:
 
 
 def _route(scope: _Scope) -> str:
-    """Return the route's pattern as the reference has it: without ids, mount and workspace."""
+    """The route's pattern as in the reference: without ids, mount and workspace."""
     path: str = getattr(scope.get("route"), "path", _OTHER)
     return _MOUNT.sub("", path)

@@ -1,4 +1,4 @@
-"""What calls of language models may hold of a server at once; who wants more waits for its turn."""
+"""Bounds what model calls may hold of a server at once; a call over the limit waits its turn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Room:
 
     @asynccontextmanager
     async def lent(self, size: int) -> AsyncGenerator[Loan]:
-        """Lend a part of it, as soon as it is free, until the block ends or it is given back."""
+        """Lend a part once it is free, until the block ends or the part is given back."""
         while self._free < size:
             freed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(freed)
@@ -33,7 +33,7 @@ class Room:
             loan.give_back()
 
     def free(self, size: int) -> None:
-        """Take a part back, and let who waits look again."""
+        """Take a part back and wake all waiters."""
         self._free += size
         for each in self._waiting:
             if not each.done():
@@ -41,21 +41,21 @@ class Room:
 
 
 class Loan:
-    """A part of a room that somebody holds."""
+    """A part of a room, on loan."""
 
     def __init__(self, room: Room, size: int) -> None:
         self._room = room
         self._size = size
 
     def give_back(self, kept: int = 0) -> None:
-        """Give back all but so much."""
+        """Give back all but `kept`."""
         kept = min(kept, self._size)
         self._room.free(self._size - kept)
         self._size = kept
 
 
 class Turns:
-    """So many at once for each of some keys."""
+    """Limits how many may hold a turn at once, separately for each key."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -63,7 +63,7 @@ class Turns:
 
     @asynccontextmanager
     async def taken(self, key: str) -> AsyncGenerator[None]:
-        """Wait for a turn, and have it until the block ends."""
+        """Wait for a turn, and hold it until the block ends."""
         room, users = self._rooms.get(key, (Room(self._most), 0))
         self._rooms[key] = (room, users + 1)
         try:

@@ -1,4 +1,4 @@
-"""Answers of language models on their way to an author: what they tell of their usage is heard in passing."""
+"""Responses of language models on their way to an author, with their reported usage read in passing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runwright.domain.models.model_usage import Heard, is_only_usage
 
 
 def hear(heard: Heard, body: bytes) -> None:
-    """Hear a whole answer; what is no JSON tells nothing but its length."""
+    """Read a whole response; one that is not JSON only counts by its length."""
     value = _json(body)
     if isinstance(value, dict):
         heard.hear(value)
@@ -23,7 +23,7 @@ def hear(heard: Heard, body: bytes) -> None:
 async def events(
     asked: ModelRequest, heard: Heard, chunks: AsyncIterator[bytes]
 ) -> AsyncIterator[bytes]:
-    """Yield a stream of events as they come, but for the one that only we have asked for."""
+    """Yield a stream's events as they arrive, except the usage event that only the gateway asked for."""
     stream = EventStream()
     async for chunk in chunks:
         passed = b"".join(each for each in stream.feed(chunk) if _is_passed(asked, heard, each))
@@ -41,7 +41,7 @@ def _is_passed(asked: ModelRequest, heard: Heard, event: bytes) -> bool:
 
 
 def _json(data: bytes) -> Any:
-    """Return what a provider sent as JSON, or None: it may be anything."""
+    """A provider's data as JSON; None when it is not JSON, since it may be anything."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError):

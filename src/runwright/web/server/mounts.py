@@ -1,6 +1,6 @@
-"""The path below which the server is seen through a reverse proxy: what `X-Forwarded-Prefix` says.
+"""The path prefix under which a reverse proxy exposes the server: the `X-Forwarded-Prefix` header.
 
-It changes links and the cookie's path in the answer to the one who sent it, and nothing else.
+It changes links and the cookie's path in the response to that request, and nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _Scope = MutableMapping[str, Any]
 
 
 class Mounted:
-    """Serves an application below the prefix that a proxy names, whether it cut it off or not."""
+    """Serves an application below the prefix that a proxy sends, whether or not the proxy strips it from the path."""
 
     def __init__(self, app: Any) -> None:
         self._app = app

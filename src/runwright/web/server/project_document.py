@@ -13,10 +13,10 @@ from runwright.web.server.bodies import JSON
 
 
 def make(project: Project, base: str) -> dict[str, Any]:
-    """Return the document; `base` is the project's address.
+    """The document; `base` is the project's address.
 
-    OpenAPI knows one operation for a path and a method, and every Api is started at the same path,
-    so each stands under that path with a fragment of its own, which HTTP does not send.
+    OpenAPI allows one operation per path and method, and every Api starts at the same path, so each
+    gets that path with its own fragment, which HTTP clients do not send.
 
     Raises:
         NotFound: nothing is deployed yet.
@@ -41,7 +41,7 @@ def make(project: Project, base: str) -> dict[str, Any]:
 
 
 def _operation(api: Api, slug: str, schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return an Api's operation, and put the definitions that it refers to among the document's schemas."""
+    """An Api's operation; adds the definitions it refers to to the document's schemas."""
     parameters = _placed(api.parameters_schema or {"type": "object"}, slug, schemas)
     schema: dict[str, Any] = {
         "type": "object",
@@ -59,7 +59,7 @@ def _operation(api: Api, slug: str, schemas: dict[str, Any]) -> dict[str, Any]:
     return {
         "operationId": api.name,
         "summary": api.description or f"Start the API `{api.name}`",
-        "description": f"Answers the id of the Run.{said}",
+        "description": f"Responds with the id of the Run.{said}",
         "requestBody": {
             "required": True,
             "content": {JSON: {"schema": schema, **({"examples": examples} if examples else {})}},
@@ -70,7 +70,7 @@ def _operation(api: Api, slug: str, schemas: dict[str, Any]) -> dict[str, Any]:
 
 
 def _placed(schema: dict[str, Any], prefix: str, schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema whose definitions stand among the document's, under names that are theirs alone."""
+    """A schema whose definitions are moved into the document's, under unique names."""
     definitions: dict[str, Any] = schema.get("$defs", {})
     names = zip(definitions, _distinct(_plain(name) for name in definitions), strict=True)
     places = {f"#/$defs/{name}": f"{prefix}.{plain}" for name, plain in names}
@@ -80,7 +80,7 @@ def _placed(schema: dict[str, Any], prefix: str, schemas: dict[str, Any]) -> dic
 
 
 def _referring(schema: Any, places: dict[str, str]) -> Any:
-    """Return a schema that refers to the document's definitions where it did to its own."""
+    """A schema whose references point to the document's definitions instead of its own."""
     if isinstance(schema, list):
         return [_referring(each, places) for each in cast("list[Any]", schema)]
     if isinstance(schema, dict):
@@ -95,7 +95,7 @@ def _slugs(apis: Sequence[Api]) -> list[str]:
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
-    """Return the names with a number after each that is there already."""
+    """The names, with a number appended to each duplicate."""
     found: list[str] = []
     for name in names:
         numbered = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
@@ -104,5 +104,5 @@ def _distinct(names: Iterable[str]) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    """Return a name with what the document's own names may have."""
+    """A name reduced to the characters allowed in component names."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", name)

@@ -1,7 +1,7 @@
-"""Connects who watches a Run with the Worker that holds it, and again when that is another one.
+"""Connects a viewer with the Worker that holds the Run, and reconnects when another Worker takes over.
 
-The Worker dials this server, so that a Worker needs no port of its own and may stand behind NAT. What passes
-through here is looked at by neither end's words: frames one way, what a person does the other.
+The Worker dials this server, so that a Worker needs no port of its own and may be behind NAT. The relay passes
+messages through without interpreting them: frames one way, the viewer's input the other.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _DIAL_SECONDS = 2.0
 _LOOK_SECONDS = 1.0
 _PATIENT_MISSES = 4
 _HINT = (
-    "The worker that has this run has not reached this server at {}. "
-    "See `RUNWRIGHT_INTERNAL_URL`, and the worker's log."
+    "The worker that holds this run has not reached this server at {}. "
+    "Check `RUNWRIGHT_INTERNAL_URL` and the worker's log."
 )
 _SILENT_HINT = (
-    "The worker that has this run is not heard of: stopped, or cut off. The run goes on there when it is "
+    "The worker that holds this run is silent: stopped, or cut off. The run continues there once it is "
     "back, or with another worker."
 )
 _GONE, _FULL, _EXPIRED, _TOO_LONG, _BROKEN = 4404, 4429, 4408, 1009, 1011
 _CLOSED = (RuntimeError, WebSocketDisconnect)
-"""What sending raises once the other side is gone."""
+"""Raised by a send once the other side is gone."""
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -53,7 +53,7 @@ class _Dialed:
 
 
 class Relay:
-    """All who watch through this server."""
+    """All viewers of this server."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -61,7 +61,7 @@ class Relay:
         self._viewers = 0
 
     async def take_worker(self, socket: WebSocket, request_id: str, given: str) -> None:
-        """Serve the connection of a Worker that has taken a request; each can be taken once."""
+        """Serve the connection of a Worker that answers a request; each request can be answered once."""
         awaited = self._awaited.get(request_id)
         if awaited is None or not live.is_proved(self._platform, request_id, given):
             await socket.close(_GONE)
@@ -76,9 +76,9 @@ class Relay:
             await socket.close()
 
     async def show(self, socket: WebSocket, ticket: Ticket) -> None:
-        """Show a Run to who has accepted the connection, until it is over, they go, or the ticket expires."""
+        """Show a Run on an accepted connection until the Run ends, the viewer leaves, or the ticket expires."""
         if self._viewers >= _MAX_VIEWERS:
-            await socket.close(_FULL, "too many people watch through this server")
+            await socket.close(_FULL, "this server has too many viewers")
             return
         self._viewers += 1
         viewer = _Viewer(self._platform, self._awaited, socket, ticket)
@@ -89,7 +89,7 @@ class Relay:
 
 
 class _Viewer:
-    """One who watches: their connection stays, whichever Worker is at the other end."""
+    """One viewer: the connection stays open, whichever Worker is at the other end."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class _Viewer:
             await self._socket.close(code, reason)
 
     async def _listen(self) -> tuple[int, str] | None:
-        """Pass on what the person does, as long as a Worker is there to hear it."""
+        """Pass the viewer's input on while a Worker is connected."""
         while True:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
@@ -133,7 +133,7 @@ class _Viewer:
             if len(text) > _MAX_INPUT_LENGTH:
                 return _TOO_LONG, "the message is too long"
             if self._worker is not None and text:
-                # A Worker that is gone is noticed where its frames are awaited.
+                # A dead Worker is noticed where its frames are awaited.
                 with contextlib.suppress(*_CLOSED):
                     await self._worker.socket.send_text(text)
 
@@ -156,7 +156,7 @@ class _Viewer:
                     await self._pass_on(self._worker)
 
     async def _hint(self, held_id: RunId) -> str | None:
-        """Return why no Worker may have come, for who can do something about it."""
+        """Why no Worker may have connected yet, for a viewer who can act on it."""
         if not self._ticket.can_control:
             return None
         if await live.is_silent(self._platform, held_id):
@@ -164,7 +164,7 @@ class _Viewer:
         return _HINT.format(self._platform.settings.internal_url)
 
     async def _reach(self, held_id: RunId, signalled: asyncio.Event) -> _Dialed | None:
-        """Return the connection of whichever Worker holds the Run; None when it should be looked at again."""
+        """Connect to whichever Worker holds the Run; None when the Run should be looked at again."""
         server_url = self._platform.settings.internal_url or ""
         request = live.new_request(self._ticket, held_id, server_url)
         awaited: asyncio.Future[_Dialed] = asyncio.get_running_loop().create_future()
@@ -174,25 +174,25 @@ class _Viewer:
             await live.request(self._platform, request)
             await asyncio.wait({awaited, waiting}, return_when=asyncio.FIRST_COMPLETED)
             if not awaited.done():
-                # A Worker that has just taken it is not left in front of a closed door.
+                # A Worker that has just accepted must not find its request withdrawn.
                 await asyncio.wait({awaited}, timeout=_LOOK_SECONDS)
         except asyncio.CancelledError:
             if awaited.done():
-                # Who watched went away just as the Worker came.
+                # The viewer left just as the Worker connected.
                 awaited.result().over.set()
             raise
         finally:
             waiting.cancel()
             self._awaited.pop(request.id, None)
             if awaited.cancel():
-                # Nobody takes a Worker that comes from now on.
+                # A Worker that connects from now on is refused.
                 await live.withdraw(self._platform, request)
         if awaited.cancelled():
             return None
         return awaited.result()
 
     async def _pass_on(self, worker: _Dialed) -> None:
-        """Pass on what the Worker shows until it ends or is gone."""
+        """Pass on the Worker's messages until it ends or is gone."""
         try:
             while (message := await worker.socket.receive())["type"] == "websocket.receive":
                 if (frame := message.get("bytes")) is not None:
@@ -208,12 +208,12 @@ class _Viewer:
 
 
 def _why(done: asyncio.Task[tuple[int, str] | None], ticket: Ticket) -> tuple[int, str]:
-    """Return the code and reason that a connection is closed with."""
+    """The code and reason for closing a connection."""
     error = done.exception()
     if error is None:
         return done.result() or (1000, "")
     if isinstance(error, _CLOSED):
-        # Who is gone needs no telling.
+        # The viewer is already gone.
         return 1000, ""
     if not db_errors.is_passing(error):
         log.error(
@@ -222,11 +222,11 @@ def _why(done: asyncio.Task[tuple[int, str] | None], ticket: Ticket) -> tuple[in
             run_id=ticket.run_id,
             exc_info=error,
         )
-    return _BROKEN, "the server cannot show this just now"
+    return _BROKEN, "the server cannot show this right now"
 
 
 def ticket_of_key(run: Run, *, can_control: bool, watcher: str) -> Ticket:
-    """Return the ticket of who has proved with a key that the Run is theirs."""
+    """The ticket of a viewer whose key gives access to the Run."""
     return Ticket(
         run_id=run.id,
         can_control=can_control,
@@ -236,6 +236,6 @@ def ticket_of_key(run: Run, *, can_control: bool, watcher: str) -> Ticket:
 
 
 async def refuse(socket: WebSocket, error: RequestError) -> None:
-    """Close the connection of who may not watch, with a reason that a browser can read."""
+    """Refuse a viewer: close the connection with a reason that a browser can read."""
     await socket.accept()
     await socket.close(4000 + error.status, error.message[:100])

@@ -1,4 +1,4 @@
-"""Which requests ask to be answered late: decided by the route that will answer, not by how the address looks."""
+"""Which requests ask for a late response: decided by the route that will serve them, not by the look of the URL."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ class _Route:
     methods: frozenset[str]
     is_stream: bool
     may_wait: bool
-    """It has a parameter that says how long."""
+    """The route has a parameter for how long to wait."""
 
 
 class Waits:
-    """The routes of an application, for looking up whether one of them waits."""
+    """The routes of an application, to look up whether one of them waits."""
 
     def __init__(self, app: FastAPI) -> None:
-        """Take the application once it has all its routes."""
+        """Read the routes of an application that already has all of them."""
         self._routes = list(_routes(app))
 
     def is_asked(self, scope: _Scope) -> bool:
-        """Return whether the request asks for an answer that comes late, which costs little meanwhile."""
+        """True when the request asks for a late response, which costs little meanwhile."""
         seconds = _seconds(scope["query_string"])
         path = path_of(scope)
         if not seconds and not path.endswith(_STREAM):
-            # Nearly all of them: nothing needs to be looked up.
+            # Nearly all requests end here, without a lookup.
             return False
         route = self._route(scope["method"], path)
         return route is not None and (route.is_stream or (route.may_wait and seconds > 0))
 
     def _route(self, method: str, path: str) -> _Route | None:
-        """Return the first route that matches, as the router does."""
+        """The first route that matches, as in the router."""
         return next(
             (
                 route
@@ -58,7 +58,7 @@ class Waits:
 
 
 def path_of(scope: _Scope) -> str:
-    """Return the path that is routed by: what a proxy says stands before it does not count."""
+    """The path used for routing, without the prefix that a proxy sends."""
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path", ""))
 
@@ -77,7 +77,7 @@ def _routes(app: FastAPI) -> Generator[_Route]:
 
 
 def _seconds(query: bytes) -> float:
-    """Return what the parameter asks for; 0 where it asks for nothing, or is refused anyway."""
+    """The seconds that the parameter asks for; 0 when absent, or invalid and refused later anyway."""
     if _WAIT.encode() not in query:
         return 0.0
     given = parse_qs(query.decode("latin-1")).get(_WAIT, ["0"])[-1]
