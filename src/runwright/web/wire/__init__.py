@@ -1,7 +1,7 @@
-"""The wire's spellings, here and nowhere else: bodies parsed into values, values made into bodies.
+"""The wire's spellings, confined to this folder: bodies are parsed into values, values are made into bodies.
 
-Requests are pydantic models, which check; answers are TypedDicts, which the type checker holds us
-to and the OpenAPI document shows.
+Requests are pydantic models, which validate; responses are TypedDicts, enforced by the type checker and
+shown in the OpenAPI document.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bodies about AuthSessions."""
+"""Bodies of AuthSessions."""
 
 from __future__ import annotations
 
@@ -36,36 +36,36 @@ Url = Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2048)]
 
 
 class CreateBody(SessionAttempts):
-    """What makes a session."""
+    """A session to create."""
 
     id: str | None = None
     parameters: dict[str, Any]
 
 
 class UpdateBody(SessionAttempts):
-    """What changes a session."""
+    """New parameters for a session."""
 
     parameters: dict[str, Any]
 
 
 class ValidateBody(SessionAttempts):
-    """How a session is checked."""
+    """How to check a session."""
 
     auto_recreate: bool | None = Field(default=None, alias="autoRecreate")
 
 
 class RecordBody(Body):
-    """A session that a person signs in for."""
+    """A session to record while a person signs in."""
 
     id: str | None = None
     start_url: Url | None = Field(default=None, alias="startUrl")
-    """Where they sign in; else what the project's settings say."""
+    """Where the person signs in; the project's settings apply if it is missing."""
     finish_url: Url | None = Field(default=None, alias="finishUrl")
-    """Where they are once signed in; `*` stands for anything."""
+    """Where the browser is once signed in; `*` matches anything."""
     timeout: Annotated[int, Field(ge=10, le=_MAX_RECORDING_SECONDS, strict=True)] = (
         _RECORDING_SECONDS
     )
-    """Seconds that the person has."""
+    """Seconds that the person has to sign in."""
     check_attempts: Annotated[int, Field(ge=1, le=10, strict=True)] | None = Field(
         default=None, alias="checkAttempts"
     )
@@ -78,7 +78,7 @@ class RecordBody(Body):
 
 
 class CookieBody(Body):
-    """A cookie as Playwright writes it; more fields are kept as they are."""
+    """A cookie as Playwright writes it; additional fields are kept as they are."""
 
     name: str
     value: str
@@ -101,7 +101,7 @@ Origin = Annotated[str, Field(pattern=r"^https?://[^/?#\s]+$", max_length=2048)]
 
 
 class OriginBody(Body):
-    """What a browser has stored for an origin."""
+    """What a browser stores for an origin."""
 
     origin: Origin
     local_storage: list[ItemBody] = Field(default=[], alias="localStorage")
@@ -109,14 +109,14 @@ class OriginBody(Body):
 
 
 class TabStorageBody(Body):
-    """What a tab has stored for an origin."""
+    """What a tab stores for an origin."""
 
     origin: Origin
     items: dict[str, str]
 
 
 class StateBody(Body):
-    """A browser's state: Playwright's storage state, with sessionStorage."""
+    """A browser's state: Playwright's storage state plus sessionStorage."""
 
     cookies: list[CookieBody] = Field(default=[])
     origins: list[OriginBody] = Field(default=[])
@@ -124,7 +124,7 @@ class StateBody(Body):
 
 
 class UploadBody(Body):
-    """A session from a state that was brought."""
+    """A session to create from an uploaded state."""
 
     id: str | None = None
     state: Annotated[StateBody, Field(alias="storageState")]
@@ -132,7 +132,7 @@ class UploadBody(Body):
 
 
 class SessionAnswer(TypedDict):
-    """A session, without what is secret of it."""
+    """A session, without its secrets."""
 
     id: str
     type: SessionType
@@ -152,11 +152,11 @@ class StartedAnswer(TypedDict):
 
 
 class OperationAnswer(TypedDict):
-    """How an operation stands."""
+    """The state of an operation."""
 
     status: Literal["pending", "in_progress", "done", "failed", "canceled"]
     runId: NotRequired[str]
-    """While in progress: the check or create that is carried out, or the operation itself."""
+    """While in progress: the check or create being executed, or the operation itself."""
     authSessionId: NotRequired[str]
     message: NotRequired[str]
     error: NotRequired[FailureBody]
@@ -164,7 +164,7 @@ class OperationAnswer(TypedDict):
 
 
 def parse_create(value: Any, new_id: str) -> SessionPlan:
-    """Return what a create asks for; `new_id` is for one that does not say."""
+    """Parse a create request; `new_id` is used when the request has no id."""
     body = parse(CreateBody, value)
     return SessionPlan(
         id=new_id if body.id is None else body.id,
@@ -175,7 +175,7 @@ def parse_create(value: Any, new_id: str) -> SessionPlan:
 
 
 def parse_update(value: Any, session_id: str) -> SessionPlan:
-    """Return what an update asks for."""
+    """Parse an update request."""
     body = parse(UpdateBody, value)
     return SessionPlan(
         id=session_id,
@@ -186,7 +186,7 @@ def parse_update(value: Any, session_id: str) -> SessionPlan:
 
 
 def parse_record(value: Any, new_id: str) -> SessionPlan:
-    """Return what a recording asks for; `new_id` is for one that does not say."""
+    """Parse a record request; `new_id` is used when the request has no id."""
     body = parse(RecordBody, value)
     return SessionPlan(
         id=new_id if body.id is None else body.id,
@@ -201,7 +201,7 @@ def parse_record(value: Any, new_id: str) -> SessionPlan:
 
 
 def parse_validate(value: Any, session_id: str) -> SessionPlan:
-    """Return what a validation asks for."""
+    """Parse a validate request."""
     body = parse(ValidateBody, value)
     return SessionPlan(
         id=session_id,
@@ -212,14 +212,14 @@ def parse_validate(value: Any, session_id: str) -> SessionPlan:
 
 
 def parse_upload(value: Any, new_id: str) -> tuple[str, AuthState, str | None]:
-    """Return id, state and proxy of a session that is brought."""
+    """Parse the id, state and proxy of an uploaded session."""
     body = parse(UploadBody, value)
     state = body.state.model_dump(by_alias=True)
     return new_id if body.id is None else body.id, state, body.proxy
 
 
 def session(session: AuthSession) -> SessionAnswer:
-    """Return a session."""
+    """The body of a session."""
     return {
         "id": session.id,
         "type": session.type,
@@ -232,7 +232,7 @@ def session(session: AuthSession) -> SessionAnswer:
 
 
 def operation(run: Run, part_id: str | None) -> OperationAnswer:
-    """Return how an operation stands; `part_id` is the check or create that it came to."""
+    """The body of an operation; `part_id` is the check or create that it has reached."""
     if run.status is RunStatus.PENDING:
         return {"status": "pending"}
     if run.status is RunStatus.STARTED:

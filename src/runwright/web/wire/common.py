@@ -1,4 +1,4 @@
-"""What all bodies share: strict parsing, the error body, times."""
+"""Shared by all bodies: strict parsing, the error body, times."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MAX_ATTEMPTS = 100
 
 
 class Body(BaseModel):
-    """A request's body: fields it does not know are ignored, null means absent."""
+    """A request's body: unknown fields are ignored, and null means absent."""
 
     model_config = ConfigDict(strict=True, extra="ignore", populate_by_name=True)
 
 
 class SessionAttempts(Body):
-    """How often and how long a session is checked and made."""
+    """How often, and with what time limit, a session is checked and created."""
 
     proxy: str | None = None
     check_attempts: Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)] | None = Field(
@@ -46,14 +46,14 @@ class SessionAttempts(Body):
 
 
 class ErrorDetail(TypedDict):
-    """One thing wrong with a request."""
+    """One problem with a request."""
 
     path: str
     message: str
 
 
 class ErrorBody(TypedDict):
-    """The body of every answer that is not a success."""
+    """The body of every error response."""
 
     code: str
     category: Category
@@ -68,23 +68,21 @@ def read_json(body: bytes) -> Any:
     """Parse a request body strictly.
 
     Raises:
-        ValidationError: it is not UTF-8 JSON, or holds NaN, an infinity, a number that is too large for any,
+        ValidationError: the body is not UTF-8 JSON, or contains NaN, an infinity, a number out of range,
             or a lone surrogate.
     """
     try:
         return strict_json.read(body.decode("utf-8"))
     except ValueError as error:
-        problem = Problem(path="", message=f"is not JSON that can be read: {error}"[:300])
-        raise ValidationError(
-            [problem], "The request body is not JSON that can be read."
-        ) from error
+        problem = Problem(path="", message=f"is not valid JSON: {error}"[:300])
+        raise ValidationError([problem], "The request body is not valid JSON.") from error
 
 
 def parse(kind: type[_Parsed], value: Any) -> _Parsed:
-    """Return a parsed JSON value as a body of that kind.
+    """Validate a parsed JSON value as a body of that kind.
 
     Raises:
-        ValidationError: it names each wrong field.
+        ValidationError: names each invalid field.
     """
     try:
         return kind.model_validate(value)
@@ -100,10 +98,10 @@ def parse(kind: type[_Parsed], value: Any) -> _Parsed:
 
 
 def checked_proxy(value: str | None) -> str | None:
-    """Return a proxy's URL as it was given.
+    """A proxy's URL, unchanged.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the value is not a proxy's URL.
     """
     if value is None:
         return None
@@ -113,7 +111,7 @@ def checked_proxy(value: str | None) -> str | None:
 
 
 def plan_fields(body: SessionAttempts) -> dict[str, Any]:
-    """Return the fields of a `SessionPlan` that a body gives."""
+    """The fields of a `SessionPlan` that a body sets."""
     timeout = body.request_timeout
     return {
         "proxy": body.proxy,
@@ -125,22 +123,22 @@ def plan_fields(body: SessionAttempts) -> dict[str, Any]:
 
 
 def in_utc(at: datetime) -> datetime:
-    """Return an aware time in UTC.
+    """An aware time, in UTC.
 
     Raises:
-        ValueError: there it is before the year 1 or after 9999.
+        ValueError: in UTC the time is before the year 1 or after 9999.
     """
     try:
         return at.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError("must be a time of the years 1 to 9999 in UTC") from error
+        raise ValueError("must be between the years 1 and 9999 in UTC") from error
 
 
 def time_text(at: datetime) -> str:
-    """Return a time as ISO 8601."""
+    """A time as ISO 8601."""
     return at.isoformat()
 
 
 def time_text_or_none(at: datetime | None) -> str | None:
-    """Return a time as ISO 8601, or None."""
+    """A time as ISO 8601, or None."""
     return None if at is None else at.isoformat()

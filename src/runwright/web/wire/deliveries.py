@@ -1,4 +1,4 @@
-"""Bodies about sinks and Deliveries."""
+"""Bodies of Sinks and Deliveries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runwright.web.wire.common import Body, parse, time_text, time_text_or_none
 
 
 class DeliveriesQuery(BaseModel):
-    """Which Deliveries a list holds, and where in it."""
+    """Filter and page of a list of Deliveries."""
 
     run_id: str | None = Field(default=None, alias="runId")
     job_run_id: str | None = Field(default=None, alias="jobRunId")
@@ -25,13 +25,13 @@ class DeliveriesQuery(BaseModel):
 
 
 class RedeliverBody(Body):
-    """Where a Delivery is sent again; without an address where it went before."""
+    """Where to send a Delivery again; without a URL, to the same address."""
 
     url: str | None = None
 
 
 class DeliveryLine(TypedDict):
-    """A Delivery as a list shows it."""
+    """A Delivery in a list."""
 
     deliveryId: str
     runId: str | None
@@ -52,14 +52,14 @@ class DeliveriesAnswer(TypedDict):
 
 
 class TryBody(TypedDict):
-    """One sending of a Delivery."""
+    """One try of a Delivery."""
 
     number: int
     at: str
     durationMs: float
     statusCode: int | None
     answer: str | None
-    """The first bytes of what was answered."""
+    """The first bytes of the response."""
     error: str | None
 
 
@@ -71,16 +71,16 @@ class DeliveryAnswer(TypedDict):
 
 
 class SecretAnswer(TypedDict):
-    """What webhooks of a project are signed with."""
+    """The secret that signs a project's webhooks."""
 
     secret: str
 
 
 def parse_sink(value: Any, path: str) -> Sink:
-    """Return the sink of a request.
+    """Parse the Sink of a request.
 
     Raises:
-        ValidationError: it is none; names the field below `path`.
+        ValidationError: the Sink is invalid; names the field below `path`.
     """
     try:
         return sinks.parse(value)
@@ -90,12 +90,12 @@ def parse_sink(value: Any, path: str) -> Sink:
 
 
 def parse_redeliver(value: Any) -> str | None:
-    """Return where a Delivery is to be sent again, if elsewhere."""
+    """The address to send a Delivery to instead, if any."""
     return parse(RedeliverBody, value).url
 
 
 def delivery_line(delivery: Delivery) -> DeliveryLine:
-    """Return a Delivery as a list shows it."""
+    """A Delivery in a list."""
     return {
         "deliveryId": delivery.id,
         "runId": delivery.run_id,
@@ -110,7 +110,7 @@ def delivery_line(delivery: Delivery) -> DeliveryLine:
 
 
 def try_body(found: Try) -> TryBody:
-    """Return one sending of a Delivery."""
+    """The body of a try."""
     return {
         "number": found.number,
         "at": time_text(found.at),

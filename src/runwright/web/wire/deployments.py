@@ -1,4 +1,4 @@
-"""Bodies about projects, Deployments and API keys."""
+"""Bodies of projects, Deployments and API keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runwright.web.wire.common import Body, parse, time_text, time_text_or_none
 
 
 class KeyBody(Body):
-    """What makes an API key."""
+    """A new API key."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     scopes: Annotated[list[str], Field(min_length=1)] = Field(default_factory=lambda: ["admin"])
@@ -38,7 +38,7 @@ class DeploymentBody(TypedDict):
     number: int
     status: DeploymentStatus
     progress: list[str]
-    """What building has said so far."""
+    """What the build has reported so far."""
     error: str | None
     apis: list[ApiBody]
     createdAt: str
@@ -56,7 +56,7 @@ class DeploymentsAnswer(TypedDict):
 
     deployments: list[DeploymentBody]
     current: str | None
-    """Id of the one that new Runs are carried out on."""
+    """Id of the Deployment that new Runs execute."""
 
 
 class ProjectBody(TypedDict):
@@ -75,19 +75,19 @@ class ProjectsAnswer(TypedDict):
 
 
 class DifferenceAnswer(TypedDict):
-    """What a Deployment would change in the current one."""
+    """What a Deployment would change compared with the current one."""
 
     added: list[str]
     removed: list[str]
     changed: list[str]
     settings: dict[str, list[str]]
-    """Each before and after."""
+    """Each setting before and after."""
     packagesRemoved: list[str]
     packagesAdded: list[str]
 
 
 class VariableBody(Body):
-    """What sets a variable."""
+    """A variable's new value."""
 
     value: str
 
@@ -128,30 +128,30 @@ class NewKeyAnswer(Key):
 
 
 class RotationAnswer(TypedDict):
-    """Secrets were sealed anew."""
+    """The result of resealing secrets with a new key."""
 
     resealed: int
-    """How many values."""
+    """Number of values."""
 
 
 def parse_key(value: Any) -> tuple[str, frozenset[Scope]]:
-    """Return the name and scopes of a key to make.
+    """The name and scopes of a new key.
 
     Raises:
-        ValidationError: it names each wrong field.
+        ValidationError: names each invalid field.
     """
     body = parse(KeyBody, value)
     unknown = [scope for scope in body.scopes if scope not in set(Scope)]
     if unknown:
         known = ", ".join(f"`{scope.value}`" for scope in Scope)
         raise ValidationError(
-            [Problem(path="scopes", message=f"knows no {unknown[0]!r}; there are {known}")]
+            [Problem(path="scopes", message=f"has no scope {unknown[0]!r}; use {known}")]
         )
     return body.name, frozenset(Scope(scope) for scope in body.scopes)
 
 
 def deployment(value: domain.Deployment) -> DeploymentBody:
-    """Return a Deployment."""
+    """The body of a Deployment."""
     apis = () if value.manifest is None else value.manifest.apis
     return {
         "id": str(value.id),
@@ -166,7 +166,7 @@ def deployment(value: domain.Deployment) -> DeploymentBody:
 
 
 def difference(value: domain.Difference) -> DifferenceAnswer:
-    """Return what differs."""
+    """The body of a comparison."""
     return {
         "added": list(value.added),
         "removed": list(value.removed),
@@ -178,21 +178,21 @@ def difference(value: domain.Difference) -> DifferenceAnswer:
 
 
 def variables(values: list[tuple[str, datetime]]) -> VariablesAnswer:
-    """Return the variables that are set."""
+    """The body of a list of variables."""
     return {"variables": [{"name": name, "updatedAt": time_text(at)} for name, at in values]}
 
 
 def parse_variable(value: Any) -> str:
-    """Return the value that a body sets.
+    """The value in a body.
 
     Raises:
-        ValidationError: there is none, or it is no text.
+        ValidationError: the value is missing or not a string.
     """
     return parse(VariableBody, value).value
 
 
 def project(value: domain.Project) -> ProjectBody:
-    """Return a project."""
+    """The body of a project."""
     return {
         "id": str(value.id),
         "name": value.name,
@@ -202,7 +202,7 @@ def project(value: domain.Project) -> ProjectBody:
 
 
 def key(value: domain.ApiKey) -> Key:
-    """Return an API key, without its secret."""
+    """The body of an API key, without its secret."""
     return {
         "id": value.id,
         "name": value.name,
@@ -213,7 +213,7 @@ def key(value: domain.ApiKey) -> Key:
 
 
 def new_key(value: domain.ApiKey, secret: str) -> NewKeyAnswer:
-    """Return a key just made, with its secret."""
+    """The body of a new key, with its secret."""
     return {**key(value), "key": secret}
 
 

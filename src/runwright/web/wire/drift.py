@@ -1,4 +1,4 @@
-"""Bodies about results that are not as usual."""
+"""Bodies of drift: results that deviate from the usual."""
 
 from __future__ import annotations
 
@@ -13,66 +13,66 @@ from runwright.web.wire.common import Body, parse, time_text_or_none
 
 
 class WatchBody(Body):
-    """An Api, and whether its results are watched."""
+    """An Api, and whether to watch its results."""
 
     api: str
     is_watched: bool = Field(alias="isWatched")
 
 
 class AcceptBody(Body):
-    """An Api whose results are as usual from now on."""
+    """An Api whose recent results become the usual ones."""
 
     api: str
 
 
 class DriftBody(TypedDict):
-    """Why a result is not as usual."""
+    """How a result deviates from the usual."""
 
     kinds: list[DriftKind]
     message: str
     fields: list[str]
-    """Paths that had a value in nearly every result and have none now."""
+    """Paths that nearly always had a value, and now have none."""
 
 
 class ProfileBody(TypedDict):
-    """What is known of an Api's results."""
+    """The state of an Api's results."""
 
     api: str
     isWatched: bool
     knownRuns: int
-    """Whose results say what is usual; nothing is marked before there are `neededRuns`."""
+    """Runs whose results define what is usual; nothing is marked until there are `neededRuns`."""
     neededRuns: int
     driftedInARow: int
     latestRunId: str | None
-    """The latest that is marked."""
+    """The last Run marked."""
     latestDrift: DriftBody | None
     latestAt: str | None
 
 
 class ProfilesAnswer(TypedDict):
-    """What is known of the results of a project's Apis."""
+    """The state of the results of a project's Apis."""
 
     apis: list[ProfileBody]
 
 
 def parse_watch(value: Any) -> tuple[str, bool]:
-    """Return an Api and whether it is to be watched."""
+    """The Api, and whether to watch it."""
     body = parse(WatchBody, value)
     return body.api, body.is_watched
 
 
 def parse_accept(value: Any) -> str:
-    """Return an Api."""
+    """The Api."""
     return parse(AcceptBody, value).api
 
 
 def drift(found: Drift) -> DriftBody:
-    """Return why a result is not as usual."""
+    """The body of a drift."""
     return {"kinds": list(found.kinds), "message": found.message, "fields": list(found.fields)}
 
 
 def profiles(found: list[ProfileRow]) -> ProfilesAnswer:
-    """Return what is known of the results of a project's Apis."""
+    """The state of the results of a project's Apis."""
     return {"apis": [_profile(each) for each in found]}
 
 

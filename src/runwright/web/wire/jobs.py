@@ -1,4 +1,4 @@
-"""Bodies about Jobs and JobRuns."""
+"""Bodies of Jobs and JobRuns."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LARGEST_NUMBER = 1_000_000
 
 
 class RetryBody(Body):
-    """How often to try."""
+    """The number of attempts."""
 
     maximum_attempts: int | None = Field(default=None, alias="maximumAttempts")
 
@@ -45,7 +45,7 @@ class PayloadBody(Body):
 
 
 class ConfigurationBody(Body):
-    """How the items of a Job are carried out."""
+    """How the items of a Job are executed."""
 
     retry: RetryBody | None = None
     max_concurrent_requests: float | None = Field(default=None, alias="maxConcurrentRequests")
@@ -55,7 +55,7 @@ class ConfigurationBody(Body):
 
 
 class JobSessionBody(Body):
-    """The session that all Runs of a Job run with."""
+    """The AuthSession that all Runs of a Job use."""
 
     id: str
     check_attempts: int | None = Field(default=None, alias="checkAttempts")
@@ -64,7 +64,7 @@ class JobSessionBody(Body):
 
 
 class NotificationBody(Body):
-    """Who is told when a JobRun starts, pauses or ends."""
+    """A receiver of notifications when a JobRun starts, pauses or ends."""
 
     type: Literal["webhook"]
     url: str
@@ -72,7 +72,7 @@ class NotificationBody(Body):
 
 
 class UpdateBody(Body):
-    """What a Job is made from. It describes the body; `domain.jobs.job_text` reads it."""
+    """A Job's plan. This model only describes the body; `domain.jobs.job_text` parses it."""
 
     payload: list[PayloadBody]
     configuration: ConfigurationBody
@@ -90,43 +90,43 @@ class CreateBody(UpdateBody):
 
 
 class RunsQuery(BaseModel):
-    """Which page of a Job's JobRuns; all three are texts."""
+    """Page and order of a Job's JobRuns; all three parameters are strings."""
 
     page_size: str | None = Field(default=None, alias="pageSize")
     page_number: str | None = Field(default=None, alias="pageNumber", description="Counted from 0.")
     sort_by: str | None = Field(
-        default=None, alias="sortBy", description="Such as `start_time,desc/status,asc`."
+        default=None, alias="sortBy", description="For example `start_time,desc/status,asc`."
     )
 
 
 class UpcomingQuery(BaseModel):
-    """How many firings are asked for."""
+    """The number of firings to list."""
 
     count: Annotated[int, Field(ge=1, le=100)] = 5
 
 
 class CreatedAnswer(TypedDict):
-    """A Job was made or changed."""
+    """The response to creating or updating a Job."""
 
     id: str
     message: str
 
 
 class MessageAnswer(TypedDict):
-    """What was done."""
+    """What was done, as a message."""
 
     message: str
 
 
 class TriggeredAnswer(TypedDict):
-    """A JobRun was begun, or recorded as canceled."""
+    """A JobRun was started, or recorded as canceled."""
 
     jobRunId: str
     message: str
 
 
 class RedeliveredAnswer(TypedDict):
-    """How many Deliveries are sent again."""
+    """The number of Deliveries to be sent again."""
 
     redelivered: int
 
@@ -169,7 +169,7 @@ class JobAnswer(_JobParts):
 
 
 class JobLine(_JobParts):
-    """A Job as a list shows it."""
+    """A Job in a list."""
 
     workspace_id: str
     project_id: str
@@ -179,7 +179,7 @@ class JobLine(_JobParts):
 
 
 class JobRunReasonBody(TypedDict):
-    """Why a JobRun stands still, never began, or was ended."""
+    """Why a JobRun is paused, never started, or was ended."""
 
     type: JobRunReason
     message: str
@@ -214,7 +214,7 @@ class JobRunsAnswer(TypedDict):
 
 
 class ResultsBody(TypedDict):
-    """Where the results of a JobRun are."""
+    """Where to download a JobRun's results."""
 
     signed_url: str
     signed_url_expiration: str
@@ -222,30 +222,30 @@ class ResultsBody(TypedDict):
 
 
 class JobRunAnswer(TypedDict):
-    """A JobRun with its results."""
+    """A JobRun and the link to its results."""
 
     jobRun: JobRunBody
     results: NotRequired[ResultsBody]
 
 
 def parse_create(value: Any) -> tuple[str, JobPlan]:
-    """Return the id and the plan of a new Job.
+    """Parse the id and plan of a new Job.
 
     Raises:
-        ValidationError: a field is wrong; says which.
+        ValidationError: a field is invalid; names it.
     """
     plan = parse_plan(value)
     job_id = value.get("id")
     if not isinstance(job_id, str):
-        raise ValidationError([Problem(path="id", message="must be a text")])
+        raise ValidationError([Problem(path="id", message="must be a string")])
     return job_id, plan
 
 
 def parse_plan(value: Any) -> JobPlan:
-    """Return what a Job is made from.
+    """Parse a Job's plan.
 
     Raises:
-        ValidationError: a field is wrong; says which.
+        ValidationError: a field is invalid; names it.
     """
     try:
         return job_text.parse(value)
@@ -254,19 +254,19 @@ def parse_plan(value: Any) -> JobPlan:
 
 
 def parse_update(value: Any, known: Job) -> JobPlan:
-    """Return what a Job is to be made from; a mask stands for the secret that is there.
+    """Parse a Job's new plan; a mask keeps the secret already stored.
 
     Raises:
-        ValidationError: a field is wrong; says which.
+        ValidationError: a field is invalid; names it.
     """
     return parse_plan(job_text.unmasked(value, known.plan.secrets))
 
 
 def page(query: RunsQuery) -> tuple[int, int, list[tuple[str, bool]]]:
-    """Return size, number and order of a page; each term of the order with whether it goes down.
+    """Size, number and order of a page; each term of the order with whether it descends.
 
     Raises:
-        ValidationError: one of them is none.
+        ValidationError: one of them is invalid.
     """
     size = _number(query.page_size, "pageSize", _PAGE_SIZE, 1, _LARGEST_PAGE)
     number = _number(query.page_number, "pageNumber", 0, 0, _LARGEST_NUMBER)
@@ -275,7 +275,7 @@ def page(query: RunsQuery) -> tuple[int, int, list[tuple[str, bool]]]:
 
 
 def job(found: Job) -> JobAnswer:
-    """Return a Job."""
+    """The body of a Job."""
     body: JobAnswer = {
         **_parts(found),
         "projectId": str(found.project_id),
@@ -287,7 +287,7 @@ def job(found: Job) -> JobAnswer:
 
 
 def job_line(found: Job) -> JobLine:
-    """Return a Job as a list shows it."""
+    """A Job in a list."""
     body: JobLine = {
         **_parts(found),
         "workspace_id": str(found.workspace_id),
@@ -306,12 +306,12 @@ def job_line(found: Job) -> JobLine:
 
 
 def job_run(found: JobRun) -> Any:
-    """Return a JobRun."""
+    """The body of a JobRun."""
     return job_json.of_job_run(found)
 
 
 def results(link: str, expires: datetime) -> ResultsBody:
-    """Return where results are."""
+    """The link to a JobRun's results."""
     return {
         "signed_url": link,
         "signed_url_expiration": time_text(expires),
@@ -355,6 +355,8 @@ def _number(text: str | None, name: str, default: int, low: int, high: int) -> i
 def _term(text: str) -> tuple[str, bool]:
     name, _, direction = text.partition(",")
     if name not in SORTABLE or direction not in ("", "asc", "desc"):
-        message = f"must be such as `start_time,desc/status,asc`, of {', '.join(SORTABLE)}"
+        message = (
+            f"must look like `start_time,desc/status,asc`, with the fields {', '.join(SORTABLE)}"
+        )
         raise ValidationError([Problem(path="sortBy", message=message)])
     return name, direction == "desc"

@@ -1,4 +1,4 @@
-"""Bodies about watching a Run and answering what it asks."""
+"""Bodies for watching a Run and answering its questions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_LIFE_SECONDS = 7 * 24 * 3600
 
 
 class LinkBody(Body):
-    """How long a link is good."""
+    """How long a link is valid."""
 
     expires_in: Annotated[
         int, Field(alias="expiresIn", ge=1, le=_MAX_LIFE_SECONDS, strict=True)
@@ -25,24 +25,24 @@ class LinkBody(Body):
 
 
 class AnswerBody(Body):
-    """What a person answers."""
+    """A person's answer."""
 
     answer: str
     question_id: str | None = Field(default=None, alias="questionId")
-    """Refuses the answer where the Run asks something else by now."""
+    """If set, the answer is rejected when the Run asks a different question by now."""
 
 
 class LinkAnswer(TypedDict):
-    """A link to watch a Run with, and not to touch it."""
+    """A link for watching a Run without controlling it."""
 
     url: str
     socketUrl: str
-    """Where a program connects its WebSocket to."""
+    """The WebSocket address, for programs."""
     expiresAt: str
 
 
 class QuestionBody(TypedDict):
-    """What an Attempt asks a person, and waits for."""
+    """A question that an Attempt asks a person, and waits for."""
 
     id: str
     text: str
@@ -55,7 +55,7 @@ class QuestionBody(TypedDict):
 
 
 class AskedRunBody(QuestionBody):
-    """A question, with where a person finds it."""
+    """A question, and where a person finds it."""
 
     project: str
     api: str
@@ -70,18 +70,18 @@ class AnsweredAnswer(TypedDict):
 
 
 def parse_link(value: Any) -> timedelta:
-    """Return how long a link is to be good."""
+    """How long a link is valid."""
     return timedelta(seconds=parse(LinkBody, value).expires_in)
 
 
 def parse_answer(value: Any) -> tuple[str, str | None]:
-    """Return an answer, and to which question."""
+    """An answer, and the id of its question."""
     body = parse(AnswerBody, value)
     return body.answer, body.question_id
 
 
 def question(asked: Question) -> QuestionBody:
-    """Return a question."""
+    """The body of a question."""
     return {
         "id": asked.id,
         "text": asked.text,
@@ -94,7 +94,7 @@ def question(asked: Question) -> QuestionBody:
 
 
 def asked_run(asked: AskedRun) -> AskedRunBody:
-    """Return a question with where it is found."""
+    """The body of a question and where it is found."""
     return {
         **question(asked.question),
         "project": asked.project_name,

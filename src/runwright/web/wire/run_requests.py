@@ -1,4 +1,4 @@
-"""What is asked about Runs: a start, and which of them a list holds."""
+"""Requests for Runs: starting one, and filtering a list."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class RetryBody(Body):
-    """How often to try."""
+    """The number of attempts."""
 
     maximum_attempts: Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)] | None = Field(
         default=None, alias="maximumAttempts"
@@ -36,7 +36,7 @@ class RetryBody(Body):
 
 
 class SessionBody(SessionAttempts):
-    """Which AuthSession a Run runs with: one that is there, or one made from `runtimeInput`."""
+    """The AuthSession that a Run uses: an existing one, or one created from `runtimeInput`."""
 
     id: str | None = None
     runtime_input: dict[str, Any] | None = Field(default=None, alias="runtimeInput")
@@ -46,14 +46,14 @@ class SessionBody(SessionAttempts):
     @model_validator(mode="after")
     def _is_one_or_the_other(self) -> SessionBody:
         if self.id is None and self.runtime_input is None:
-            raise ValueError("must have an `id`, or a `runtimeInput` to make one from")
+            raise ValueError("must have an `id`, or a `runtimeInput` to create one from")
         if self.runtime_input is not None and self.auto_recreate is False:
             raise ValueError("with `runtimeInput`, `autoRecreate` cannot be false")
         return self
 
 
 class StartBody(Body):
-    """What starts a Run."""
+    """The request to start a Run."""
 
     api: Annotated[str, Field(min_length=1, max_length=500)]
     parameters: dict[str, Any]
@@ -74,7 +74,7 @@ class StartBody(Body):
 
 
 class ListQuery(BaseModel):
-    """Which Runs a list holds, and where in it."""
+    """Filter and page of a list of Runs."""
 
     api: str | None = None
     status: RunStatus | None = None
@@ -94,10 +94,10 @@ class ListQuery(BaseModel):
 
 
 def parse_start(value: Any) -> RunRequest:
-    """Return what a `run/start` body asks for.
+    """Parse a `run/start` body.
 
     Raises:
-        ValidationError: it names each wrong field.
+        ValidationError: names each invalid field.
     """
     body = parse(StartBody, value)
     return RunRequest(
@@ -119,7 +119,7 @@ def parse_start(value: Any) -> RunRequest:
 
 def _session(body: SessionBody) -> SessionPlan:
     if body.id is not None and not is_session_id(body.id):
-        message = "must be 1 to 128 letters, digits, `-` or `_`, and not be `create`"
+        message = "must be 1 to 128 letters, digits, `-` or `_`, but not `create`"
         raise ValidationError([Problem(path="authSession.id", message=message)])
     return SessionPlan(
         id=body.id or "",
@@ -131,10 +131,10 @@ def _session(body: SessionBody) -> SessionPlan:
 
 
 def run_filter(query: ListQuery) -> RunFilter:
-    """Return which Runs a list asks for.
+    """The filter of a list request.
 
     Raises:
-        ValidationError: the attribute is no `name:value`.
+        ValidationError: the attribute does not have the form `name:value`.
     """
     return RunFilter(
         api=query.api,
@@ -149,13 +149,13 @@ def run_filter(query: ListQuery) -> RunFilter:
 
 
 def _attribute(text: str) -> tuple[str, Any]:
-    """Return the label and value of `name:value`; a value that is JSON is that, else a text."""
+    """Label and value of `name:value`; the value is parsed as JSON if possible, else a string."""
     name, separator, value = text.partition(":")
     if not separator or not name:
         raise ValidationError([Problem(path="attribute", message="must be `name:value`")])
     if "\0" in text or _ESCAPED_NUL.search(value):
         raise ValidationError(
-            [Problem(path="attribute", message="must not hold the character NUL")]
+            [Problem(path="attribute", message="must not contain the character NUL")]
         )
     try:
         return name, read_json(value.encode("utf-8", "replace"))

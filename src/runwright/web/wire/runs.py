@@ -1,4 +1,4 @@
-"""Answers about Runs."""
+"""Responses about Runs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class StartAnswer(TypedDict):
 
 
 class ExtendedPayload(TypedDict):
-    """Work that a completed Run asked for."""
+    """Follow-up work that a completed Run requested."""
 
     api: str
     parameters: dict[str, Any]
@@ -62,7 +62,7 @@ class ReasonBody(TypedDict):
 
 
 class Ending(TypedDict):
-    """How a Run that did not complete has ended."""
+    """How a Run that did not complete ended."""
 
     message: NotRequired[str]
     error: NotRequired[FailureBody]
@@ -70,7 +70,7 @@ class Ending(TypedDict):
 
 
 class ResultAnswer(Ending):
-    """How a Run stands, and what it returned."""
+    """A Run's status and result."""
 
     runId: str
     status: RunStatus
@@ -79,7 +79,7 @@ class ResultAnswer(Ending):
 
 
 class RunLine(TypedDict):
-    """A Run as a list shows it."""
+    """A Run in a list."""
 
     runId: str
     api: str
@@ -88,7 +88,7 @@ class RunLine(TypedDict):
     jobRunId: str | None
     attributes: dict[str, Any]
     drift: DriftBody | None
-    """Why its result is not as usual; examined within seconds of its end."""
+    """How its result deviates from the usual; examined within seconds of its end."""
     createdAt: str
     startedAt: str | None
     endedAt: str | None
@@ -102,7 +102,7 @@ class RunsAnswer(TypedDict):
 
 
 class AttemptBody(TypedDict):
-    """One try of a Run."""
+    """One Attempt of a Run."""
 
     attempt: int
     status: AttemptStatus
@@ -121,13 +121,13 @@ class FileBody(TypedDict):
     sizeBytes: int
     attempt: int
     url: str
-    """Path on this server, for who has a key."""
+    """Path on this server, for clients with a key."""
     signedUrl: str
-    """Path on this server that is enough by itself, for a day."""
+    """Signed path on this server, which needs no key and is valid for a day."""
 
 
 class SessionUse(TypedDict):
-    """The session that a Run runs with."""
+    """The AuthSession that a Run uses."""
 
     id: str
     autoRecreate: bool
@@ -135,17 +135,17 @@ class SessionUse(TypedDict):
     createAttempts: int
     checkEvery: float
     waitedFor: str | None
-    """The operation that made or mended it for this Run: a Run by itself."""
+    """The operation that created or repaired it for this Run; it is a Run itself."""
 
 
 class Session(TypedDict):
-    """What a Run tells of its session, if it has one."""
+    """A Run's AuthSession, if any."""
 
     authSession: NotRequired[SessionUse]
 
 
 class PartBody(TypedDict):
-    """A check or create, carried out for a Run or an operation."""
+    """A check or create, executed for a Run or an operation."""
 
     runId: str
     kind: str
@@ -158,18 +158,18 @@ class PartBody(TypedDict):
 
 
 class ModelUseBody(TypedDict):
-    """What a Run has used of one language model."""
+    """A Run's usage of one language model."""
 
     provider: str
     model: str
     calls: int
     failedCalls: int
     estimatedCalls: int
-    """Calls whose provider did not tell all that was used, or was left before."""
+    """Calls whose provider did not report full usage, or that were interrupted before it did."""
     unpricedCalls: int
-    """Calls of a model that has no price, which are not in the money."""
+    """Calls of a model without a price, which are not included in the cost."""
     inputTokens: int
-    """All that were read, those of the next two included."""
+    """All input tokens, including those of the next two fields."""
     cachedTokens: int
     cacheWriteTokens: int
     outputTokens: int
@@ -181,7 +181,7 @@ class DetailAnswer(RunLine, Ending, Session):
 
     project: str
     correlationId: str | None
-    """Of the request that started it."""
+    """The correlation id of the request that started it."""
     deploymentId: str
     parameters: dict[str, Any]
     saveTrace: bool
@@ -190,15 +190,15 @@ class DetailAnswer(RunLine, Ending, Session):
     maximumAttempts: int
     attempts: list[AttemptBody]
     parts: list[PartBody]
-    """The checks and creates of its session, each a Run by itself."""
+    """The checks and creates of its AuthSession, each a Run itself."""
     files: list[FileBody]
     deliveries: list[DeliveryLine]
     question: QuestionBody | None
-    """What it asks a person just now."""
+    """Its open question."""
     models: list[ModelUseBody]
-    """What it has used of language models through the gateway, its checks and creates included."""
+    """Its usage of language models through the gateway, including its checks and creates."""
     modelCostUsd: float
-    """What that cost in all."""
+    """The total cost of that usage."""
     result: NotRequired[Any]
     extendedPayloads: NotRequired[list[ExtendedPayload]]
 
@@ -215,18 +215,18 @@ class LogLine(TypedDict):
 
 
 def started(run: Run) -> StartAnswer:
-    """Return the answer to `run/start`."""
+    """The response to `run/start`."""
     return {"runId": run.id, "status": run.status}
 
 
 def result_text(run: Run) -> str:
-    """Return the result of a Run as text; the result itself is put in as it is stored."""
+    """A Run's result as JSON text; the stored result is inserted as is."""
     body: ResultAnswer = {"runId": run.id, "status": run.status, **ending(run)}
     return _with_result(run, body)
 
 
 def run_line(run: Run) -> RunLine:
-    """Return a Run as a list shows it."""
+    """A Run in a list."""
     return {
         "runId": run.id,
         "api": run.api,
@@ -244,9 +244,9 @@ def run_line(run: Run) -> RunLine:
 def detail_text(
     detail: domain.RunDetail, project: str, base: str, sign: Callable[[domain.RunFile], str]
 ) -> str:
-    """Return everything about a Run as text.
+    """All details of a Run as JSON text.
 
-    `base` is the address of its project; `sign` gives a file's signed link.
+    `base` is the address of its project; `sign` makes a file's signed link.
     """
     run, plan = detail.run, detail.plan
     body: DetailAnswer = {
@@ -273,7 +273,7 @@ def detail_text(
 
 
 def log_line(line: domain.LogLine) -> LogLine:
-    """Return a log line."""
+    """The body of a log line."""
     return {
         "id": line.id,
         "attempt": line.attempt,
@@ -344,7 +344,7 @@ def _model_use(use: ModelUse) -> ModelUseBody:
 
 
 def failure_body(failure: Failure) -> FailureBody:
-    """Return what went wrong with a Run or an Attempt."""
+    """The body of a failure of a Run or an Attempt."""
     body: FailureBody = {
         "message": failure.message,
         "code": failure.code,
@@ -357,7 +357,7 @@ def failure_body(failure: Failure) -> FailureBody:
 
 
 def ending(run: Run) -> Ending:
-    """Return how a Run or operation has ended that did not complete."""
+    """How a Run or operation that did not complete ended."""
     if run.failure is not None:
         return {"message": run.failure.message, "error": failure_body(run.failure)}
     if run.cancellation is None:

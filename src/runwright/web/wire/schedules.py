@@ -1,4 +1,4 @@
-"""Bodies about Schedules."""
+"""Bodies of Schedules."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _DEFAULT_COUNT = 5
 
 
 class PreviewBody(Body):
-    """A Schedule, and how many of its firings are asked for."""
+    """A Schedule, and the number of firings to list."""
 
     schedule: dict[str, Any]
     count: Annotated[int, Field(ge=1, le=_MAX_COUNT)] | None = None
 
 
 class UpcomingAnswer(TypedDict):
-    """The next firings of a Schedule; none, if it comes no more."""
+    """The next firings of a Schedule; empty if it never fires again."""
 
     upcoming: list[str]
 
 
 def parse_schedule(value: Any, path: str) -> Schedule:
-    """Return the Schedule of a request.
+    """Parse the Schedule of a request.
 
     Raises:
-        ValidationError: it is none; names the field below `path`.
+        ValidationError: the Schedule is invalid; names the field below `path`.
     """
     try:
         return schedule_text.parse(value)
@@ -45,11 +45,11 @@ def parse_schedule(value: Any, path: str) -> Schedule:
 
 
 def parse_preview(value: Any) -> tuple[Schedule, int]:
-    """Return the Schedule of a request and how many of its firings are asked for."""
+    """The Schedule and the number of firings to list."""
     body = parse(PreviewBody, value)
     return parse_schedule(body.schedule, "schedule"), body.count or _DEFAULT_COUNT
 
 
 def upcoming(firings: list[datetime]) -> UpcomingAnswer:
-    """Return firings."""
+    """The body of a list of firings."""
     return {"upcoming": [time_text(each) for each in firings]}
