@@ -1,3 +1,3 @@
-"""HTTP: the API, the dashboard, what they share, and the app made of them. It decides nothing about Runs; `control` does."""
+"""HTTP: the API, the dashboard, their shared parts, and the app that joins them. Decisions about Runs are made in `control`."""
 
 from __future__ import annotations

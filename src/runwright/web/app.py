@@ -1,4 +1,4 @@
-"""The web application: one set of routes under two mounts, and what is outside of them."""
+"""The web application: one set of routes under two mounts, and the routes outside them."""
 
 from __future__ import annotations
 
@@ -52,17 +52,20 @@ _MOUNTED = (
 
 
 class Readiness(TypedDict):
-    """Whether a Run would be carried out now, and if not, why."""
+    """Whether a Run would be executed now, and if not, why."""
 
     status: Literal["ready", "not ready"]
     reasons: list[str]
 
 
 def create(platform: Platform) -> Any:
-    """Return the ASGI application of one installation."""
+    """The ASGI application of one installation."""
     documented: dict[int | str, dict[str, Any]] = {
         status: {"model": common.ErrorBody, "description": description}
-        for status, description in (("4XX", "The request is at fault."), ("5XX", "Runwright is."))
+        for status, description in (
+            ("4XX", "The request is at fault."),
+            ("5XX", "Runwright is at fault."),
+        )
     }
     app = FastAPI(
         title="Runwright",
@@ -102,20 +105,20 @@ def create(platform: Platform) -> Any:
 
 
 async def web_task(caller: Starter) -> Response:
-    """Refuse a task in words: there is nothing yet that could carry it out."""
+    """Refuse a web task: nothing can execute one yet."""
     raise NotImplementedYet(
-        f"Web tasks are not built yet in workspace {caller.workspace_id}: "
+        f"Web tasks are not implemented yet in workspace {caller.workspace_id}: "
         "write an automation and start it with `run/start`."
     )
 
 
 async def healthz() -> Response:
-    """Tell that the server is alive."""
+    """Report that the server is alive."""
     return bodies.answer({"status": "alive"})
 
 
 async def readyz(request: Request) -> Response:
-    """Tell whether a Run would be carried out now."""
+    """Report whether a Run would be executed now."""
     reasons = await health.readiness(request.app.state.platform)
     body: Readiness = {"status": "not ready" if reasons else "ready", "reasons": reasons}
     return bodies.answer(body, 503 if reasons else 200)
