@@ -194,7 +194,7 @@ def test_without_memory_nothing_begins_and_readyz_says_so(tmp_path: Path) -> Non
         server.deploy("p", _PROJECT)
         run_id = server.start("p", "a", {"n": 1})
 
-        assert eventually(lambda: "for want of memory" in _reasons(server))
+        assert eventually(lambda: "short of memory" in _reasons(server))
         assert server.detail(run_id)["status"] == "pending"
         metrics = httpx2.get(
             f"{server.url}/metrics", headers={"x-api-key": server.api_key}, timeout=60

@@ -1,3 +1,3 @@
-"""How things go: metrics, overviews, drift, health, diagnostics. It reads, and changes no Run."""
+"""The installation's state: metrics, overviews, drift, health, diagnostics. Read-only with respect to Runs."""
 
 from __future__ import annotations

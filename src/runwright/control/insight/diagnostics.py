@@ -1,4 +1,4 @@
-"""Examinations of Workers' machines: asking for them, when they are due, what they found."""
+"""Diagnostics of Workers' machines: requests for them, their timing, and their findings."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from runwright.domain.insight.diagnostics import Finding
 from runwright.storage import database, platform as rows
 
 TOPIC = "examine"
-"""Signalled when Workers are to examine their machines."""
+"""Signaled when Workers should examine their machines."""
 _EVERY = timedelta(hours=1)
 _FIRST_AFTER = timedelta(minutes=1)
-"""At its start a Worker has other things to do."""
+"""A Worker that has just started is busy."""
 
 
 async def ask(platform: Platform) -> None:
-    """Have every Worker examine its machine now."""
+    """Ask every Worker to examine its machine now."""
     async with platform.database.acquire() as connection, database.transaction(connection):
         await rows.ask_for_examinations(connection)
         await signals.send(connection, TOPIC)
 
 
 async def is_due(platform: Platform, worker_id: WorkerId) -> bool:
-    """Return whether a Worker is to examine its machine: it was asked, or has not for long."""
+    """True when a Worker should examine its machine: on request, or because the last time was long ago."""
     return await rows.is_examination_due(
         platform.database, worker_id, every=_EVERY, first_after=_FIRST_AFTER
     )
 
 
 async def publish(platform: Platform, worker_id: WorkerId, found: Sequence[Finding]) -> None:
-    """Keep what a Worker found on its machine."""
+    """Store a Worker's findings about its machine."""
     await rows.publish_findings(platform.database, worker_id, found)

@@ -1,7 +1,7 @@
-"""Drift: examining results after the fact, marking Runs whose results are not as usual, and telling of it.
+"""Drift: examines results afterwards, marks Runs whose results deviate from the usual, and notifies.
 
-It happens beside the Runs, never in their way: a completed Run is examined within seconds, once, in the
-transaction that keeps what was learnt from it and accepts what is told of it.
+This never delays a Run: a completed Run is examined within seconds, exactly once, in the
+transaction that stores what was learned from it and accepts the notifications.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from runwright.storage.drift import ProfileRow, Unexamined
 
 EXAMINED_AT_ONCE = 20
 _LONG = 10_000
-"""Characters of a result that are looked at beside the event loop."""
+"""Longer results, in characters, are examined outside the event loop."""
 
 
 async def examine(platform: Platform) -> int:
-    """Examine some completed Runs of the Api that has waited longest; return how many."""
+    """Examine some completed Runs of the Api that has waited longest; return their number."""
     following = await rows.next_api(platform.database)
     if following is None:
         return 0
@@ -63,12 +63,12 @@ async def examine(platform: Platform) -> int:
 
 
 async def list_all(platform: Platform, project_id: ProjectId) -> list[ProfileRow]:
-    """Return what is known of the results of a project's Apis."""
+    """The state of the results of a project's Apis."""
     return await rows.list_all(platform.database, project_id)
 
 
 async def watch(platform: Platform, project: Project, api: str, *, is_watched: bool) -> None:
-    """Switch the watch over an Api's results on or off; on again, it learns anew.
+    """Turn watching an Api's results on or off; turned on again, it relearns what is usual.
 
     Raises:
         NotFound: the project has no such Api.
@@ -82,7 +82,7 @@ async def watch(platform: Platform, project: Project, api: str, *, is_watched: b
 
 
 async def accept(platform: Platform, project: Project, api: str) -> None:
-    """Take what results of an Api look like lately for what is usual.
+    """Accept the recent results of an Api as the usual ones.
 
     Raises:
         NotFound: the project has no such Api.
@@ -114,7 +114,7 @@ async def _notify(
     run: Unexamined,
     drift: Drift,
 ) -> None:
-    """Tell where the Run's outcome goes, if that is a webhook, and who is told of its JobRun."""
+    """Notify the Run's Sink, if that is a webhook, and the receivers of its JobRun's notifications."""
     name = await project_rows.name_of(connection, project_id)
     body = json.dumps(
         {

@@ -1,4 +1,4 @@
-"""Whether this installation can take a Run."""
+"""Whether this installation can accept and execute Runs."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ _WORKERS = 1_000
 
 
 async def readiness(platform: Platform) -> list[str]:
-    """Return why a Run would not be taken or carried out now; nothing means ready."""
+    """The reasons why a Run would not be accepted or executed now; empty means ready."""
     reasons: list[str] = []
     if admission.is_disk_short(platform.settings):
-        # It may be why the database does not answer.
+        # It may be why the database is unreachable.
         reasons.append("the disk of this server is nearly full: new runs are refused")
     silence = platform.settings.heartbeat_timeout * 3
     try:
         workers = await rows.workers(platform.database, silence, _WORKERS)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-        return [*reasons, f"the database does not answer: {type(error).__name__}"]
+        return [*reasons, f"the database is unreachable: {type(error).__name__}"]
     if not workers:
         reasons.append("no worker is running: start `runwright worker`")
     elif all(_shortages(each) for each in workers):
         short = sorted({shortage for each in workers for shortage in _shortages(each)})
-        reasons.append(f"every worker begins nothing for want of {' and '.join(short)}")
+        reasons.append(f"every worker is short of {' or '.join(short)}, so no runs are started")
     return reasons
 
 

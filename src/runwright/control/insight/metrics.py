@@ -1,4 +1,4 @@
-"""How the installation stands, from the database: bounded statements, at most one round a second."""
+"""The installation's state for metrics, from the database: bounded statements, at most one round per second."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from runwright.domain.insight.metrics import Standing
 from runwright.storage import metrics as rows
 
 SCHEDULE_LATENESS = "schedule_lateness_seconds"
-"""From the moment a Schedule names to the JobRun that is made for it."""
+"""From the time a Schedule sets to the start of its JobRun."""
 _COUNTED = 100_000
-"""No more rows than this are counted one by one."""
+"""Counting stops at this many rows."""
 _WORKERS = 1_000
 _FRESH_SECONDS = 1.0
 _PATIENCE_SECONDS = 5.0
 
 
 class Standings:
-    """Asks the database how the installation stands; many who ask at once share one answer."""
+    """Reads the installation's state from the database; concurrent callers share one result."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -33,7 +33,7 @@ class Standings:
         self._known: Standing | None = None
 
     async def now(self) -> Standing | None:
-        """Return how it stands; None when the database does not answer."""
+        """The current state; None when the database is unreachable."""
         async with self._lock:
             if time.monotonic() > self._asked_at + _FRESH_SECONDS:
                 self._known = await self._ask()
@@ -54,13 +54,13 @@ class Standings:
 
 
 async def observe(connection: Any, name: str, durations: Sequence[timedelta]) -> None:
-    """Add durations to a histogram of that name, in the connection's transaction."""
+    """Add durations to the histogram of that name, in the connection's transaction."""
     if durations:
         await rows.observe(connection, name, durations)
 
 
 async def fold(platform: Platform) -> None:
-    """Add up what connections counted that are gone."""
+    """Add up the counts of closed connections."""
     await rows.fold(platform.database)
 
 

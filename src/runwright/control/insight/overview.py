@@ -1,4 +1,4 @@
-"""Questions about how things go, as people ask them: over time, at present, and what failed."""
+"""Queries behind the overview: Runs over time, current work, and failures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ACTIVE = 20
 
 
 class Window(StrEnum):
-    """Of how long a chart tells."""
+    """The period that a chart covers."""
 
     HOUR = "1h"
     DAY = "24h"
@@ -48,18 +48,18 @@ _SPANS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Course:
-    """How Runs went over a window."""
+    """The Runs of a window, over time."""
 
     window: Window
     span: timedelta
-    """Of one bucket."""
+    """Length of one bucket."""
     buckets: list[Bucket]
     total: Bucket
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProjectCourse:
-    """A project and how its last day went."""
+    """A project and the Runs of its last day."""
 
     project: ProjectRow
     counts: dict[RunStatus, int]
@@ -68,7 +68,7 @@ class ProjectCourse:
 async def course(
     platform: Platform, workspace_id: WorkspaceId, window: Window, project: Project | None = None
 ) -> Course:
-    """Return how the Runs of a workspace or project went."""
+    """The Runs of a workspace or project over time."""
     span, spans = _SPANS[window]
     since = _since(window)
     buckets = await rows.series(
@@ -85,7 +85,7 @@ async def course(
 async def failures(
     platform: Platform, workspace_id: WorkspaceId, window: Window, project: Project | None = None
 ) -> list[FailureGroup]:
-    """Return why Runs failed in the window, in groups; of very many the newest alone are looked at."""
+    """Why Runs failed in the window, in groups; of very many failures, only the newest are read."""
     span, spans = _SPANS[window]
     found = await rows.failed(
         platform.database,
@@ -100,54 +100,54 @@ async def failures(
 async def queue(
     platform: Platform, workspace_id: WorkspaceId, project_id: ProjectId | None = None
 ) -> Queue:
-    """Return what waits and what is carried out."""
+    """The waiting Runs and those in progress."""
     return await rows.queue(platform.database, workspace_id, project_id)
 
 
 async def active(platform: Platform, workspace_id: WorkspaceId) -> list[tuple[str, RunLine]]:
-    """Return the newest Runs that are carried out, with the names of their projects."""
+    """The newest Runs in progress, with the names of their projects."""
     return await rows.active(platform.database, workspace_id, _ACTIVE)
 
 
 async def projects(platform: Platform, workspace_id: WorkspaceId) -> list[ProjectCourse]:
-    """Return the projects of a workspace and how their last day went."""
+    """The projects of a workspace and the Runs of their last day."""
     found = await rows.projects(platform.database, workspace_id)
     counts = await rows.project_counts(platform.database, workspace_id, _since(Window.DAY))
     return [ProjectCourse(project=each, counts=counts.get(each.id, {})) for each in found]
 
 
 async def project_names(platform: Platform, workspace_id: WorkspaceId) -> list[str]:
-    """Return the names of a workspace's projects."""
+    """The names of a workspace's projects."""
     return await rows.project_names(platform.database, workspace_id)
 
 
 async def workers(platform: Platform) -> list[WorkerSeen]:
-    """Return the Workers that were heard of within the hour; those that fell silent last."""
+    """Workers heard from within the last hour; silent ones come last."""
     return await rows.workers(platform.database, platform.settings.heartbeat_timeout * 3)
 
 
 async def operations(platform: Platform, project_id: ProjectId) -> dict[str, RunLine]:
-    """Return the last operation on each session of a project, by the session's id."""
+    """The last operation on each session of a project, by the session's id."""
     return await rows.operations(platform.database, project_id)
 
 
 async def last_job_runs(platform: Platform, project_id: ProjectId) -> dict[str, LastJobRun]:
-    """Return the newest JobRun of each Job of a project, by the Job's id."""
+    """The newest JobRun of each Job of a project, by the Job's id."""
     return await rows.last_job_runs(platform.database, project_id)
 
 
 async def progress(platform: Platform, job_run_id: str) -> Progress:
-    """Return how far the items of a JobRun are."""
+    """The progress of a JobRun's items."""
     return await rows.progress(platform.database, job_run_id)
 
 
 async def items(platform: Platform, job_run_id: str, *, limit: int) -> list[RunLine]:
-    """Return items of a JobRun that were begun, those first that people look for."""
+    """Started items of a JobRun, the most relevant first."""
     return await rows.items(platform.database, job_run_id, limit)
 
 
 async def delivery_counts(platform: Platform, job_run_id: str) -> dict[str, int]:
-    """Return how many Deliveries of a JobRun there are by status."""
+    """The number of Deliveries of a JobRun, by status."""
     return await rows.delivery_counts(platform.database, job_run_id)
 
 
@@ -160,13 +160,13 @@ async def lines(
     cursor: str | None,
     limit: int,
 ) -> tuple[Sequence[RunLine], str | None]:
-    """Return up to `limit` Runs for a table, and the cursor of the next page if there is one.
+    """Up to `limit` Runs for a table, and the cursor of the next page, if any.
 
     Raises:
-        ValidationError: the cursor is none that this gave out.
+        ValidationError: the cursor did not come from this function.
     """
     if "\0" in f"{chosen.api}{chosen.attribute}{text}{chosen.job_id}{chosen.job_run_id}":
-        # No Run has it, and PostgreSQL takes none in a text.
+        # No Run contains NUL, and PostgreSQL rejects it in a string.
         return [], None
     before = None if cursor is None else cursors.read(cursor)
     found = await rows.lines(
@@ -177,7 +177,7 @@ async def lines(
 
 
 def _since(window: Window) -> datetime:
-    """Return where a window begins that ends now, at a round time: a chart does not change its shape at every look."""
+    """The start of a window that ends now, rounded so that a chart keeps its shape between refreshes."""
     span, spans = _SPANS[window]
     seconds = span.total_seconds()
     now = datetime.now(UTC).timestamp()

@@ -1,4 +1,4 @@
-"""Questions about the installation itself."""
+"""Facts about the installation itself."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runwright.storage.system import DatabaseFacts
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Models:
-    """What the operator has set of language models, and what they cost."""
+    """The operator's configuration of language models, and their cost."""
 
     providers: tuple[str, ...]
     spent_today_usd: Decimal
@@ -31,17 +31,17 @@ class System:
 
     database: DatabaseFacts
     is_embedded: bool
-    """Whether the database is this process's own."""
+    """The database is run by this process."""
     blobs: str
     disk_free_bytes: int
     disk_bytes: int
-    """Of the disk of the data directory."""
+    """Total size of the data directory's disk."""
     versions: dict[str, str]
     models: Models
 
 
 async def facts(platform: Platform, workspace_id: WorkspaceId) -> System:
-    """Return how the installation is."""
+    """The current facts of the installation."""
     settings = platform.settings
     disk = await asyncio.to_thread(shutil.disk_usage, settings.data_dir)
     return System(
