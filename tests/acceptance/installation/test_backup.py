@@ -131,7 +131,7 @@ def test_a_restore_leaves_alone_what_is_there_and_nothing_of_what_is_no_backup(
     assert [entry.name for entry in taken.iterdir()] == ["mine"]
     for source in ("other.tar", "missing.tar"):
         code, said = restore(source, tmp_path / "new")
-        assert (code, "is no backup" in said) == (2, True)
+        assert (code, "is not a backup" in said) == (2, True)
         assert list((tmp_path / "new").iterdir()) == []
 
 

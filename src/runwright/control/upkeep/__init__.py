@@ -1,3 +1,3 @@
-"""What keeps an installation in order: pruning, disk quota, backup, key rotation. It works for no single project."""
+"""Maintenance of an installation: pruning, disk quota, backup, key rotation. None of it is specific to a project."""
 
 from __future__ import annotations

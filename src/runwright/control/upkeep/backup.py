@@ -1,7 +1,7 @@
-"""Backup and restore of one installation's data directory: database, blobs, and the key of its secrets.
+"""Backup and restore of one installation's data directory: database, blobs, and the key that seals secrets.
 
-The database is written first, as it is at one moment; nothing that it names is removed until the blobs are
-copied, because pruning is kept away meanwhile. Blobs that come in between are orphans after a restore.
+The database is dumped first, as a snapshot. Pruning is locked out until the blobs are copied, so every
+blob that the dump names is still there. Blobs added in the meantime are orphans after a restore.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ class Made:
 
     size_bytes: int
     has_key: bool
-    """It holds the key that secrets are sealed with."""
+    """The backup contains the key that seals secrets."""
     has_blobs: bool
-    """It holds traces, files and Bundles; False: they are in a bucket."""
+    """The backup contains traces, files and Bundles; False: they are in a bucket."""
 
 
 async def write(settings: Settings, target: Path) -> Made:
-    """Write a backup to a new folder, or to a new file whose name ends with `.tar`; serving goes on.
+    """Write a backup to a new folder, or to a new file whose name ends with `.tar`, while serving continues.
 
     Raises:
-        ConfigError: the target exists, or the database cannot be written.
+        ConfigError: the target exists, or the database cannot be dumped.
     """
     building = await asyncio.to_thread(_begin, target)
     try:
@@ -63,10 +63,10 @@ async def write(settings: Settings, target: Path) -> Made:
 
 
 async def restore(source: Path, data_dir: Path) -> dict[str, Any]:
-    """Make a data directory from a backup; return its manifest. What is there already is never touched.
+    """Create a data directory from a backup; return the manifest. Existing files are never touched.
 
     Raises:
-        ConfigError: the directory is not empty, or the backup is none or cannot be read.
+        ConfigError: the directory is not empty, or the backup is invalid or unreadable.
     """
     await asyncio.to_thread(_make_new, data_dir)
     unpacked = data_dir / "restoring"
@@ -101,14 +101,14 @@ async def _no_pruning(url: str) -> AsyncGenerator[None]:
             await retention.lock(connection)
         yield
     except TimeoutError as error:
-        raise ConfigError("Pruning goes on and on: try again when it is over.") from error
+        raise ConfigError("Pruning is still in progress: try again once it ends.") from error
     finally:
         await connection.close()
 
 
 def _begin(target: Path) -> Path:
     if target.exists():
-        raise ConfigError(f"{target} exists: a backup is written to a new place.")
+        raise ConfigError(f"{target} already exists: choose a new path for the backup.")
     try:
         return Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.absolute().parent))
     except OSError as error:
@@ -124,7 +124,7 @@ def _make_new(data_dir: Path) -> None:
 
 
 def _collect(settings: Settings, building: Path, target: Path) -> Made:
-    """Bring everything together in the target, which appears when it is complete."""
+    """Assemble the target, which appears only once it is complete."""
     blobs = None if settings.blobs else settings.data_dir / _BLOBS
     has_key = settings.secret_key is None and settings.secret_file.is_file()
     manifest = {
@@ -165,7 +165,7 @@ def _pack(building: Path, blobs: Path | None, target: Path) -> int:
 
 
 def _add(archive: tarfile.TarFile, file: Path, name: str) -> None:
-    """Add a blob, unless its Run has just removed it: it is of no row that was written."""
+    """Add a blob, unless it has just been removed with its Run; no row in the dump needs it."""
     try:
         archive.add(file, name)
     except FileNotFoundError:
@@ -188,7 +188,7 @@ def _unpack(source: Path, directory: Path) -> Path:
             _check(archive)
             archive.extractall(directory, **bundles.FILTER)  # noqa: S202 - checked, and filtered where Python can
     except (OSError, tarfile.TarError) as error:
-        raise ConfigError(f"{source} is no backup: {error}") from error
+        raise ConfigError(f"{source} is not a backup: {error}") from error
     return directory
 
 
@@ -196,17 +196,17 @@ def _check(archive: tarfile.TarFile) -> None:
     for member in archive:
         path = PurePosixPath(member.name)
         if not member.isfile() or path.is_absolute() or ".." in path.parts:
-            raise tarfile.TarError(f"it holds `{member.name}`")
+            raise tarfile.TarError(f"it contains `{member.name}`")
 
 
 def _manifest(folder: Path, source: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads((folder / _MANIFEST).read_text())
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{source} is no backup: it has no {_MANIFEST}.") from error
+        raise ConfigError(f"{source} is not a backup: it has no {_MANIFEST}.") from error
     if found.get("format") != _FORMAT:
         raise ConfigError(
-            f"{source} was written by a later version of Runwright: restore with that."
+            f"{source} was written by a newer version of Runwright: restore it with that version."
         )
     return found
 

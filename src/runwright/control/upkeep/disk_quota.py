@@ -1,4 +1,4 @@
-"""Keeps a full store from filling the disk: the oldest files of ended Runs go, then unneeded Bundles."""
+"""Keeps the blob store from filling the disk: removes the oldest files of ended Runs, then unneeded Bundles."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _BUNDLES = 10_000
 
 
 async def shed(platform: Platform, size_bytes: int) -> list[Removed]:
-    """Remove about so many bytes of what can be done without, or all of it; return what went.
+    """Remove about this many bytes of dispensable blobs, or all there are; return what was removed.
 
-    Only where the blobs lie in the data directory. No file of a Run that is not over goes, no Bundle that
-    is current, being deployed, or of such a Run.
+    Only if the blobs are in the data directory. Never removes a file of an unfinished Run, nor a Bundle that
+    is current, being deployed, or needed by such a Run.
     """
     if platform.blobs.directory is None:
         return []
@@ -25,7 +25,7 @@ async def shed(platform: Platform, size_bytes: int) -> list[Removed]:
         async with retention.alone(platform):
             return await _shed(platform, size_bytes)
     except Conflict:
-        # A backup is being made, or pruning does the same just now.
+        # A backup or pruning is in progress.
         return []
 
 

@@ -1,4 +1,4 @@
-"""Orphans: blobs that were written and whose row was never committed, or outlived it."""
+"""Orphans: blobs whose row was never committed, or was deleted first."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from runwright.domain.retention import Kind, Removed
 from runwright.storage import database, retention as rows
 
 _LIFE = timedelta(days=1)
-"""What was written lately may only be waiting for its row."""
+"""A younger blob may still be waiting for its row."""
 
 
 async def remove(platform: Platform, *, is_dry: bool) -> AsyncGenerator[Removed]:
-    """Remove the blobs of a day and older that no row knows, page by page."""
+    """Remove blobs that are at least a day old and have no row, page by page."""
     before = datetime.now(UTC) - _LIFE
     async for page in platform.blobs.pages("runs"):
         old = [each for each in page if each.changed_at < before]
@@ -40,7 +40,7 @@ async def remove(platform: Platform, *, is_dry: bool) -> AsyncGenerator[Removed]
 
 
 async def drop_files(platform: Platform, forgotten: list[rows.ForgottenFile]) -> Removed:
-    """Delete the blobs of files whose rows are gone."""
+    """Delete the blobs of files whose rows have been deleted."""
     await platform.blobs.delete_all([each.blob for each in forgotten])
     size = sum(each.size_bytes for each in forgotten)
     return Removed(kind=Kind.FILES, count=len(forgotten), size_bytes=size)
@@ -49,7 +49,7 @@ async def drop_files(platform: Platform, forgotten: list[rows.ForgottenFile]) ->
 async def drop_bundle(
     platform: Platform, sha256: str, is_kept: Callable[[Any, str], Awaitable[bool]]
 ) -> bool:
-    """Delete a Bundle unless `is_kept` says otherwise or somebody deploys it just now."""
+    """Delete a Bundle unless `is_kept` says otherwise or a deploy is using it right now."""
     async with platform.database.acquire() as connection, database.transaction(connection):
         if not await rows.lock_bundle(connection, sha256) or await is_kept(connection, sha256):
             return False

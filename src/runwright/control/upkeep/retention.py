@@ -1,7 +1,7 @@
-"""Pruning: what is older than its retention goes, in small batches; what anything needs never does.
+"""Pruning: removes what is past its retention, in small batches, and never what is still needed.
 
-Each batch is a statement or two that locks only what it deletes. Rows go first and blobs after them: a
-crash in between leaves orphans, which are found by `control.upkeep.orphans`.
+Each batch is one or two statements that lock only what they delete. Rows are deleted before their blobs: a
+crash in between leaves orphans, which `control.upkeep.orphans` finds.
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ _LOG_LINES = 5_000
 _ROWS = 1_000
 _QUEUE_LOG_LIFE = timedelta(days=1)
 _NEVER = timedelta(0)
-"""A retention of nothing keeps for ever."""
+"""A retention of zero keeps everything forever."""
 _MOST_REST_SECONDS = 0.5
 
 
 class Step(Protocol):
-    """Removes what is due of a kind, yielding after every batch; dry, it yields what would go."""
+    """Removes what is due of one kind, yielding after every batch; in a dry run, yields what would be removed."""
 
     def __call__(self, platform: Platform, *, is_dry: bool) -> AsyncGenerator[Removed]:
-        """Begin."""
+        """Start the step."""
         ...
 
 
 async def prune(platform: Platform, *, is_dry: bool, patience: timedelta) -> Pruning:
-    """Remove what is due, or count it; stop when the time is up, to go on at the next call.
+    """Remove what is due, or count it; stop when the time is up, and continue with the next call.
 
     Raises:
-        Conflict: another pruning is under way.
+        Conflict: another pruning, or a backup, is in progress.
     """
     async with alone(platform):
         return await _prune(platform, is_dry=is_dry, patience=patience)
 
 
 async def prune_if_due(platform: Platform, *, patience: timedelta) -> Pruning | None:
-    """Do the night's pruning, unless it is done or another does it."""
+    """Run the nightly pruning, unless it is done or in progress elsewhere."""
     if not await _is_due(platform):
         return None
     try:
         async with alone(platform):
-            # Another may have done it between the look and the lock.
+            # Another process may have done it between the check and the lock.
             is_due = await _is_due(platform)
             return await _prune(platform, is_dry=False, patience=patience) if is_due else None
     except Conflict:
@@ -65,20 +65,20 @@ async def prune_if_due(platform: Platform, *, patience: timedelta) -> Pruning | 
 
 
 async def last(platform: Platform) -> PastPruning | None:
-    """Return what the last pruning did; None if there was none yet, or none for long."""
+    """The last pruning; None if there was none, or none for long."""
     return await rows.last(platform.database)
 
 
 @asynccontextmanager
 async def alone(platform: Platform) -> AsyncGenerator[None]:
-    """Hold what keeps pruning and backups apart.
+    """Hold the lock that keeps prunings and backups apart.
 
     Raises:
-        Conflict: another one holds it.
+        Conflict: another pruning or a backup holds it.
     """
     async with platform.database.acquire() as connection:
         if not await rows.try_lock(connection):
-            raise Conflict("Another pruning is under way: wait until it is over.")
+            raise Conflict("Another pruning, or a backup, is in progress: try again once it ends.")
         try:
             yield
         finally:
@@ -111,10 +111,10 @@ async def _remove(
             async for removed in removals:
                 found.append(removed)
                 if loop.time() > deadline:
-                    # Orphans are looked for as long as there is time; the night has enough.
+                    # Orphans are searched for only as long as there is time; the next night continues.
                     return found, step is orphans.remove
                 if not is_dry:
-                    # As long as the batch took, so that what is urgent has the database half of the time.
+                    # Pause as long as the batch took, so that urgent work has the database half of the time.
                     await asyncio.sleep(min(loop.time() - began, _MOST_REST_SECONDS))
                 began = loop.time()
     return found, True
@@ -128,7 +128,7 @@ async def _note(platform: Platform, started_at: datetime, done: Pruning) -> None
     }
     await rows.note(platform.database, started_at, removed, is_complete=done.is_complete)
     log.info(
-        "pruned what was old",
+        "pruned expired data",
         event_name="pruned",
         is_complete=done.is_complete,
         size_bytes=done.size_bytes,
@@ -168,7 +168,7 @@ async def _runs(platform: Platform, *, is_dry: bool) -> AsyncGenerator[Removed]:
         async with platform.database.acquire() as connection:
             forgotten = await rows.forget_runs(connection, due)
         if not forgotten:
-            # All of them have come to be needed just now.
+            # All of them have just become needed.
             return
         yield Removed(kind=Kind.RUNS, count=len(forgotten))
 
@@ -192,7 +192,7 @@ async def _forget_deployments(platform: Platform, life: timedelta) -> list[str]:
 
 
 def _rows(kind: Kind, what: str, life: Callable[[Platform], timedelta | None]) -> Step:
-    """Return the step that removes rows with nothing else to them."""
+    """A step that removes rows which have no blobs."""
 
     async def step(platform: Platform, *, is_dry: bool) -> AsyncGenerator[Removed]:
         old = life(platform)

@@ -1,4 +1,4 @@
-"""The key that secrets are sealed with: a new one while everything goes on."""
+"""Rotates the key that seals secrets, without downtime."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ _ROUNDS = 20
 
 
 async def rotate(platform: Platform) -> int:
-    """Seal everything with a new key; return how many values were sealed anew.
+    """Seal everything with a new key; return how many values were resealed.
 
-    The key before it stays in the file, and opens what another process may still seal with it, until
-    the next rotation. Where the key is a setting the operator has put the new one there already.
+    The previous key stays in the file until the next rotation, and opens what another process may still
+    seal with it. Where the key is a setting, the operator has already put the new one there.
 
     Raises:
-        Conflict: the key is a setting, and the one before it was not given along.
+        Conflict: the key is a setting, and the previous key is not set.
     """
     settings = platform.settings
     if settings.secret_key is None:
         secret = vault.new_secret()
-        # What was sealed before the last rotation must be gone before its key is.
+        # Values sealed before the last rotation must be resealed before their key is dropped.
         await _seal_anew(platform)
         await asyncio.to_thread(vault.add_key, settings.secret_file, secret)
         platform.vault.rotate(secret)
     elif settings.old_secret_key is None:
         raise Conflict(
             "The key is set by `RUNWRIGHT_SECRET_KEY`: start every process with a new one there and "
-            "the present one in `RUNWRIGHT_OLD_SECRET_KEY`, then rotate again."
+            "the current one in `RUNWRIGHT_OLD_SECRET_KEY`, then rotate again."
         )
     return await _seal_anew(platform)
 
