@@ -1,3 +1,3 @@
-"""Who may call: API keys, and sessions of the dashboard. What each request may do is checked in `web`."""
+"""API keys, and sessions of the dashboard. What each request may do is checked in `web`."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Visits: a person's stay in the dashboard, begun with an API key or with a link that is good once."""
+"""Visits: sessions of the dashboard, started with an API key or a single-use link."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ _SECRET_BYTES = 32
 
 
 async def begin(platform: Platform, api_key: str) -> str:
-    """Begin a visit with an API key; return its secret, which is kept as a hash alone.
+    """Start a visit with an API key; return the visit's secret, of which only a hash is stored.
 
     Raises:
-        Unauthorized: there is no such key, or it was revoked.
+        Unauthorized: the key does not exist or is revoked.
     """
     return await _begin(platform, await keys.authenticate(platform, api_key))
 
 
 async def redeem(platform: Platform, link_secret: str) -> str:
-    """Begin a visit with a link's secret, which is worthless from now on; return the visit's.
+    """Use up a link's secret and start a visit; return the visit's secret.
 
     Raises:
-        Unauthorized: the link was used already, or has expired, or its key was revoked.
+        Unauthorized: the link was already used or has expired, or its key is revoked.
     """
     key = await rows.redeem(platform.database, _hash(link_secret))
     if key is None:
         raise Unauthorized(
-            "This sign-in link was used already or has expired: `runwright dashboard` makes a new one."
+            "This sign-in link was already used or has expired: run `runwright dashboard` for a new one."
         )
     return await _begin(platform, key)
 
 
 async def find(platform: Platform, secret: str) -> ApiKey | None:
-    """Return the key of a visit; None when it is over, or the key revoked."""
+    """The key of a visit; None when the visit is over or the key is revoked."""
     return await rows.find(platform.database, _hash(secret))
 
 
@@ -50,7 +50,7 @@ async def end(platform: Platform, secret: str) -> None:
 
 
 async def new_link(platform: Platform, key: ApiKey) -> str:
-    """Return the secret of a link that signs in once, with that key, within `LINK_LIFE`."""
+    """The secret of a new single-use link that signs in with that key, within `LINK_LIFE`."""
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     await rows.add_link(platform.database, _hash(secret), key.id, LINK_LIFE)
     return secret

@@ -19,13 +19,13 @@ _FIRST_KEY_LOCK = 7_240_118
 
 
 async def authenticate(platform: Platform, secret: str) -> ApiKey:
-    """Return the key with that secret.
+    """Find the key with that secret.
 
-    The secret is 256 random bits and looked up by its hash, so what the lookup's time tells is
+    The secret is 256 random bits and looked up by its hash, so the timing of the lookup reveals
     nothing about any key.
 
     Raises:
-        Unauthorized: there is none, or it was revoked.
+        Unauthorized: the key does not exist or is revoked.
     """
     if not secret.startswith(_PREFIX) or not secret.isascii():
         raise Unauthorized
@@ -38,10 +38,10 @@ async def authenticate(platform: Platform, secret: str) -> ApiKey:
 async def create(
     platform: Platform, workspace_id: WorkspaceId, *, name: str, scopes: frozenset[Scope]
 ) -> tuple[ApiKey, str]:
-    """Make a key; its secret is in this answer and nowhere else.
+    """Create a key; only this return value contains its secret.
 
     Raises:
-        ValidationError: the name is empty or too long, or there is no scope.
+        ValidationError: the name is empty or too long, or no scope is given.
     """
     if not 1 <= len(name) <= _MAX_NAME_LENGTH or "\0" in name:
         raise ValidationError(
@@ -57,12 +57,12 @@ async def create(
 
 
 async def list_all(platform: Platform, workspace_id: WorkspaceId) -> list[ApiKey]:
-    """Return the keys of a workspace, newest first, revoked ones too."""
+    """The keys of a workspace, newest first, including revoked ones."""
     return await rows.keys(platform.database, workspace_id)
 
 
 async def revoke(platform: Platform, workspace_id: WorkspaceId, key_id: str) -> None:
-    """Make a key worthless from now on.
+    """Revoke a key.
 
     Raises:
         NotFound: the workspace has no such key.
@@ -72,10 +72,10 @@ async def revoke(platform: Platform, workspace_id: WorkspaceId, key_id: str) -> 
 
 
 async def ensure_first(platform: Platform, known_secret: str | None) -> tuple[WorkspaceId, str]:
-    """Return the first workspace and a working key of it, making what is missing.
+    """The first workspace and a working key for it, created if missing.
 
-    `known_secret` is what an earlier start wrote down; a new key is made only when it no longer
-    works.
+    `known_secret` is the secret that an earlier start recorded; a new key is created only if that one no
+    longer works.
     """
     async with platform.database.acquire() as connection, database.transaction(connection):
         await connection.execute("SELECT pg_advisory_xact_lock($1)", _FIRST_KEY_LOCK)
