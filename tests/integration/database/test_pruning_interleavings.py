@@ -90,7 +90,7 @@ async def test_a_roll_back_to_a_bundle_that_the_ceiling_removes_is_refused(
         await blocked(platform)
         await platform.blobs.delete(bundles.blob_key(_OLD))
 
-    with pytest.raises(Conflict, match="no longer kept"):
+    with pytest.raises(Conflict, match="removed to free disk space"):
         await rolling
     assert await _current(platform) != old
 

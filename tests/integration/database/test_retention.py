@@ -330,7 +330,7 @@ async def test_a_bundle_that_is_just_deployed_is_not_removed(
     assert not await platform.blobs.exists(key)
     # The Bundle of the current Deployment was never stored here.
     assert project.current is not None
-    with pytest.raises(Conflict, match="no longer kept"):
+    with pytest.raises(Conflict, match="removed to free disk space"):
         await deployments.roll_back(platform, project, project.current.id)
 
 

@@ -1,4 +1,4 @@
-"""Deploying: accept a Bundle durably, then let a Worker make it ready, all or nothing."""
+"""Deploying: accepts a Bundle durably, then a Worker builds it, all or nothing."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ _LOOK_SECONDS = 2.0
 async def create(
     platform: Platform, workspace_id: WorkspaceId, project_name: str, bundle: Path
 ) -> Deployment:
-    """Accept a Bundle: checked, stored, and queued for a Worker, or refused and nothing changed.
+    """Check, store and queue a Bundle for a Worker, or reject it without changing anything.
 
     Raises:
-        ValidationError: the name cannot be one of a project, or the archive is none, or unsafe.
-        TooLarge: it is, or would unpack, larger than allowed.
+        ValidationError: the project's name is invalid, or the archive is invalid or unsafe.
+        TooLarge: the archive, packed or unpacked, exceeds the limit.
         Unavailable: the disk is nearly full.
     """
     if not is_project_name(project_name):
@@ -56,14 +56,14 @@ async def create(
             [
                 Problem(
                     path="projectName",
-                    message="must be 1 to 100 letters, digits, `.`, `_` or `-`, and begin with a letter or digit",
+                    message="must be 1 to 100 letters, digits, `.`, `_` or `-`, and start with a letter or digit",
                 )
             ]
         )
     admission.check_disk(platform.settings)
     checked = await asyncio.to_thread(bundles.check, bundle, platform.settings.max_bundle_bytes)
     key = bundles.blob_key(checked.sha256)
-    # No connection is held while a bucket takes its time.
+    # No connection is held while a slow bucket stores it.
     await _store(platform, key, bundle)
     async with platform.database.acquire() as connection, database.transaction(connection):
         await retention_rows.share_bundle(connection, checked.sha256)
@@ -72,7 +72,7 @@ async def create(
         deployment = await rows.add_deployment(
             connection, deployment_id, project_id, checked.sha256
         )
-    # From here on it is not pruned; before, it may have been.
+    # From here on the blob is safe from pruning; it may have been pruned before.
     await _store(platform, key, bundle)
     async with platform.database.acquire() as connection:
         await engine.enqueue(
@@ -87,7 +87,7 @@ async def _store(platform: Platform, key: str, bundle: Path) -> None:
 
 
 async def get(platform: Platform, project_id: ProjectId, deployment_id: UUID) -> Deployment:
-    """Return one Deployment of a project.
+    """Find a Deployment of a project.
 
     Raises:
         NotFound: the project has no such Deployment.
@@ -99,7 +99,7 @@ async def get(platform: Platform, project_id: ProjectId, deployment_id: UUID) ->
 
 
 async def list_all(platform: Platform, project_id: ProjectId) -> list[Deployment]:
-    """Return all Deployments of a project, newest first."""
+    """All Deployments of a project, newest first."""
     return await rows.deployments(platform.database, project_id)
 
 
@@ -111,7 +111,7 @@ async def wait(
     seen: int,
     patience: timedelta,
 ) -> Deployment:
-    """Return the Deployment when it is finished, has more than `seen` lines of progress, or at the time-out."""
+    """Wait until the Deployment is finished or has more than `seen` lines of progress, at most `patience`; return it."""
     deadline = asyncio.get_running_loop().time() + patience.total_seconds()
     with platform.signals.subscribe(f"deployment:{deployment_id}") as signalled:
         while True:
@@ -124,17 +124,17 @@ async def wait(
 
 
 async def begin(platform: Platform, deployment_id: UUID) -> Deployment | None:
-    """Take up a Deployment for building; None when it is finished already."""
+    """Start building a Deployment; None when it is already finished."""
     return await rows.begin_deployment(platform.database, deployment_id)
 
 
 async def report(platform: Platform, begun: Deployment, line: str) -> None:
-    """Tell who deploys how it goes; nothing when another Worker has taken it up since."""
+    """Add a line of progress; nothing happens if another Worker has taken over the build."""
     await rows.report_deployment(platform.database, begun, line.replace("\0", "�"))
 
 
 async def fail(platform: Platform, begun: Deployment, error: str) -> None:
-    """End a Deployment that cannot be, unless another Worker has taken it up since; the current one stays."""
+    """Mark a Deployment as failed, unless another Worker has taken over the build; the current one stays."""
     await rows.fail_deployment(platform.database, begun, error.replace("\0", "�"))
 
 
@@ -144,7 +144,7 @@ async def finish(
     manifest: Manifest,
     secrets: ProjectSecrets,
 ) -> None:
-    """Make a built Deployment ready and current, with the sessions and Jobs it declares, in one transaction."""
+    """Make a built Deployment ready and current, with its declared sessions and Jobs, in one transaction."""
     sealed_sink = sealed_proxy = None
     if secrets.default_sink is not None:
         record = f"deployment-sink:{deployment.id}"
@@ -158,7 +158,7 @@ async def finish(
             return
         if await rows.make_current(connection, deployment.project_id, deployment.id, limit):
             current = await rows.get(connection, deployment.project_id)
-            # Who locks JobRuns, Jobs, sessions and Runs does so in that order, and each of them may go here.
+            # JobRuns, Jobs, sessions and Runs are locked in this order everywhere, and each of them may be deleted here.
             await jobs.hold_declared(connection, deployment.project_id)
             said = await declared_sessions.declare(
                 platform, connection, current, secrets.auth_sessions
@@ -178,7 +178,7 @@ async def finish(
 
 
 def proxy_of(platform: Platform, deployment: Deployment, manifest: Manifest) -> str | None:
-    """Return what the Deployment's Runs go through where neither they nor their session name a proxy."""
+    """The proxy of the Deployment's Runs when neither the Run nor its session names one."""
     if deployment.sealed_proxy is None:
         return manifest.settings.default_proxy
     return platform.vault.open(deployment.sealed_proxy, record=_proxy_of(deployment)).decode()
@@ -189,26 +189,26 @@ def _proxy_of(deployment: Deployment) -> str:
 
 
 async def roll_back(platform: Platform, project: Project, deployment_id: UUID) -> Deployment:
-    """Make a Deployment that is ready the current one again; Runs under way finish on theirs.
+    """Make a ready Deployment current again; Runs in progress finish on their own Deployment.
 
     Raises:
         NotFound: the project has no such Deployment.
-        Conflict: it is not ready, or its Bundle is no longer kept.
+        Conflict: it is not ready, or its Bundle has been removed.
     """
     found = await get(platform, project.id, deployment_id)
     if found.manifest is None:
         raise Conflict(
-            f"Deployment {found.number} is {found.status.value}, and only a ready one can be current."
+            f"Deployment {found.number} is {found.status.value}, and only a ready one can become current."
         )
     limit = found.manifest.settings.max_concurrent_runs or 0
     async with platform.database.acquire() as connection, database.transaction(connection):
         if not await rows.hold_deployment(connection, found.id):
             raise _not_found(deployment_id)
-        # Looked for once nobody can be removing it: who is about to finds that it is current.
+        # Checked under the lock: no other process can remove it now, and one about to do so finds that it is current.
         await retention_rows.share_bundle(connection, found.bundle_sha256)
         if not await platform.blobs.exists(bundles.blob_key(found.bundle_sha256)):
             raise Conflict(
-                f"The bundle of deployment {found.number} is no longer kept, for want of room: deploy it again."
+                f"The bundle of deployment {found.number} was removed to free disk space: deploy it again."
             )
         await rows.put_current(connection, project.id, found.id, limit)
         await signals.send(connection, "projects")
@@ -216,21 +216,21 @@ async def roll_back(platform: Platform, project: Project, deployment_id: UUID) -
 
 
 async def compare(platform: Platform, project: Project, deployment_id: UUID) -> Difference:
-    """Return what a Deployment would change in the current one.
+    """Compare a Deployment with the current one.
 
     Raises:
         NotFound: the project has no such Deployment.
-        Conflict: it is not ready, or nothing is current.
+        Conflict: it is not ready, or no Deployment is current.
     """
     found = await get(platform, project.id, deployment_id)
     current = None if project.current is None else project.current.manifest
     if found.manifest is None or current is None:
-        raise Conflict("Only ready deployments can be compared, and one must be current.")
+        raise Conflict("Only a ready deployment can be compared, and only with a current one.")
     return difference(current, found.manifest)
 
 
 async def requeue_lost(platform: Platform) -> list[DeploymentId]:
-    """Queue the unfinished Deployments whose entry is gone; return which."""
+    """Queue unfinished Deployments whose queue entry is lost; return their ids."""
     async with platform.database.acquire() as connection, database.transaction(connection):
         unfinished = {f"deployment:{each}": each for each in await rows.unfinished(connection)}
         lost = await engine.without_entry(connection, list(unfinished))

@@ -1,4 +1,4 @@
-"""Questions about projects."""
+"""Looks up projects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runwright.storage import projects as rows
 
 
 async def find(platform: Platform, workspace_id: WorkspaceId, name: str) -> Project:
-    """Return a project with its current Deployment.
+    """Find a project, with its current Deployment.
 
     Raises:
         NotFound: the workspace has no such project.
@@ -24,12 +24,12 @@ async def find(platform: Platform, workspace_id: WorkspaceId, name: str) -> Proj
 
 
 async def list_all(platform: Platform, workspace_id: WorkspaceId) -> list[Project]:
-    """Return all projects of a workspace, by name."""
+    """All projects of a workspace, sorted by name."""
     return await rows.list_all(platform.database, workspace_id)
 
 
 async def name_of(platform: Platform, project_id: ProjectId) -> str:
-    """Return the name of a project that exists."""
+    """The name of a project."""
     name = await rows.name_of(platform.database, project_id)
     if name is None:
         raise NotFound(f"There is no project with the id `{project_id}`.")

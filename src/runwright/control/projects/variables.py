@@ -1,4 +1,4 @@
-"""Variables: what a workspace or project puts into its Attempts' environment, sealed at rest."""
+"""Variables that a workspace or project adds to its Attempts' environment, sealed at rest."""
 
 from __future__ import annotations
 
@@ -20,15 +20,13 @@ _MAX_VALUE_LENGTH = 32_768
 
 
 async def put(platform: Platform, owner_id: UUID, name: str, value: str) -> None:
-    """Set a variable of a workspace or project; it is never shown again.
+    """Set a variable of a workspace or project; its value is never shown again.
 
     Raises:
-        ValidationError: the name cannot be one, or is the platform's; the value is too long.
+        ValidationError: the name is invalid or reserved, or the value is too long.
     """
     if _NAME.fullmatch(name) is None or _RESERVED.fullmatch(name):
-        message = (
-            "must be letters, digits and `_`, not begin with a digit, and not be the platform's own"
-        )
+        message = "must be letters, digits and `_`, not start with a digit, and not be reserved for the platform"
         raise ValidationError([Problem(path="name", message=message)])
     if len(value) > _MAX_VALUE_LENGTH or "\0" in value:
         message = f"must have at most {_MAX_VALUE_LENGTH} characters and no NUL"
@@ -51,14 +49,14 @@ async def forget(platform: Platform, owner_id: UUID, name: str) -> None:
 
 
 async def names(platform: Platform, owner_id: UUID) -> list[tuple[str, datetime]]:
-    """Return the variables that are set and when, by name."""
+    """The variables that are set, and when, sorted by name."""
     return [(row.name, row.updated_at) for row in await rows.list_all(platform.database, owner_id)]
 
 
 async def environment(
     platform: Platform, workspace_id: WorkspaceId, project_id: ProjectId
 ) -> dict[str, str]:
-    """Return what an Attempt of the project sees: the workspace's variables, then the project's."""
+    """The environment of the project's Attempts: the workspace's variables, overridden by the project's."""
     found: dict[str, str] = {}
     for owner_id in (workspace_id, project_id):
         for row in await rows.list_all(platform.database, owner_id):
