@@ -84,7 +84,7 @@ def test_a_job_that_a_caller_made_keeps_its_id(server: RunwrightServer) -> None:
 
     assert deployed["status"] == "ready"
     assert _jobs(server, "owned")["j"]["source"] == "API"
-    assert any("was not made by code" in line for line in deployed["progress"])
+    assert any("was not created by code" in line for line in deployed["progress"])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Firing Jobs whose moment has come: taking, beginning and moving on are one transaction."""
+"""Fires Jobs that are due: taking a Job, beginning its JobRun and advancing it are one transaction."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ FIRED_AT_ONCE = 50
 
 
 async def fire_due(platform: Platform, now: datetime) -> int:
-    """Fire Jobs whose moment has come, and move them on; return how many were taken.
+    """Fire Jobs that are due and advance them; return how many were taken.
 
-    Each firing happens once, whoever dies. One Job that cannot fire holds up no other.
+    Each firing happens exactly once, even if a process dies. A Job that cannot fire does not delay others.
     """
     taken: list[JobRow] = []
     try:
@@ -36,14 +36,16 @@ async def fire_due(platform: Platform, now: datetime) -> int:
     except Exception as error:
         if db_errors.is_to_wait_for(error) or not taken:
             raise
-        log.warning("jobs are fired one by one", event_name="firing_failed", error=str(error))
+        log.warning(
+            "firing jobs one by one after an error", event_name="firing_failed", error=str(error)
+        )
         for row in taken:
             await _fire_alone(platform, row.job.project_id, row.job.id, now)
     return len(taken)
 
 
 async def next_moment(platform: Platform) -> datetime | None:
-    """Return when the next Job of all projects fires."""
+    """The time when the next Job of any project fires."""
     return await rows.next_at(platform.database)
 
 

@@ -1,4 +1,4 @@
-"""JobRuns: answering about them, seeing to their session, terminating them."""
+"""JobRuns: queries, validation of their AuthSession, termination."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SWEEP_LIMIT = 1000
 
 
 async def get(platform: Platform, project_id: ProjectId, job_id: str, job_run_id: str) -> JobRun:
-    """Return a JobRun of a Job.
+    """Find a JobRun of a Job.
 
     Raises:
         NotFound: the Job has no such JobRun.
@@ -55,7 +55,7 @@ async def list_page(
     size: int,
     number: int,
 ) -> tuple[list[JobRun], int]:
-    """Return a page of a Job's JobRuns, counted from 0, and how many there are in all."""
+    """A page of a Job's JobRuns, counted from 0, and their total number."""
     found, total = await rows.page(
         platform.database,
         job.project_id,
@@ -71,7 +71,7 @@ async def list_page(
 async def terminate(
     platform: Platform, project_id: ProjectId, job_id: str, job_run_id: str
 ) -> JobRun:
-    """End a JobRun now: what waits is canceled, what runs is canceled through its Worker.
+    """End a JobRun immediately: waiting items are canceled, and running ones through their Worker.
 
     One that has ended stays as it is.
 
@@ -85,7 +85,7 @@ async def terminate(
 
 
 async def terminate_locked(platform: Platform, connection: Any, job_run_id: str) -> None:
-    """End a JobRun in the connection's transaction, if it is active."""
+    """End a JobRun, if it is active, in the connection's transaction."""
     known = await rows.lock(connection, job_run_id)
     if known is None or not known.job_run.status.is_active:
         return
@@ -103,7 +103,7 @@ async def terminate_locked(platform: Platform, connection: Any, job_run_id: str)
 
 
 async def look(platform: Platform, job_run_id: str) -> FollowUp:
-    """Take a JobRun's next step; LookAgain where nothing else will say when."""
+    """Take a JobRun's next step; LookAgain when no signal will announce the one after."""
     async with platform.database.acquire() as connection, database.transaction(connection):
         row = await rows.lock(connection, job_run_id)
         if row is None:
@@ -116,7 +116,7 @@ async def look(platform: Platform, job_run_id: str) -> FollowUp:
 
 
 async def results(platform: Platform, job_run_id: str) -> AsyncIterator[str]:
-    """Yield the outcome of each item that has ended, in order, as a line of JSON."""
+    """Yield the outcome of each ended item, in order, as a line of JSON."""
     after = 0
     while found := await item_rows.results(
         platform.database, job_run_id, after=after, limit=_RESULTS_AT_ONCE
@@ -129,11 +129,11 @@ async def results(platform: Platform, job_run_id: str) -> AsyncIterator[str]:
 async def redeliver(
     platform: Platform, project_id: ProjectId, job_id: str, job_run_id: str, url: str | None
 ) -> int:
-    """Send all Deliveries of a JobRun again that no try got through; return how many.
+    """Send all Deliveries of a JobRun whose tries all failed again; return their number.
 
     Raises:
         NotFound: the Job has no such JobRun.
-        ValidationError: the address is none, or a Delivery goes to a bucket.
+        ValidationError: the address is invalid, or a Delivery goes to a bucket.
     """
     await _row(platform, project_id, job_id, job_run_id)
     failed = await item_rows.failed_deliveries(platform.database, job_run_id)
@@ -145,9 +145,9 @@ async def redeliver(
 async def requeue_lost(
     platform: Platform, after: tuple[datetime, str] | None
 ) -> tuple[list[str], tuple[datetime, str] | None]:
-    """Queue JobRuns in which something is to be done and that nothing looks at, of some that follow the given one.
+    """Queue JobRuns that have work to do but no queue entry, among a batch that follows the given one.
 
-    Return which, and where to go on; None: there are no more.
+    Return their ids and the position to continue from; None when there are no more.
     """
     async with platform.database.acquire() as connection, database.transaction(connection):
         stuck = await rows.stuck(connection, after, _SWEEP_LIMIT)
@@ -180,7 +180,7 @@ async def _see_to_session(platform: Platform, connection: Any, row: JobRunRow) -
 async def _after_operation(
     platform: Platform, connection: Any, row: JobRunRow, operation_id: str
 ) -> None:
-    """Begin or go on if the operation on the session has ended well; wait if it has not ended."""
+    """Start or resume the JobRun if the operation on its session has completed; wait if it has not ended."""
     operation = await run_rows.get(connection, operation_id)
     status = None if operation is None else operation.run.status
     if status is RunStatus.COMPLETED:
@@ -195,7 +195,7 @@ async def _after_operation(
 
 
 async def _refuse(platform: Platform, connection: Any, row: JobRunRow, reason: Reason) -> None:
-    """End a JobRun that has not begun; let one that was to go on stand still again."""
+    """Cancel a JobRun that has not begun; pause again one that was about to resume."""
     if row.job_run.status is JobRunStatus.PENDING:
         await job_items.end(platform, connection, row.job_run.id, JobRunStatus.CANCELED, reason)
         return

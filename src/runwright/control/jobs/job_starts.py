@@ -1,4 +1,4 @@
-"""Beginning a JobRun: a snapshot of its Job and all its items in one transaction, or why it never begins."""
+"""Beginning a JobRun: a snapshot of its Job and all its items in one transaction, or the reason why it cannot begin."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ from runwright.storage.job_runs import JobRunRow, NewJobRun, Reason
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Trigger:
-    """What begins a JobRun."""
+    """The cause of a JobRun."""
 
     type: JobRunType = JobRunType.MANUAL
     firing: datetime | None = None
-    """The moment of the Schedule that it is for."""
+    """The Schedule's time that this firing is for."""
     idempotency_key: str | None = None
     request_sha256: bytes | None = None
     active: JobRunId | None = None
-    """The JobRun of the Job that has not ended."""
+    """The Job's active JobRun."""
 
 
 async def begin(
     platform: Platform, connection: Any, project: Project, job: Job, trigger: Trigger
 ) -> tuple[JobRunRow, list[engine.Entry]]:
-    """Begin a JobRun of a locked Job with a snapshot of it and all its items, or say why it never begins.
+    """Begin a JobRun of a locked Job with a snapshot of it and all its items, or record why it cannot begin.
 
-    What is returned with it is still to be queued in the same transaction.
+    The caller must enqueue the returned entries in the same transaction.
     """
     deployment, manifest = run_plans.deployed(project)
     job_run_id = new_job_run_id()
@@ -91,7 +91,7 @@ async def begin(
 
 
 def seal(platform: Platform, record: str, secrets: JobSecrets) -> bytes:
-    """Seal what is secret of a Job or JobRun as part of a record."""
+    """Seal the secrets of a Job or JobRun as part of a record."""
     text = json.dumps(job_json.of_secrets(secrets))
     return platform.vault.seal(text.encode(), record=record)
 
@@ -103,7 +103,7 @@ async def _insert(connection: Any, new: NewJobRun) -> JobRunRow:
         async with database.transaction(connection):
             return await rows.insert(connection, new)
     except asyncpg.UniqueViolationError:
-        # Another Job of the same session began at the same moment.
+        # Another Job began with the same session at the same moment.
         reason = _session_locked(new.session.id, None)
         return await rows.insert(connection, dataclasses.replace(new, reason=reason))
 
@@ -117,7 +117,7 @@ async def _obstacle(
     if not settings.has_auth_sessions:
         return None
     if job.plan.session is None:
-        message = "The project's runs need an auth session, and the job names none: update it."
+        message = "The project's runs need an auth session, but the job has none: add `auth_session` to it."
         return Reason(type=JobRunReason.SESSION_NOT_FOUND, message=message)
     session_id = job.plan.session.id
     if await session_rows.get(connection, job.project_id, session_id) is None:
@@ -135,7 +135,7 @@ def _session(plan: SessionPlan | None, settings: ProjectSettings) -> SessionPlan
 
 
 def _secrets(platform: Platform, job: Job, deployment: Deployment) -> JobSecrets:
-    """Return what of a Job is sealed, with what the project says where the Job is silent."""
+    """The secrets of a JobRun: the Job's, with the project's defaults filled in."""
     secrets = job.plan.secrets
     sink = secrets.sink
     if sink is None and deployment.sealed_sink is not None:
@@ -146,7 +146,7 @@ def _secrets(platform: Platform, job: Job, deployment: Deployment) -> JobSecrets
 
 
 def session_not_found(session_id: str) -> Reason:
-    """Return the reason of a JobRun whose session is not there."""
+    """The reason of a JobRun whose session does not exist."""
     message = f"There is no auth session `{session_id}` in this project."
     return Reason(type=JobRunReason.SESSION_NOT_FOUND, message=message)
 

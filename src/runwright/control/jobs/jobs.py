@@ -1,4 +1,4 @@
-"""Jobs: keeping, changing, pausing and triggering them. What callers and deploying ask for."""
+"""Jobs: creating, updating, pausing and triggering them, on behalf of callers and deploys."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ _MAX_PROBLEMS = 20
 
 
 async def list_all(platform: Platform, project_id: ProjectId) -> list[Job]:
-    """Return the Jobs of a project, by id."""
+    """The Jobs of a project, sorted by id."""
     return [opened(platform, row) for row in await rows.list_all(platform.database, project_id)]
 
 
 async def get(platform: Platform, project_id: ProjectId, job_id: str) -> Job:
-    """Return one Job.
+    """Find a Job.
 
     Raises:
         NotFound: the project has no such Job.
@@ -62,31 +62,31 @@ async def get(platform: Platform, project_id: ProjectId, job_id: str) -> Job:
 
 
 async def create(platform: Platform, project: Project, job_id: str, plan: JobPlan) -> None:
-    """Keep a new Job; its Schedule begins now.
+    """Create a Job; its Schedule starts now.
 
     Raises:
-        ValidationError: the id cannot be one, an item names no Api, or the session is missing or needless.
+        ValidationError: the id is invalid, an item names an unknown Api, or the session is missing or unexpected.
         NotFound: nothing is deployed yet.
-        Conflict: there is a Job of that id.
+        Conflict: a Job with that id exists.
     """
     if not is_job_id(job_id):
-        message = "must be 1 to 128 letters, digits, `.`, `_`, `~` or `-`, and begin with a letter or digit"
+        message = "must be 1 to 128 letters, digits, `.`, `_`, `~` or `-`, and start with a letter or digit"
         raise ValidationError([Problem(path="id", message=message)])
     _check(project, plan)
     await deliveries.check_sink(plan.secrets.sink, "sink")
     async with platform.database.acquire() as connection, database.transaction(connection):
         if not await _insert(platform, connection, project, job_id, plan, JobSource.API):
-            raise Conflict(f"There is a job `{job_id}` already: update it, or choose another id.")
+            raise Conflict(f"The job `{job_id}` already exists: update it, or choose another id.")
         await signals.send(connection, "schedules")
 
 
 async def update(platform: Platform, project: Project, job_id: str, plan: JobPlan) -> None:
-    """Give a Job another plan; a JobRun under way keeps the one that it began with.
+    """Replace a Job's plan; a JobRun in progress keeps the one it began with.
 
     Raises:
         NotFound: the project has no such Job, or nothing is deployed yet.
         Conflict: it is declared by the project's code.
-        ValidationError: an item names no Api, or the session is missing or needless.
+        ValidationError: an item names an unknown Api, or the session is missing or unexpected.
     """
     known = await get(platform, project.id, job_id)
     _refuse_code(known)
@@ -98,7 +98,7 @@ async def update(platform: Platform, project: Project, job_id: str, plan: JobPla
 
 
 async def delete(platform: Platform, project_id: ProjectId, job_id: str) -> None:
-    """Forget a Job; its active JobRun is terminated.
+    """Delete a Job; its active JobRun is terminated.
 
     Raises:
         NotFound: the project has no such Job.
@@ -110,14 +110,14 @@ async def delete(platform: Platform, project_id: ProjectId, job_id: str) -> None
 
 
 async def pause(platform: Platform, project_id: ProjectId, job_id: str) -> None:
-    """Stop a Job's Schedule, and let its active JobRun begin nothing more; a paused one stays as it is.
+    """Pause a Job's Schedule, and start no more items of its active JobRun; no effect on a paused Job.
 
     Raises:
         NotFound: the project has no such Job.
     """
     await get(platform, project_id, job_id)
     reason = Reason(type=JobRunReason.USER_REQUEST, message="Paused on request.")
-    # First the Job: from then on no JobRun of it begins that this would not see.
+    # The Job first: from then on, no JobRun of it can begin unseen.
     await rows.pause(platform.database, project_id, job_id, reason.message)
     async with platform.database.acquire() as connection, database.transaction(connection):
         active = await _lock_active(connection, project_id, job_id)
@@ -126,7 +126,7 @@ async def pause(platform: Platform, project_id: ProjectId, job_id: str) -> None:
 
 
 async def resume(platform: Platform, project_id: ProjectId, job_id: str) -> None:
-    """Let a Job's Schedule go on, and its paused JobRun, whose session is seen to first.
+    """Resume a Job's Schedule and its paused JobRun, whose session is validated first.
 
     Raises:
         NotFound: the project has no such Job.
@@ -156,12 +156,12 @@ async def trigger(
     idempotency_key: str | None,
     request_text: str,
 ) -> JobRunRow:
-    """Begin a JobRun of a Job now; it is CANCELED at once where something is in its way.
+    """Begin a JobRun of a Job now; it is CANCELED at once if something prevents it.
 
     Raises:
         NotFound: the project has no such Job.
         ValidationError: the Job is paused.
-        Conflict: the idempotency key was used with another request within 24 hours.
+        Conflict: the idempotency key was used with a different request within 24 hours.
         Unavailable: the disk is nearly full.
     """
     await get(platform, project.id, job_id)
@@ -188,15 +188,17 @@ async def trigger(
             await rows.note_run(connection, project.id, job_id)
             return begun
     except asyncpg.UniqueViolationError as error:
-        raise Conflict("The same key was used at the same moment: send it again.") from error
+        raise Conflict(
+            "The same key was used by another request at the same moment: send the request again."
+        ) from error
 
 
 async def declare(
     platform: Platform, connection: Any, project: Project, declared: Mapping[str, JobPlan]
 ) -> list[str]:
-    """Bring the Jobs of a project's code in line with what was deployed; return what is to be said.
+    """Update a project's Jobs to match those its code declares; return messages about the changes.
 
-    `project` has the new Deployment as its current one. A Job that a caller made keeps its id.
+    `project` has the new Deployment as its current one. A Job that a caller created keeps its id.
     """
     said: list[str] = []
     known = {row.job.id for row in await rows.of_code(connection, project.id)}
@@ -209,13 +211,13 @@ async def declare(
         elif await _insert(platform, connection, project, job_id, plan, JobSource.CODE):
             said.append(f"Created the job `{job_id}`")
         else:
-            said.append(f"There is a job `{job_id}` that was not made by code: it stays as it is")
+            said.append(f"The job `{job_id}` was not created by code and stays as it is")
     await signals.send(connection, "schedules")
     return said
 
 
 def problems(plan: JobPlan, manifest: Manifest) -> list[Problem]:
-    """Return what is wrong with a Job for a project whose Deployment has that manifest."""
+    """Problems of a Job in a project whose Deployment has that manifest."""
     apis = {api.name for api in manifest.apis}
     known = ", ".join(f"`{name}`" for name in sorted(apis)[:10])
     found = [
@@ -236,7 +238,7 @@ def problems(plan: JobPlan, manifest: Manifest) -> list[Problem]:
         message = "is missing: every run of this project needs an auth session"
         found.append(Problem(path="auth_session", message=message))
     if plan.session is not None and not manifest.settings.has_auth_sessions:
-        message = "is given, and this project has no auth sessions: leave it out"
+        message = "is given, but this project has no auth sessions: leave it out"
         found.append(Problem(path="auth_session", message=message))
     return found
 
@@ -270,13 +272,13 @@ async def _update(
 
 
 async def hold_declared(connection: Any, project_id: ProjectId) -> None:
-    """Lock the Jobs that a project's code declares, with what of them is under way, until the transaction ends."""
+    """Lock the Jobs that a project's code declares, and their active JobRuns, until the transaction ends."""
     declared = await rows.of_code(connection, project_id)
     await _hold(connection, project_id, [row.job.id for row in declared])
 
 
 async def _hold(connection: Any, project_id: ProjectId, job_ids: Sequence[str]) -> None:
-    """Lock Jobs, their active JobRuns before them and the sessions of those after, as everywhere."""
+    """Lock Jobs in the usual order: their active JobRuns before them, the sessions of those after."""
     keys = [(project_id, job_id) for job_id in sorted(job_ids)]
     while True:
         active = await job_run_rows.active_of_jobs(connection, keys)
@@ -287,7 +289,7 @@ async def _hold(connection: Any, project_id: ProjectId, job_ids: Sequence[str]) 
             await rows.lock(connection, project_id, job_id)
         if (await job_run_rows.active_of_jobs(connection, keys)).items() <= active.items():
             break
-        # One was just firing: its new JobRun is locked first.
+        # One of them has just fired: lock its new JobRun first.
         await attempt.rollback()
     await attempt.commit()
     sessions = {row.auth_session_id for row in locked if row is not None and row.auth_session_id}
@@ -304,7 +306,7 @@ async def _delete(platform: Platform, connection: Any, project_id: ProjectId, jo
 
 
 async def _lock_active(connection: Any, project_id: ProjectId, job_id: str) -> JobRunRow | None:
-    """Return the active JobRun of a Job, held; it is locked before its Job, as everywhere."""
+    """The active JobRun of a Job, locked; as everywhere, it is locked before its Job."""
     job_run_id = await job_run_rows.active_of_job(connection, project_id, job_id)
     found = await job_items.lock(connection, job_run_id)
     return found if found is not None and found.job_run.status.is_active else None
@@ -352,14 +354,14 @@ async def _moment_from_now(connection: Any, job_id: str, plan: JobPlan) -> Momen
 
 
 def next_moment(job_id: str, plan: JobPlan, now: datetime) -> Moment:
-    """Return when a Job fires next after a time, which is by the database's clock."""
+    """When a Job fires next after a time, by the database's clock."""
     if plan.schedule is None:
         return Moment()
     return put_off(job_id, plan, schedules.next_after(plan.schedule, now))
 
 
 def put_off(job_id: str, plan: JobPlan, firing: datetime | None) -> Moment:
-    """Return a moment of a Job's Schedule with when it fires."""
+    """A time of a Job's Schedule, together with when the Job fires for it."""
     if plan.schedule is None or firing is None:
         return Moment()
     return Moment(firing=firing, fires_at=schedules.put_off(plan.schedule, job_id, firing))
@@ -370,7 +372,7 @@ def _seal(platform: Platform, project_id: ProjectId, job_id: str, plan: JobPlan)
 
 
 def opened(platform: Platform, row: JobRow) -> Job:
-    """Return a Job with its secrets."""
+    """A Job with its secrets unsealed."""
     job = row.job
     if row.sealed_secrets is None:
         return job
