@@ -1,4 +1,4 @@
-"""The official client of the wire protocol, sync and async, through every flow of Runs."""
+"""The official client of the wire protocol, sync and async, runs every flow of a Run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do what: every route of the OpenAPI document, with every key that should not get through."""
+"""Authorization: every route of the OpenAPI document, called with every key that must be refused."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ _PROJECT = {
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """A call of the document."""
+    """A route of the OpenAPI document."""
 
     method: str
     path: str
-    """From the workspace on."""
+    """Relative to the workspace."""
 
     @property
     def ids(self) -> list[str]:
-        """Return the placeholders that stand for something a project owns."""
+        """The placeholders of ids that belong to a project."""
         return [each for each in re.findall(r"{(\w+)}", self.path) if each not in _NAMES]
 
 
 @dataclass(kw_only=True)
 class Installation:
-    """A server with two workspaces; one has projects with one of everything."""
+    """A server with two workspaces; one has a project with one of everything."""
 
     server: RunwrightServer
     http: httpx2.Client
@@ -74,7 +74,7 @@ class Installation:
         project: str = "none-such",
         ids: dict[str, Any] | None = None,
     ) -> httpx2.Response:
-        """Call a route, with what its placeholders stand for."""
+        """Call a route, with its placeholders filled in."""
         values = dict.fromkeys((*route.ids, *_NAMES), "1")
         values |= ids or {}
         values["project_name"] = project
@@ -136,7 +136,7 @@ async def _other_workspace(url: str) -> tuple[str, str]:
 
 
 def _fill(installation: Installation, webhook: str) -> None:
-    """Have one of everything that a project can own; a second project has nothing."""
+    """Create one of everything that a project can own; a second project has nothing."""
     server = installation.server
     deployed = {name: server.deploy(name, files) for name, files in _PROJECT.items()}
     server.deploy("theirs", _PROJECT["s"])
@@ -168,7 +168,7 @@ def _fill(installation: Installation, webhook: str) -> None:
 
 
 def _owned(installation: Installation) -> Iterable[tuple[Route, str, dict[str, Any]]]:
-    """Return every route to something that a project owns, with what it is."""
+    """Every route to something that a project owns, with the kind of thing."""
     for route in installation.routes:
         for project, ids in installation.ids.items():
             if route.ids and set(route.ids) <= set(ids):
@@ -180,7 +180,7 @@ def test_every_placeholder_is_known_here(installation: Installation) -> None:
 
     found = {name for route in installation.routes for name in route.ids}
 
-    assert found <= known, "make one of what is new in `_fill`, so that access to it is tested"
+    assert found <= known, "create one of the new kind in `_fill`, so that access to it is tested"
     assert len(installation.routes) > 35
 
 

@@ -1,4 +1,4 @@
-"""What authors' code and other users of the machine can reach, and what they cannot."""
+"""What authors' code and other users of the machine can and cannot access."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_no_process_below_a_worker_holds_more_than_its_own(tmp_path: Path) -> No
 
 
 def _shown(process: psutil.Process) -> str:
-    """Return what `/proc` shows of a process to its own user."""
+    """What `/proc` shows of a process to its own user."""
     with contextlib.suppress(psutil.Error):
         return " ".join(process.cmdline()) + str(process.environ())
     return ""
@@ -118,7 +118,7 @@ def test_another_user_of_the_machine_can_read_nothing(
     assert server.run("readable", "a")["status"] == "completed"
     open_to_all = tmp_path / "open"
     open_to_all.touch(mode=0o644)
-    # The way to them is the tests' own, and closed: it is opened for this look.
+    # The test's own folders block the path to the files: open them for this check.
     inside = [each for each in files_of(server.data_dir) if server.data_dir in each.parents]
     outside = [each for each in files_of(server.data_dir) if "pg_wal" in each.parts]
 
@@ -132,7 +132,7 @@ def test_another_user_of_the_machine_can_read_nothing(
 
 @contextlib.contextmanager
 def _opened(*folders: Path) -> Generator[None]:
-    """Let everyone pass through the folders until the block ends."""
+    """Make the folders traversable for everyone until the block ends."""
     modes = {each: each.stat().st_mode & 0o7777 for each in folders}
     try:
         for each, mode in modes.items():
@@ -144,7 +144,7 @@ def _opened(*folders: Path) -> Generator[None]:
 
 
 def _readable_by_nobody(files: list[Path]) -> list[Path]:
-    """Return those that the user `nobody` can read."""
+    """The files that the user `nobody` can read."""
     program = (
         "import os, sys\n"
         "for path in sys.stdin.read().split('\\0'):\n"
@@ -162,7 +162,7 @@ def _readable_by_nobody(files: list[Path]) -> list[Path]:
 
 @pytest.fixture(scope="module", name="installed")
 def _installed(tmp_path_factory: pytest.TempPathFactory) -> Generator[places.Installed]:
-    """Install it for an unprivileged user: one that exists on every machine and owns nothing."""
+    """Install Runwright for an unprivileged user that exists on every machine and owns nothing."""
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     folder = Path(tempfile.mkdtemp(prefix="nobody-"))
@@ -176,7 +176,7 @@ def _installed(tmp_path_factory: pytest.TempPathFactory) -> Generator[places.Ins
 
 @pytest.fixture(scope="module", name="unprivileged")
 def _unprivileged(installed: places.Installed) -> Generator[RunwrightServer]:
-    """Serve as that user."""
+    """Run the server as that user."""
     with installed.serving() as server:
         yield server
 
@@ -208,7 +208,7 @@ def test_authors_code_cannot_look_into_the_worker(unprivileged: RunwrightServer)
     found = unprivileged.run("p", "peeks")["result"]
 
     assert set(found) == {"environ", "mem", "maps", "fd"}
-    # Where /proc hides other users' processes it hides this one too, which is there all the same.
+    # Where /proc hides other users' processes, it hides this one too, although it exists.
     assert set(found.values()) in ({"PermissionError"}, {"FileNotFoundError"})
 
 
@@ -223,7 +223,7 @@ def test_what_an_unprivileged_user_keeps_is_closed_to_all_others(
     assert modes[unprivileged.data_dir] == 0o700
     for name in ("connection.json", "secret.key"):
         assert modes[unprivileged.data_dir / name] == 0o600
-    # Below folders that are closed themselves.
+    # Inside folders that are closed themselves.
     assert [each for each, mode in modes.items() if mode & 0o022] == []
 
 
@@ -249,7 +249,7 @@ def test_a_worker_of_its_own_is_closed_to_authors_code_too(
             for pid in (worker.pid, _runner_of(unprivileged).pid)
         ]
 
-    # Of a process that is not closed the same user reads it.
+    # The same user can read this of a process that is not protected.
     assert [each.returncode == 0 for each in asked] == [False, True]
     assert b"ermission denied" in asked[0].stderr
 
@@ -260,7 +260,7 @@ async def _database_url(directory: Path) -> str:
 
 
 def _runner_of(server: RunwrightServer) -> psutil.Process:
-    """Return a Runner of the server once there is one."""
+    """A Runner of the server, once there is one."""
     assert server.deploy("p", _PROJECT)["error"] is None
 
     def look() -> psutil.Process | None:
@@ -280,7 +280,7 @@ def _command(process: psutil.Process) -> str:
 
 
 def _is_sandboxed(pid: int) -> bool:
-    """Return whether a renderer has system calls filtered and namespaces of its own."""
+    """True when a renderer has its system calls filtered and its own namespaces."""
     status = Path(f"/proc/{pid}/status").read_text()
     is_filtered = re.search(r"^Seccomp:\t2$", status, re.MULTILINE) is not None
     namespaces: list[Any] = [

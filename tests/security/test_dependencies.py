@@ -25,7 +25,7 @@ def test_all_that_is_installed_is_pinned_to_its_version() -> None:
     ]
 
     assert len(wanted) > 40
-    assert not wrong, "constraints.txt lacks, or has another version of, these"
+    assert not wrong, "constraints.txt lacks these, or pins other versions"
 
 
 def test_constraints_are_names_and_versions_alone() -> None:
@@ -37,7 +37,7 @@ def test_constraints_are_names_and_versions_alone() -> None:
 
 
 def _with_all_below(name: str) -> dict[str, str]:
-    """Return what a distribution needs, and what that needs, as installed here."""
+    """A distribution's dependencies, direct and transitive, with their installed versions."""
     found: dict[str, str] = {}
     waiting = [name]
     while waiting:
