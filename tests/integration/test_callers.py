@@ -136,13 +136,13 @@ async def test_without_a_visit_nobody_is_signed_in(
     ):
         assert await identity.find(request) is None
         with pytest.raises(identity.NotSignedIn):
-            await identity.viewer(request)
+            await identity.reader(request)
 
 
 async def test_a_visit_goes_on_until_it_ends_its_time_is_over_or_its_key_is_revoked(
     platform: Platform, workspace_id: WorkspaceId
 ) -> None:
-    async def begin() -> tuple[identity.Visitor, Any]:
+    async def begin() -> tuple[identity.User, Any]:
         key, secret = await keys.create(
             platform, workspace_id, name="k", scopes=frozenset({Scope.READ})
         )
@@ -150,7 +150,7 @@ async def test_a_visit_goes_on_until_it_ends_its_time_is_over_or_its_key_is_revo
         request = _request(platform, f"runwright_visit_8000={visit}", "own.example:8000")
         found = await identity.find(request)
         assert found is not None
-        assert await found.is_still_welcome()
+        assert await found.is_signed_in()
         return found, key
 
     ended, _ = await begin()
@@ -159,13 +159,13 @@ async def test_a_visit_goes_on_until_it_ends_its_time_is_over_or_its_key_is_revo
     await dashboard_sessions.end(platform, ended.secret)
     await keys.revoke(platform, workspace_id, key.id)
 
-    assert [await each.is_still_welcome() for each in (ended, revoked, staying)] == [
+    assert [await each.is_signed_in() for each in (ended, revoked, staying)] == [
         False,
         False,
         True,
     ]
     await platform.database.execute("UPDATE visits SET expires_at = now() - interval '1 second'")
-    assert not await staying.is_still_welcome()
+    assert not await staying.is_signed_in()
 
 
 def _cookie(answer: Response) -> Morsel[str]:
@@ -208,7 +208,7 @@ async def test_a_visit_s_cookie_is_out_of_reach_and_ends_with_the_visit(
     assert out.headers["location"] == f"{path.rstrip('/')}/sign-in"
     gone = _cookie(out)
     assert (gone.key, gone.value, gone["max-age"], gone["path"]) == (cookie.key, "", "0", path)
-    assert not await visitor.is_still_welcome()
+    assert not await visitor.is_signed_in()
     assert (await sign_in.sign_out(_request(platform, None))).status_code == 303
 
 
