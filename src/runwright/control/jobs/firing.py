@@ -62,7 +62,7 @@ async def _fire_alone(
         except Exception as error:
             if db_errors.is_to_wait_for(error):
                 raise
-            log.exception("job not fired", event_name="job_not_fired", job_id=job_id)
+            log.exception("job failed to fire", event_name="job_not_fired", job_id=job_id)
             moment = jobs.next_moment(job_id, row.job.plan, now)
             await rows.move_on(connection, project_id, job_id, moment, has_fired=False)
 

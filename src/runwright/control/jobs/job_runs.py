@@ -209,7 +209,7 @@ async def _refuse(platform: Platform, connection: Any, row: JobRunRow, reason: R
 
 def _session_not_validated(session_id: str, operation: run_rows.RunRow | None) -> Reason:
     failure = None if operation is None else operation.run.failure
-    message = f"The auth session `{session_id}` is not good"
+    message = f"The auth session `{session_id}` is not valid"
     details: dict[str, Any] = {}
     if failure is not None:
         message = f"{message}: {failure.message}"

@@ -99,7 +99,7 @@ async def show(caller: Reader, project_name: str, session_id: str) -> Response:
 
 @routes.delete(f"{PROJECT}/auth-sessions/{{session_id}}", status_code=204)
 async def delete(caller: Starter, project_name: str, session_id: str) -> Response:
-    """Delete a session and cancel operations and Runs in progress for it."""
+    """Delete a session; its operation in progress, if any, is canceled."""
     project = await caller.project(project_name)
     await auth_sessions.delete(caller.platform, project.id, session_id)
     return Response(status_code=204)

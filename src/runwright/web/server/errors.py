@@ -112,7 +112,9 @@ def told(request: Request, error: Exception) -> PlatformError | Conflict:
         return Unavailable("The database is temporarily unavailable: try again.")
     if db_errors.is_removal(error):
         log.warning("request came after removal", event_name="request_too_late", error=str(error))
-        return Conflict("The parent of this was removed at the same moment: reload and try again.")
+        return Conflict(
+            "A record that this request depends on was just removed: check what exists and try again."
+        )
     if db_errors.is_full(error):
         log.error("disk full", event_name="disk_full", error=str(error))
         return Unavailable("The server's disk is full: its operator must free space.")

@@ -20,7 +20,7 @@ from runwright.domain.insight.metrics import Standing, WorkerFigures
 
 _COUNTERS = (
     ("runs_accepted", "Runs accepted, and operations, checks and creates started.", ("kind",)),
-    ("runs", "Runs that have ended, and operations, checks and creates.", ("kind", "status")),
+    ("runs", "Runs, operations, checks and creates that have ended.", ("kind", "status")),
     ("attempts", "Attempts that have ended; `code` says why one failed.", ("status", "code")),
     ("delivery_tries", "Tries of Deliveries.", ("outcome",)),
     ("deliveries", "Deliveries that have ended.", ("status",)),
@@ -53,7 +53,7 @@ _WORKER_GAUGES = (
     ("available_memory_bytes", "Memory available on a Worker's machine."),
     ("short_of_disk", "Whether a Worker starts nothing because disk is short."),
     ("short_of_memory", "Whether a Worker starts nothing because memory is short."),
-    ("open_files", "File descriptors that a Worker's process holds."),
+    ("open_files", "Open file descriptors of a Worker's process."),
 )
 _STAGES = ("starting", "ready", "leased", "recovering")
 
@@ -86,7 +86,7 @@ def _of(standing: Standing) -> Iterator[Metric]:
     yield _gauge("queue_oldest_seconds", oldest, standing.queue.oldest_seconds)
     yield _gauge("runs_started", "Runs in progress.", standing.started)
     entries = GaugeMetricFamily(
-        "runwright_queue_entries", "Entries of the queue, Deliveries included.", labels=("status",)
+        "runwright_queue_entries", "Queue entries, including Deliveries.", labels=("status",)
     )
     for status in ("queued", "picked"):
         entries.add_metric((status,), standing.entries.get(status, 0))
@@ -98,7 +98,7 @@ def _of(standing: Standing) -> Iterator[Metric]:
     pruned = standing.pruned_at
     last = "When pruning last completed; 0: never."
     yield _gauge("pruned_timestamp_seconds", last, pruned.timestamp() if pruned else 0)
-    yield _gauge("workers", "Workers that are alive.", len(standing.workers))
+    yield _gauge("workers", "Live Workers.", len(standing.workers))
     yield from _of_workers(standing.workers)
 
 

@@ -46,7 +46,7 @@ _CLOSED = (RuntimeError, WebSocketDisconnect)
 
 @dataclass(eq=False, kw_only=True, slots=True)
 class _Dialed:
-    """A Worker's connection; it is closed once it is `over`."""
+    """A Worker's connection, closed once `over` is set."""
 
     socket: WebSocket
     over: asyncio.Event = field(default_factory=asyncio.Event)

@@ -122,7 +122,7 @@ class KeysAnswer(TypedDict):
 
 
 class NewKeyAnswer(Key):
-    """A key with its secret, which is shown this once."""
+    """A key with its secret, which is shown only once."""
 
     key: str
 

@@ -187,7 +187,7 @@ class JobRunReasonBody(TypedDict):
 
 
 class JobRunBody(TypedDict):
-    """One firing or triggering of a Job."""
+    """One firing or manual trigger of a Job."""
 
     id: str
     job_id: str
