@@ -107,7 +107,7 @@ def test_the_picture_marks_the_days_on_which_the_clock_changes() -> None:
     picture = firings.draw(schedule, datetime(2026, 3, 24, tzinfo=UTC))
 
     days = {day.date.isoformat(): day for week in picture.weeks for day in week}
-    assert days["2026-03-29"].clock_change == "the clock goes forward by 60 min"
+    assert days["2026-03-29"].clock_change == "clocks go forward by 60 min"
     assert [day for day in days.values() if day.clock_change] == [days["2026-03-29"]]
     # Debian's rule: what stands in the hour that is left out fires right after it.
     assert days["2026-03-29"].times == ("03:00",)

@@ -126,7 +126,7 @@ def test_the_trace_viewer_shows_the_attempts_trace(
 
     snapshot = browsing.snapshot_of(page, "Set content")
     viewer = page.frame_locator("iframe.viewer")
-    expect(viewer.get_by_text("Last screenshot")).to_be_visible()
+    expect(viewer.get_by_text("What the browser showed last")).to_be_visible()
     expect(snapshot.get_by_role("heading", name="Till")).to_be_visible()
 
 
@@ -219,7 +219,7 @@ def test_what_one_person_does_another_sees(
         ben.page.once("dialog", lambda dialog: dialog.accept())
         ben.page.get_by_role("button", name="Cancel").click()
         expect(
-            ben.page.get_by_role("status").filter(has_text=re.compile("canceled", re.IGNORECASE))
+            ben.page.get_by_role("status").filter(has_text=re.compile("cancel", re.IGNORECASE))
         ).to_be_visible()
 
 

@@ -70,5 +70,5 @@ def test_the_last_pruning_and_what_is_kept_are_told(anna: Person, server: Runwri
     kept = page.locator(".panel", has=page.get_by_role("heading", name="Retention"))
     expect(kept).to_contain_text(re.compile(r"Runs, logs, results\s*30 d"))
     expect(kept).to_contain_text("every night at 03:00 UTC")
-    expect(kept).to_contain_text(re.compile(r"Last one\s*(just now|\d+ s ago)"))
+    expect(kept).to_contain_text(re.compile(r"Last pruning\s*(just now|\d+ s ago)"))
     expect(kept).to_contain_text("Removed")
