@@ -19,7 +19,7 @@ from runwright.runner.browser.browser import Opened, drain, start_tracing
 from runwright.runner.project import loader
 from runwright.runner.project.loader import EntryError
 from runwright.runner.recording import NobodySignedIn
-from runwright.runner.runner_context import Stage
+from runwright.runner.runner_context import RunnerContext
 from runwright.sdk import context as sdk_context
 from runwright.sdk.context import AttemptContext, NonRetryableError, RunInfo
 from runwright.sdk.deferred import is_deferred
@@ -44,7 +44,7 @@ class _Unrestorable(Exception):
     """The browser rejects the AuthSession's state."""
 
 
-async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> protocol.Ended:
+async def run(runner: RunnerContext, start: protocol.Start, opened: Opened) -> protocol.Ended:
     """Call the author's function and return the outcome; never raises what the author raised."""
     context = AttemptContext(
         info=RunInfo(
@@ -56,25 +56,25 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
             auth_session=None if start.auth_session_id is None else {"id": start.auth_session_id},
             proxy=None if start.proxy is None else start.proxy.stands_for or start.proxy.server,
         ),
-        extend_timeout=lambda: stage.send(protocol.ExtendTimeout()),
-        keep_file=lambda path, name: stage.send(protocol.File(kind="file", name=name, path=path)),
-        files_directory=stage.setup.files_directory,
-        ask=stage.questions.ask,
+        extend_timeout=lambda: runner.send(protocol.ExtendTimeout()),
+        keep_file=lambda path, name: runner.send(protocol.File(kind="file", name=name, path=path)),
+        files_directory=runner.setup.files_directory,
+        ask=runner.questions.ask,
     )
     try:
-        function, parameters = _function(stage, start)
+        function, parameters = _function(runner, start)
     except EntryError as error:
-        stage.send(protocol.Started(at=time.time()))
+        runner.send(protocol.Started(at=time.time()))
         return protocol.Ended(failure=_entry_failure(str(error)))
     except BaseException as error:  # noqa: BLE001 - importing is the author's code too
-        stage.send(protocol.Started(at=time.time()))
-        return protocol.Ended(failure=_raised(error, stage.project.root))
-    stage.send(protocol.Started(at=time.time()))
+        runner.send(protocol.Started(at=time.time()))
+        return protocol.Ended(failure=_raised(error, runner.project.root))
+    runner.send(protocol.Started(at=time.time()))
     sdk_context.enter(context)
-    opened.downloads.begin(stage.setup.files_directory, stage.send)
-    call = _Call(stage, start, opened)
-    ended = await _carry(stage, opened, lambda: call.author(function, parameters))
-    stage.flush_output()
+    opened.downloads.start(runner.setup.files_directory, runner.send)
+    call = _Call(runner, start, opened)
+    ended = await _call_author(runner, opened, lambda: call.author(function, parameters))
+    runner.flush_output()
     if ended.result is None:
         return dataclasses.replace(ended, attributes=dict(context.attributes))
     if call.makes_state:
@@ -87,21 +87,21 @@ async def carry_out(stage: Stage, start: protocol.Start, opened: Opened) -> prot
     )
 
 
-def _function(stage: Stage, start: protocol.Start) -> tuple[Callable[..., Any], Any]:
+def _function(runner: RunnerContext, start: protocol.Start) -> tuple[Callable[..., Any], Any]:
     """The function to call, and its argument."""
     if start.kind == "record":
-        return recording.recorder(start, stage.questions), start.parameters
-    function = stage.project.entry(start.api, start.kind)
+        return recording.recorder(start, runner.questions), start.parameters
+    function = runner.project.entry(start.api, start.kind)
     if start.kind == "check":
         return function, None
-    return function, stage.project.given(function, start.parameters)
+    return function, runner.project.given(function, start.parameters)
 
 
 class _Call:
     """The author's side of one Attempt: the hook, then the function."""
 
-    def __init__(self, stage: Stage, start: protocol.Start, opened: Opened) -> None:
-        self._stage = stage
+    def __init__(self, runner: RunnerContext, start: protocol.Start, opened: Opened) -> None:
+        self._runner = runner
         self._start = start
         self._opened = opened
         self._preparing: asyncio.Task[None] | None = None
@@ -150,7 +150,7 @@ class _Call:
         elif self._start.auth_state is not None:
             self._opened.last_state = await states.after(self._start, self._opened, self.warn)
         await self._opened.downloads.settle(_RESCUE_SECONDS)
-        await artifacts.trace(self._stage, self._start, self._opened, self._opened.last_state)
+        await artifacts.trace(self._runner, self._start, self._opened, self._opened.last_state)
 
     async def _ensure_browser(self) -> tuple[Any, Any]:
         if self._preparing is None:
@@ -160,9 +160,9 @@ class _Call:
 
     async def _prepare(self) -> None:
         """Let the hook, if any, replace context and page; sign in; then trace the context in use."""
-        stage, start, opened = self._stage, self._start, self._opened
-        if hook.exists(stage.project):
-            await hook.call(stage.project, opened, start, await stage.chromium.cdp_url())
+        runner, start, opened = self._runner, self._start, self._opened
+        if hook.exists(runner.project):
+            await hook.call(runner.project, opened, start, await runner.chromium.cdp_url())
         if start.auth_state is not None:
             await self._sign_in(start.auth_state)
         if start.save_trace and not opened.is_tracing:
@@ -186,7 +186,7 @@ class _Call:
 
     def warn(self, text: str) -> None:
         """Write a warning to the Attempt's log."""
-        self._stage.send(
+        self._runner.send(
             protocol.Log(at=time.time(), stream="platform", level="warning", text=text)
         )
 
@@ -195,11 +195,11 @@ class _Call:
         await route.abort()
 
 
-async def _carry(
-    stage: Stage, opened: Opened, author: Callable[[], Awaitable[Any]]
+async def _call_author(
+    runner: RunnerContext, opened: Opened, author: Callable[[], Awaitable[Any]]
 ) -> protocol.Ended:
     calling = asyncio.ensure_future(author())
-    dying = asyncio.ensure_future(stage.chromium.gone.wait())
+    dying = asyncio.ensure_future(runner.chromium.gone.wait())
     try:
         await asyncio.wait({calling, dying}, return_when=asyncio.FIRST_COMPLETED)
         # By now a call to the dead browser has failed, unless the code does not need the browser.
@@ -208,15 +208,15 @@ async def _carry(
         if not calling.done():
             calling.cancel()
             await asyncio.wait({calling}, timeout=_DYING_SECONDS)
-            return protocol.Ended(failure=_died(await stage.chromium.dead_part() or "browser"))
-        if (dead := await _dead_part(stage, opened, calling)) is not None:
+            return protocol.Ended(failure=_died(await runner.chromium.dead_part() or "browser"))
+        if (dead := await _dead_part(runner, opened, calling)) is not None:
             return protocol.Ended(failure=_died(dead))
-        return _ended(stage, calling)
+        return _ended(runner, calling)
     except asyncio.CancelledError:
         calling.cancel()
         await asyncio.wait({calling})
         if _has_result(calling):
-            return dataclasses.replace(_ended(stage, calling), was_cancelled=True)
+            return dataclasses.replace(_ended(runner, calling), was_cancelled=True)
         return protocol.Ended(was_cancelled=True)
     finally:
         dying.cancel()
@@ -226,18 +226,18 @@ def _has_result(calling: asyncio.Future[Any]) -> bool:
     return calling.done() and not calling.cancelled() and calling.exception() is None
 
 
-def _ended(stage: Stage, calling: asyncio.Future[Any]) -> protocol.Ended:
+def _ended(runner: RunnerContext, calling: asyncio.Future[Any]) -> protocol.Ended:
     try:
         value = calling.result()
-        return protocol.Ended(result=results.encode(value, max_bytes=stage.setup.max_result_bytes))
+        return protocol.Ended(result=results.encode(value, max_bytes=runner.setup.max_result_bytes))
     except results.Unencodable as error:
         return protocol.Ended(failure=error.failure)
     except _Quit as error:
-        return protocol.Ended(failure=_raised(error.cause, stage.project.root))
+        return protocol.Ended(failure=_raised(error.cause, runner.project.root))
     except EntryError as error:
         return protocol.Ended(failure=_entry_failure(str(error)))
     except BaseException as error:  # noqa: BLE001 - SystemExit and their own CancelledError too
-        return protocol.Ended(failure=_raised(error, stage.project.root))
+        return protocol.Ended(failure=_raised(error, runner.project.root))
 
 
 def unopened(error: PlaywrightError) -> protocol.Failed:
@@ -260,13 +260,15 @@ def _unexpected(message: str) -> protocol.Failed:
     )
 
 
-async def _dead_part(stage: Stage, opened: Opened, calling: asyncio.Future[Any]) -> str | None:
+async def _dead_part(
+    runner: RunnerContext, opened: Opened, calling: asyncio.Future[Any]
+) -> str | None:
     """The dead part, browser or driver, if its death is why the author's code failed."""
     if opened.is_closed_by_author:
         return None
     if calling.cancelled() or not isinstance(calling.exception(), PlaywrightError):
         return None
-    return await stage.chromium.dead_part()
+    return await runner.chromium.dead_part()
 
 
 def _died(part: str) -> protocol.Failed:

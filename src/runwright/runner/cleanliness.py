@@ -36,7 +36,7 @@ class Snapshot:
     umask: int
 
 
-def look() -> Snapshot:
+def snapshot() -> Snapshot:
     """Take a snapshot of this process."""
     mask = os.umask(0)
     os.umask(mask)

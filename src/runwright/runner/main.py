@@ -26,7 +26,7 @@ from runwright.runner.channel import Channel
 from runwright.runner.live.live import Live
 from runwright.runner.project.loader import Project
 from runwright.runner.questions import Questions
-from runwright.runner.runner_context import Stage
+from runwright.runner.runner_context import RunnerContext
 from runwright.sdk.context import begin_inspection
 
 _HIDDEN = (
@@ -124,7 +124,7 @@ class _Runner:
     async def serve(self) -> None:
         self._channel.listen(asyncio.get_running_loop(), self._receive)
         chromium = await self._launch()
-        stage = Stage(
+        runner = RunnerContext(
             setup=self._setup,
             project=self._project,
             chromium=chromium,
@@ -138,7 +138,7 @@ class _Runner:
         self._streams.flush()
         while True:
             ours = asyncio.all_tasks()
-            before = cleanliness.look()
+            before = cleanliness.snapshot()
             self._say_ready(chromium)
             start = await self._starts.get()
             before = self._take_environment(start, before)
@@ -147,8 +147,8 @@ class _Runner:
             except Error as error:
                 await self._refuse(chromium, start, error)
                 return
-            ended = await self._carry_out(stage, start, opened)
-            await artifacts.outcome_is_told(stage, start, opened, ended)
+            ended = await self._run_attempt(runner, start, opened)
+            await artifacts.report(runner, start, opened, ended)
             reasons = await self._reasons_to_retire(chromium, ended, ours, before)
             if reasons:
                 self._channel.send(protocol.Retiring(reasons=tuple(reasons)))
@@ -167,8 +167,8 @@ class _Runner:
         self._environment = dict(start.environment)
         return dataclasses.replace(before, environment=dict(os.environ))
 
-    async def _carry_out(
-        self, stage: Stage, start: protocol.Start, opened: Opened
+    async def _run_attempt(
+        self, runner: RunnerContext, start: protocol.Start, opened: Opened
     ) -> protocol.Ended:
         os.environ.update(start.token)
         # Threads from `asyncio.to_thread` end with the Attempt.
@@ -177,7 +177,7 @@ class _Runner:
         self._questions.secrets.clear()
         self._live = live = Live(opened, self._channel.send)
         live.receive(self._watch)
-        self._running = asyncio.create_task(attempt.carry_out(stage, start, opened))
+        self._running = asyncio.create_task(attempt.run(runner, start, opened))
         ended = await self._end(self._running)
         self._running = self._live = None
         await live.stop()
@@ -272,7 +272,7 @@ class _Runner:
     ) -> list[str]:
         mine = ours | {task for task in asyncio.all_tasks() if task is asyncio.current_task()}
         have_ended = await cleanliness.end_tasks(mine, _TASK_SECONDS)
-        reasons = cleanliness.differences(before, cleanliness.look())
+        reasons = cleanliness.differences(before, cleanliness.snapshot())
         if chromium.gone.is_set():
             reasons.append("the browser is gone")
         if not have_ended:

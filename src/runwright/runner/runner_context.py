@@ -13,7 +13,7 @@ from runwright.runner.questions import Questions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stage:
+class RunnerContext:
     """Everything the Attempts of this Runner share."""
 
     setup: protocol.Setup

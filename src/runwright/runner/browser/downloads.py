@@ -25,7 +25,7 @@ class Downloads:
         self._send: Send = lambda _message: None
         self._keeping: dict[asyncio.Task[None], Download] = {}
 
-    def begin(self, directory: str, send: Send) -> None:
+    def start(self, directory: str, send: Send) -> None:
         """From now on, save downloads to the directory and report them."""
         self._directory = Path(directory)
         self._send = send
