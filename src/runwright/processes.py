@@ -77,7 +77,7 @@ async def serve(settings: Settings, *, with_worker: bool = True) -> None:
         working: asyncio.Task[None] | None = None
         begun: worker.Worker | None = None
         if with_worker:
-            begun = await stack.enter_async_context(worker.begin(platform))
+            begun = await stack.enter_async_context(worker.opened(platform))
             working = asyncio.create_task(begun.serve(), name="worker")
         server = _Server(
             uvicorn.Config(
@@ -117,7 +117,7 @@ async def work(settings: Settings) -> None:
             "A standalone worker needs `RUNWRIGHT_DATABASE_URL`; `runwright serve` includes a worker."
         )
     stopping = _stop_on_signals()
-    async with _platform(settings) as platform, worker.begin(platform) as begun:
+    async with _platform(settings) as platform, worker.opened(platform) as begun:
         working = asyncio.create_task(begun.serve(), name="worker")
         print(f"runwright worker is ready with {begun.slots} slots", flush=True)  # noqa: T201
         await _until_over(stopping, [working])

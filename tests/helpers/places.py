@@ -102,7 +102,7 @@ class Installed:
             if process.stdout is not None:
                 process.stdout.close()
 
-    def carry_out(self, files: Mapping[str, str], api: str) -> object:
+    def deploy_and_run(self, files: Mapping[str, str], api: str) -> object:
         """Deploy a project of the files and return what the Api gives."""
         project = self.folder / "project"
         for name, text in files.items():

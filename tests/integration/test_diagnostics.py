@@ -15,7 +15,7 @@ from runwright.domain.ids import WorkerId
 from runwright.domain.insight.diagnostics import Finding, State
 from runwright.domain.insight.overview import WorkerSeen
 from runwright.domain.runs import RunRequest
-from runwright.execution.diagnostics.periodic import Examiner
+from runwright.execution.diagnostics.periodic import PeriodicDiagnostics
 from runwright.storage import platform as rows
 
 _WELL = Finding(name="fonts", state=State.OK, message="12")
@@ -85,7 +85,7 @@ async def test_a_worker_finds_what_is_wrong_and_says_what_to_do(platform: Platfo
     short = dataclasses.replace(platform, settings=settings)
     worker_id = await _worker(platform, started=timedelta(hours=1))
 
-    await Examiner(short, worker_id).look()
+    await PeriodicDiagnostics(short, worker_id).run_if_due()
 
     seen = await _seen(platform)
     assert seen.examined_at is not None

@@ -20,8 +20,8 @@ from runwright.control.runs import attempts
 from runwright.domain.ids import DeploymentId, WorkerId
 from runwright.domain.retry import AT_ONCE, DONE, FollowUp
 from runwright.domain.runs import Outcome
-from runwright.execution.attempts.attempt import Hold
-from runwright.execution.attempts.attempt_executor import Carrier
+from runwright.execution.attempts.attempt import RunningAttempt
+from runwright.execution.attempts.attempt_executor import AttemptExecutor
 from runwright.execution.flows.run_flow import RunFlow
 
 WORKERS = 2
@@ -44,12 +44,12 @@ _LAST = -1
 class Asked:
     """An Attempt at work, whose end the machine says."""
 
-    hold: Hold
+    running: RunningAttempt
     task: asyncio.Task[Any] | None
     answer: asyncio.Future[Outcome]
 
 
-class _Hands(Carrier):
+class _Hands(AttemptExecutor):
     """Carries out Attempts by asking the machine how they end."""
 
     def __init__(self, asked: list[Asked]) -> None:
@@ -58,10 +58,10 @@ class _Hands(Carrier):
     async def fetch(self, deployment_id: DeploymentId) -> None:
         """Every Deployment is there."""
 
-    async def carry_out(self, hold: Hold) -> Outcome:
+    async def execute(self, running: RunningAttempt) -> Outcome:
         """Wait for the machine."""
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        asked = Asked(hold=hold, task=asyncio.current_task(), answer=answer)
+        asked = Asked(running=running, task=asyncio.current_task(), answer=answer)
         self._asked.append(asked)
         try:
             return await answer
@@ -101,7 +101,7 @@ class FlowMachine(Machine):
         for place in range(WORKERS):
             self._hire(place)
 
-    def outcome(self, hold: Hold, how: str) -> Outcome:
+    def outcome(self, running: RunningAttempt, how: str) -> Outcome:
         """Return how an Attempt ends: `well`, `badly`, or `for good`."""
         raise NotImplementedError
 
@@ -150,7 +150,7 @@ class FlowMachine(Machine):
             case "sweeps":
                 self._sweep(cut)
             case _:
-                self.persist(hand.flow.interrupt_asked, cut)
+                self.persist(hand.flow.interrupt_canceled_or_lost, cut)
 
     # What must be true after each step.
 
@@ -258,7 +258,7 @@ class FlowMachine(Machine):
         try:
             if entry["entrypoint"] == queues.JOB_RUNS:
                 return await job_runs.look(self.platform, entry["thing"])
-            return await hand.flow.look(entry["thing"])
+            return await hand.flow.handle(entry["thing"])
         except Exception:
             # As the Consumer does: it comes again.
             if not self.stage.line.has_broken:
@@ -266,7 +266,7 @@ class FlowMachine(Machine):
             return AT_ONCE
 
     def _answer(self, asked: Asked, how: str, cut: Cut | None) -> None:
-        outcome = self.outcome(asked.hold, how)
+        outcome = self.outcome(asked.running, how)
 
         async def say() -> None:
             asked.answer.set_result(outcome)

@@ -59,7 +59,7 @@ def _modes(folder: Path) -> list[int]:
 def _does_its_job(installed: places.Installed, files: dict[str, str] = _PROJECT) -> None:
     before = _modes(installed.folder)
     with installed.serving():
-        found = installed.carry_out(files, "title")
+        found = installed.deploy_and_run(files, "title")
         assert alive_below(installed.data_dir)
 
     assert found == _TITLE
@@ -218,7 +218,7 @@ def test_where_the_data_directory_runs_no_programs_it_says_so(
     subprocess.run(mount, check=True)
     try:
         with installed.serving():
-            found = installed.carry_out(_PROJECT, "title")
+            found = installed.deploy_and_run(_PROJECT, "title")
             (folder / "project/requirements.txt").write_text("six\n")
             refused = installed.run("deploy", str(folder / "project"), "--project", "p")
             looked = installed.run("doctor")

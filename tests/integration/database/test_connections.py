@@ -37,7 +37,7 @@ async def test_a_worker_is_heard_while_every_other_connection_is_taken(
 ) -> None:
     settings = replace(platform.settings, heartbeat_timeout=timedelta(seconds=2), slots=1)
     beside: Any = await asyncpg.connect(database_url)
-    async with worker.begin(replace(platform, settings=settings)) as begun:
+    async with worker.opened(replace(platform, settings=settings)) as begun:
         working = asyncio.create_task(begun.serve())
         # It prunes as it begins, for which it holds one connection and takes others.
         await eventually_async(lambda: retention.last(platform))

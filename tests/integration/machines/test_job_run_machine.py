@@ -23,7 +23,7 @@ from runwright.domain.jobs import job_text
 from runwright.domain.jobs.jobs import JobRunStatus
 from runwright.domain.runs import ExtendedPayload, Outcome, RunKind
 from runwright.errors import Conflict, NotFound, ValidationError
-from runwright.execution.attempts.attempt import Hold
+from runwright.execution.attempts.attempt import RunningAttempt
 
 _JOB = "j"
 _ITEMS = 3
@@ -61,9 +61,9 @@ class JobRunMachine(FlowMachine):
             self.end_all(by=0)
         self.do(self._make())
 
-    def outcome(self, hold: Hold, how: str) -> Outcome:
+    def outcome(self, running: RunningAttempt, how: str) -> Outcome:
         """Ask for more work, once."""
-        claim = hold.claim
+        claim = running.claim
         if how != "well":
             return failure(is_retried=how == "badly")
         match claim.kind:

@@ -17,7 +17,7 @@ from runwright.control.runs import runs
 from runwright.domain.auth_sessions import SessionOperation, SessionPlan, SessionStatus, SessionType
 from runwright.domain.runs import Outcome, RunKind, RunRequest
 from runwright.errors import Conflict, NotFound, ValidationError
-from runwright.execution.attempts.attempt import Hold
+from runwright.execution.attempts.attempt import RunningAttempt
 
 _SESSION = "s"
 _MOST_RUNS = 4
@@ -45,9 +45,9 @@ class SessionMachine(FlowMachine):
             self._ask(SessionOperation.CREATE, None)
             self.end_all(by=0)
 
-    def outcome(self, hold: Hold, how: str) -> Outcome:
+    def outcome(self, running: RunningAttempt, how: str) -> Outcome:
         """Sign in as the account that the parameters name, and keep to it."""
-        claim = hold.claim
+        claim = running.claim
         if how != "well":
             return failure(is_retried=how == "badly")
         match claim.kind:
@@ -126,7 +126,7 @@ class SessionMachine(FlowMachine):
 
     def _check_holders(self) -> None:
         for asked in self.asked:
-            claim = asked.hold.claim
+            claim = asked.running.claim
             if claim.kind is RunKind.API and claim.generation:
                 assert claim.auth_state is not None
                 assert claim.auth_state["account"] == self.states[claim.generation][1]

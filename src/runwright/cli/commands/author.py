@@ -136,7 +136,7 @@ async def _run(root: Path, asked: dict[str, Any], *, is_headed: bool) -> bool:
             auth_session_id=asked.get("session"),
             auth_state=_local_state(root, asked),
         )
-        found = await project.carry_out(start, output.say, root / ".runwright" / "files")
+        found = await project.run(start, output.say, root / ".runwright" / "files")
     for file in found.files:
         output.say(f"— kept {file}")
     _keep_state(root, asked, found.ended.auth_state)

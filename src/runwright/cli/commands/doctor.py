@@ -50,10 +50,10 @@ def doctor(
 
 async def _examine(settings: config.Settings, *, as_json: bool) -> list[dict[str, str]]:
     # Imported here: the database driver would slow down every other command.
-    from runwright.execution.diagnostics import checks as doctors
+    from runwright.execution.diagnostics import checks
 
     found: list[dict[str, str]] = []
-    async for finding in doctors.examine(settings):
+    async for finding in checks.run(settings):
         found.append(_finding(finding.name, finding.state.value, finding.message, finding.remedy))
         if not as_json:
             _show(found[-1])

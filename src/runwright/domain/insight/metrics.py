@@ -26,7 +26,7 @@ class WorkerFigures:
     host: str
     slots: int
     figures: Mapping[str, float]
-    """By name, as `execution.flows.worker_metrics` takes them."""
+    """By name, as `execution.flows.worker_metrics` measures them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

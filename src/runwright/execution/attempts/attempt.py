@@ -34,7 +34,7 @@ from runwright.execution.attempts.clock import Clock
 from runwright.execution.attempts.file_keeper import FileKeeper
 from runwright.execution.attempts.log_writer import LogWriter
 from runwright.execution.attempts.outgoing import Outgoing
-from runwright.execution.attempts.questions import Asking
+from runwright.execution.attempts.questions import Questions
 from runwright.execution.attempts.screen import Screen
 from runwright.execution.runners.runner_process import Exited, RunnerProcess
 from runwright.redaction import Redactor
@@ -59,7 +59,7 @@ class Interruption(StrEnum):
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
-class Hold:
+class RunningAttempt:
     """A claimed Attempt as this Worker holds it; `interrupt` may come at any time."""
 
     claim: Claim
@@ -67,7 +67,7 @@ class Hold:
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
     screen: Screen = field(default_factory=Screen)
     """What of it can be watched; its parts have the same one."""
-    parts: list[Hold] = field(default_factory=list["Hold"])
+    parts: list[RunningAttempt] = field(default_factory=list["RunningAttempt"])
     """The check or create that is carried out for it just now."""
 
     def interrupt(self, interruption: Interruption) -> None:
@@ -85,7 +85,7 @@ class Hold:
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
-class Course:
+class AttemptProgress:
     """What is known of an Attempt while it runs."""
 
     author_started_at: datetime | None = None
@@ -104,28 +104,30 @@ class Course:
 class Attempt:
     """Carries out one claimed Attempt."""
 
-    def __init__(self, platform: Platform, hold: Hold, environment: AuthorEnvironment) -> None:
+    def __init__(
+        self, platform: Platform, running: RunningAttempt, environment: AuthorEnvironment
+    ) -> None:
         self._platform = platform
         self._settings: Settings = platform.settings
-        self._hold = hold
-        self._claim = hold.claim
+        self._running = running
+        self._claim = running.claim
         self._environment = environment
-        self._course = Course()
-        self._redactor = Redactor(hold.claim.secrets)
-        self._log = LogWriter(platform, hold.claim, self._redactor)
-        self._files = FileKeeper(platform, hold.claim, self._log)
-        clock = self._course.clock
-        self._asking = Asking(platform, hold.claim, hold.screen, clock, self._log)
+        self._progress = AttemptProgress()
+        self._redactor = Redactor(running.claim.secrets)
+        self._log = LogWriter(platform, running.claim, self._redactor)
+        self._files = FileKeeper(platform, running.claim, self._log)
+        clock = self._progress.clock
+        self._questions = Questions(platform, running.claim, running.screen, clock, self._log)
         self._outgoing = Outgoing(None, self._log.warn)
 
-    async def carry_out(self, runner: RunnerProcess, project_proxy: str | None) -> Outcome:
+    async def run(self, runner: RunnerProcess, project_proxy: str | None) -> Outcome:
         """Run the author's code and return how it went; an interrupted one too."""
         self._outgoing = Outgoing(self._claim.plan.proxy or project_proxy, self._log.warn)
-        course = self._course
-        course.clock.restart(self._settings.runner_start_timeout.total_seconds())
+        progress = self._progress
+        progress.clock.restart(self._settings.runner_start_timeout.total_seconds())
         try:
             await runner.send(await self._start(await self._outgoing.open()))
-            self._hold.screen.attach(runner, self._log.say)
+            self._running.screen.attach(runner, self._log.say)
             outcome = await self._follow(runner)
         except ConnectionError:
             # It died just before it was told something.
@@ -135,9 +137,9 @@ class Attempt:
             await runner.kill()
             outcome = Outcome(failure=attempt_failures.broken_runner(error))
         finally:
-            self._hold.screen.detach()
-            await self._asking.close()
-        course.is_over = True
+            self._running.screen.detach()
+            await self._questions.close()
+        progress.is_over = True
         await self._log.flush()
         return outcome
 
@@ -166,9 +168,9 @@ class Attempt:
 
     async def recover(self, runner: RunnerProcess) -> bool:
         """Take what the Runner hands over after the outcome; return whether it is fit for another."""
-        is_over = self._course.is_over and self._course.stop_reason is None
+        is_over = self._progress.is_over and self._progress.stop_reason is None
         try:
-            return await self._take_leftovers(runner) and is_over
+            return await self._receive_artifacts(runner) and is_over
         finally:
             await self._outgoing.close()
 
@@ -177,8 +179,8 @@ class Attempt:
             event = await self._next_event(runner)
             match event:
                 case protocol.Started():
-                    if self._course.author_started_at is None:
-                        self._course.author_started_at = _moment(event.at)
+                    if self._progress.author_started_at is None:
+                        self._progress.author_started_at = _moment(event.at)
                         self._restart_clock()
                 case protocol.ExtendTimeout():
                     self._restart_clock()
@@ -194,9 +196,9 @@ class Attempt:
     async def _take_in_passing(self, runner: RunnerProcess, event: object) -> None:
         match event:
             case protocol.Ask():
-                self._asking.begin(runner, event)
+                self._questions.ask(runner, event)
             case protocol.Withdraw():
-                await self._asking.withdraw(event.id)
+                await self._questions.withdraw(event.id)
             case protocol.File():
                 self._files.keep_soon(runner.files_directory, event)
             case _:
@@ -221,19 +223,19 @@ class Attempt:
 
         What the Runner had said by the deadline is heard before that counts: the end may be among it.
         """
-        course = self._course
-        if course.clock.left <= 0:
-            if course.unheard is None:
+        progress = self._progress
+        if progress.clock.left <= 0:
+            if progress.unheard is None:
                 await asyncio.sleep(_LATE_SECONDS)
-                course.unheard = runner.waiting
-            course.unheard -= 1
-            return course.unheard < 0
-        course.unheard = None
-        if self._hold.interruption is not None and course.stop_reason is None:
+                progress.unheard = runner.waiting
+            progress.unheard -= 1
+            return progress.unheard < 0
+        progress.unheard = None
+        if self._running.interruption is not None and progress.stop_reason is None:
             return True
-        if time.monotonic() < course.look_at:
+        if time.monotonic() < progress.look_at:
             return False
-        course.look_at = time.monotonic() + _LOOK_SECONDS
+        progress.look_at = time.monotonic() + _LOOK_SECONDS
         return True
 
     async def _next_event(self, runner: RunnerProcess) -> object:
@@ -249,14 +251,14 @@ class Attempt:
         """Return the next event, or None when there is something else to look at."""
         if runner.waiting:
             return await runner.receive()
-        left = min(self._course.clock.left, _LOOK_SECONDS)
+        left = min(self._progress.clock.left, _LOOK_SECONDS)
         if left <= 0:
             return None
         receiving = asyncio.ensure_future(runner.receive())
         waited: set[asyncio.Future[Any]] = {receiving}
         interrupted: asyncio.Future[Any] | None = None
-        if self._course.stop_reason is None:
-            interrupted = asyncio.ensure_future(self._hold.interrupted.wait())
+        if self._progress.stop_reason is None:
+            interrupted = asyncio.ensure_future(self._running.interrupted.wait())
             waited.add(interrupted)
         try:
             await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
@@ -268,21 +270,21 @@ class Attempt:
                 interrupted.cancel()
 
     async def _look(self, runner: RunnerProcess) -> None:
-        course = self._course
-        interruption = self._hold.interruption
-        if course.stop_reason is not None:
-            if course.clock.left <= 0:
+        progress = self._progress
+        interruption = self._running.interruption
+        if progress.stop_reason is not None:
+            if progress.clock.left <= 0:
                 await self._kill(runner)
         elif interruption is not None:
             await self._ask_to_stop(runner, interruption.value)
-        elif course.clock.left <= 0:
+        elif progress.clock.left <= 0:
             await self._ask_to_stop(runner, "timeout")
         elif runner.memory_bytes() > self._settings.runner_memory_bytes * _KILL_MEMORY_FACTOR:
-            course.is_killed_for_memory = True
+            progress.is_killed_for_memory = True
             await self._kill(runner)
 
     async def _ask_to_stop(self, runner: RunnerProcess, reason: str) -> None:
-        self._course.stop_reason = reason
+        self._progress.stop_reason = reason
         grace = (
             self._settings.drain_grace
             if reason == Interruption.DRAINING
@@ -290,9 +292,9 @@ class Attempt:
         )
         if reason == Interruption.DRAINING:
             # The author's code may still end by itself; it is not disturbed until the grace is over.
-            self._course.clock.end_in(min(self._course.clock.left, grace.total_seconds()))
+            self._progress.clock.end_in(min(self._progress.clock.left, grace.total_seconds()))
             return
-        self._course.clock.end_in(grace.total_seconds())
+        self._progress.clock.end_in(grace.total_seconds())
         if reason == Interruption.LOST:
             await self._kill(runner)
             return
@@ -301,11 +303,11 @@ class Attempt:
     async def _kill(self, runner: RunnerProcess) -> None:
         """Kill the Runner; all that can follow is its `Exited`, so the clock has run its course."""
         await runner.kill()
-        self._course.clock.end_in(math.inf)
+        self._progress.clock.end_in(math.inf)
 
     def _restart_clock(self) -> None:
-        if self._course.stop_reason is None:
-            self._course.clock.restart(self._claim.plan.request_timeout.total_seconds())
+        if self._progress.stop_reason is None:
+            self._progress.clock.restart(self._claim.plan.request_timeout.total_seconds())
 
     async def _end(self, ended: protocol.Ended) -> Outcome:
         """Return how the Attempt ended; a Runner that the author's code took over may say anything.
@@ -315,7 +317,7 @@ class Attempt:
         """
         try:
             json.dumps([ended.attributes, ended.extended_payloads], allow_nan=False)
-            self._course.attributes = ended.attributes
+            self._progress.attributes = ended.attributes
             return await self._outcome(ended)
         except (KeyError, TypeError, ValueError) as error:
             raise protocol.ProtocolError(
@@ -324,12 +326,12 @@ class Attempt:
 
     async def _outcome(self, ended: protocol.Ended) -> Outcome:
         is_in_time = ended.result is not None and not ended.was_cancelled
-        if self._course.stop_reason == "timeout" and not is_in_time:
+        if self._progress.stop_reason == "timeout" and not is_in_time:
             return self._failed(attempt_failures.timed_out(self._claim.plan.request_timeout))
         if ended.failure is not None:
             return self._failed(attempt_failures.reported(ended.failure, self._redactor))
         if ended.result is None:
-            asked = self._course.stop_reason is not None
+            asked = self._progress.stop_reason is not None
             return self._failed(
                 attempt_failures.interrupted() if asked else attempt_failures.ended_itself()
             )
@@ -345,32 +347,32 @@ class Attempt:
         return Outcome(
             result=ended.result,
             extended_payloads=payloads,
-            author_started_at=self._course.author_started_at,
-            attributes=self._course.attributes,
+            author_started_at=self._progress.author_started_at,
+            attributes=self._progress.attributes,
             auth_state=ended.auth_state,
         )
 
     def _crashed(self, exited: Exited) -> Outcome:
-        if self._course.stop_reason == "timeout":
+        if self._progress.stop_reason == "timeout":
             return self._failed(attempt_failures.timed_out(self._claim.plan.request_timeout))
-        if self._hold.interruption is not None:
+        if self._running.interruption is not None:
             return self._failed(attempt_failures.interrupted())
-        limit = self._settings.runner_memory_bytes if self._course.is_killed_for_memory else None
+        limit = self._settings.runner_memory_bytes if self._progress.is_killed_for_memory else None
         most_bytes = None if limit is None else int(limit * _KILL_MEMORY_FACTOR)
         return self._failed(attempt_failures.crashed(exited.description, most_bytes))
 
     def _failed(self, failure: Failure) -> Outcome:
         return Outcome(
             failure=failure,
-            author_started_at=self._course.author_started_at,
-            attributes=self._course.attributes,
+            author_started_at=self._progress.author_started_at,
+            attributes=self._progress.attributes,
         )
 
     def _take_line(self, event: object) -> None:
         if isinstance(event, protocol.Log):
             self._log.add(_moment(event.at), event.stream, event.level, event.text)
 
-    async def _take_leftovers(self, runner: RunnerProcess) -> bool:
+    async def _receive_artifacts(self, runner: RunnerProcess) -> bool:
         """Take files and lines until the Runner is ready, retires, dies, or takes too long."""
         try:
             limit = self._settings.trace_timeout + self._settings.download_timeout

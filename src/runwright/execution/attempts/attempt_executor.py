@@ -14,7 +14,7 @@ from runwright.domain.ids import DeploymentId
 from runwright.domain.runs import Outcome, RunKind
 from runwright.errors import BlobsAway, RunwrightError
 from runwright.execution.attempts import attempt_failures
-from runwright.execution.attempts.attempt import Attempt, Hold
+from runwright.execution.attempts.attempt import Attempt, RunningAttempt
 from runwright.execution.attempts.author_environment import AuthorEnvironment
 from runwright.execution.deployments import cache_gc, deployment_cache
 from runwright.execution.deployments.deployment_cache import Installed
@@ -27,7 +27,7 @@ _INSTALLED_KEPT = 200
 _NO_ROOM = "There is no room for the Bundle on this machine: its operator must make room."
 
 
-class Carrier:
+class AttemptExecutor:
     """Knows the Deployments of one Worker and leases their Runners."""
 
     def __init__(self, platform: Platform, pool: Pool, environment: AuthorEnvironment) -> None:
@@ -64,17 +64,17 @@ class Carrier:
                 error=str(error),
             )
 
-    async def carry_out(self, hold: Hold) -> Outcome:
+    async def execute(self, running: RunningAttempt) -> Outcome:
         """Carry out a held Attempt and return how it went, whatever happens to the Runner."""
-        claim = hold.claim
-        attempt = Attempt(self._platform, hold, self._environment)
+        claim = running.claim
+        attempt = Attempt(self._platform, running, self._environment)
         try:
             deployment = await patiently(lambda: self.install(claim.deployment_id))
             if (wrong := _wrong_parameters(deployment, claim)) is not None:
                 return Outcome(failure=wrong)
             leasing = self._pool.lease(deployment, attempt.recover)
             async with leasing as runner:
-                return await attempt.carry_out(runner, deployment.proxy)
+                return await attempt.run(runner, deployment.proxy)
         except (RunnerFailure, RunwrightError) as error:
             return Outcome(failure=attempt_failures.no_runner(str(error)))
         except Exception as error:

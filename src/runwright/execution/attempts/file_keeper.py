@@ -99,7 +99,7 @@ class FileKeeper:
         self._log.warn(f"the {file.kind} `{file.name}` is kept as soon as the blob store answers")
 
     async def _is_taken(self, file: RunFile, path: Path) -> bool:
-        if await asyncio.to_thread(upload_spool.is_any, self._platform):
+        if await asyncio.to_thread(upload_spool.is_pending, self._platform):
             return False
         try:
             await self._platform.blobs.put_file(file.blob, path, patience_seconds=_PATIENCE_SECONDS)

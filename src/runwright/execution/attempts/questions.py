@@ -25,7 +25,7 @@ _UNWATCHED_SECONDS = 120.0
 """A recording that nobody watches for so long is over."""
 
 
-class Asking:
+class Questions:
     """The questions of one Attempt, one at a time."""
 
     def __init__(
@@ -38,7 +38,7 @@ class Asking:
         self._log = log
         self._waiting: tuple[str, asyncio.Task[None]] | None = None
 
-    def begin(self, runner: RunnerProcess, asked: protocol.Ask) -> None:
+    def ask(self, runner: RunnerProcess, asked: protocol.Ask) -> None:
         """Put a question to people; its answer goes to the Runner."""
         if self._waiting is None:
             self._clock.stand_still(asked.timeout_seconds + _SPARE_SECONDS)

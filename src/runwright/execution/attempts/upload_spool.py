@@ -31,7 +31,7 @@ _LIFE = timedelta(days=1)
 """What the store has not taken by then is given up."""
 
 
-def is_any(platform: Platform) -> bool:
+def is_pending(platform: Platform) -> bool:
     """Return whether something waits to be sent; what comes now is better put behind it."""
     return any(_directory(platform).glob(f"*/{_NOTE}"))
 

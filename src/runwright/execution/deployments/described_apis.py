@@ -17,7 +17,7 @@ _MAX_REMARK_LENGTH = 500
 
 def read(
     told: Iterable[dict[str, Any]],
-    samples: Mapping[str, dict[str, Any]],
+    sample_parameters: Mapping[str, dict[str, Any]],
     settings: ProjectSettings,
 ) -> tuple[tuple[Api, ...], list[str]]:
     """Return the Apis, and what is to be remarked on them to who deploys."""
@@ -31,7 +31,7 @@ def read(
             description=each.get("description"),
             parameters_schema=_checkable(each.get("parameters_schema"), said),
             result_schema=_plain(each.get("result_schema")),
-            samples=samples.get(name, {}),
+            samples=sample_parameters.get(name, {}),
         )
         said += _unfit_samples(api, settings)
         apis.append(api)

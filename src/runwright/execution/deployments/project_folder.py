@@ -35,7 +35,7 @@ class ProjectFolder:
 
     settings: ProjectSettings
     requirements: RequirementFiles
-    samples: dict[str, dict[str, Any]]
+    sample_parameters: dict[str, dict[str, Any]]
     """Sample parameters by Api and case."""
     secrets: ProjectSecrets
     dev_proxy: str | None
@@ -74,7 +74,7 @@ def read(root: Path, deployed: Iterable[Path] | None = None) -> ProjectFolder:
     return ProjectFolder(
         settings=settings,
         requirements=requirement_files.read(root, deployed),
-        samples=sample_parameters.read(root, body),
+        sample_parameters=sample_parameters.read(root, body),
         secrets=ProjectSecrets(
             auth_sessions=declared,
             default_sink=_default_sink(body, source),

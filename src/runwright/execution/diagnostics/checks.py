@@ -53,7 +53,7 @@ def sweep_leftovers() -> None:
             shutil.rmtree(profile, ignore_errors=True)
 
 
-async def examine(settings: Settings) -> AsyncIterator[Finding]:
+async def run(settings: Settings) -> AsyncIterator[Finding]:
     """Yield what is found, one after the other."""
     if not reaper.has_proc():
         yield _failure("processes", "/proc is not mounted", "mount -t proc proc /proc")

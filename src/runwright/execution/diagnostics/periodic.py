@@ -12,18 +12,18 @@ from runwright.execution.diagnostics import checks
 log = telemetry.logger(__name__)
 
 
-class Examiner:
+class PeriodicDiagnostics:
     """Examines the machine of one Worker."""
 
     def __init__(self, platform: Platform, worker_id: WorkerId) -> None:
         self._platform = platform
         self._worker_id = worker_id
 
-    async def look(self) -> None:
+    async def run_if_due(self) -> None:
         """Examine the machine if that is due."""
         if not await diagnostics.is_due(self._platform, self._worker_id):
             return
-        found = [each async for each in checks.examine(self._platform.settings)]
+        found = [each async for each in checks.run(self._platform.settings)]
         await diagnostics.publish(self._platform, self._worker_id, found)
         failures = [each.name for each in found if each.state is State.FAILURE]
         if failures:

@@ -30,7 +30,7 @@ from runwright.domain.auth_sessions import (
 from runwright.domain.failures import Failure
 from runwright.domain.runs import Cancellation, Outcome
 from runwright.errors import CancelReason, Category, FailureCode, TooLarge
-from runwright.execution.attempts.attempt import Hold, Interruption
+from runwright.execution.attempts.attempt import Interruption, RunningAttempt
 from runwright.execution.flows.session_steps import (
     Interrupted,
     NotPassed,
@@ -75,13 +75,13 @@ class AuthFlow:
         self._platform = platform
         self._steps = steps
 
-    async def prepare(self, hold: Hold) -> Signed | Refused | Parked:
+    async def prepare(self, running: RunningAttempt) -> Signed | Refused | Parked:
         """See to it that the session of a claimed Run is good.
 
         Raises:
-            Interrupted: the hold was, in the middle.
+            Interrupted: the Attempt was interrupted before that was done.
         """
-        claim = hold.claim
+        claim = running.claim
         plan = claim.plan.session
         assert plan is not None
         waited = await session_claims.waited(self._platform, claim)
@@ -96,20 +96,20 @@ class AuthFlow:
                 case Step.USE:
                     return _signed(claim, opened, opened.state or {})
                 case Step.CHECK:
-                    found = await self._check(hold, opened, plan)
+                    found = await self._check(running, opened, plan)
                 case Step.MEND:
                     found = await self._mend(claim, opened, plan, None)
             if found is not None:
                 return found
             was_mended = False
 
-    async def operate(self, hold: Hold) -> None:
+    async def operate(self, running: RunningAttempt) -> None:
         """Carry out an operation to its end.
 
         Raises:
-            Interrupted: the hold was, and the operation is to be given back.
+            Interrupted: the Attempt was interrupted; the caller gives the operation back.
         """
-        claim = hold.claim
+        claim = running.claim
         plan = claim.plan.session
         assert plan is not None
         opened = await sealed_sessions.open_session(self._platform, claim.project_id, plan.id)
@@ -118,12 +118,12 @@ class AuthFlow:
             await self._end(claim, outcome, None)
             return
         try:
-            found = await self._operate(hold, opened, plan)
+            found = await self._operate(running, opened, plan)
             made = None
             if isinstance(found, _Made):
                 made = session_claims.made_of(self._platform, claim, opened, found.state)
         except Interrupted:
-            if hold.interruption is not Interruption.CANCELED:
+            if running.interruption is not Interruption.CANCELED:
                 raise
             is_there = await sealed_sessions.open_session(self._platform, claim.project_id, plan.id)
             cancellation = runs.cancelled_by_user() if is_there else _removed(plan.id)
@@ -157,13 +157,13 @@ class AuthFlow:
         )
 
     async def _check(
-        self, hold: Hold, opened: Opened, plan: SessionPlan
+        self, running: RunningAttempt, opened: Opened, plan: SessionPlan
     ) -> Signed | Refused | Parked | None:
-        claim = hold.claim
+        claim = running.claim
         if opened.state is None:
             failures: tuple[Failure, ...] = (session_claims.session_unmade(plan.id),)
         else:
-            checked = await self._steps.check(hold, opened, plan, opened.state)
+            checked = await self._steps.check(running, opened, plan, opened.state)
             if isinstance(checked, Passed):
                 await self._note_passed(claim, opened, checked)
                 return _signed(claim, opened, checked.state)
@@ -186,61 +186,67 @@ class AuthFlow:
                 return _refused(failed or session_claims.session_unmade(plan.id))
 
     async def _operate(
-        self, hold: Hold, opened: Opened, plan: SessionPlan
+        self, running: RunningAttempt, opened: Opened, plan: SessionPlan
     ) -> _Made | Failure | None:
         """Do what the operation is for; None when the state that is there was found good."""
         if plan.operation is SessionOperation.RECORD:
-            return await self._record(hold, opened, plan)
+            return await self._record(running, opened, plan)
         is_renewal = plan.operation in (SessionOperation.CREATE, SessionOperation.UPDATE)
         if (
             not is_renewal
             and opened.state is not None
             and plan.is_check_due
-            and self._fits(hold, opened, plan)
+            and self._fits(running, opened, plan)
         ):
-            checked = await self._steps.check(hold, opened, plan, opened.state)
+            checked = await self._steps.check(running, opened, plan, opened.state)
             if isinstance(checked, Passed):
-                await self._note_passed(hold.claim, opened, checked)
+                await self._note_passed(running.claim, opened, checked)
                 return None
             failed = domain.check_failed(checked.failures)
             if not domain.can_recreate(opened.session, plan):
-                await session_claims.expire(self._platform, hold.claim, plan.id, opened.generation)
+                await session_claims.expire(
+                    self._platform, running.claim, plan.id, opened.generation
+                )
                 return failed
         elif not is_renewal and not domain.can_recreate(opened.session, plan):
             return session_claims.session_unmade(plan.id)
-        made = await self._create(hold, opened, plan)
+        made = await self._create(running, opened, plan)
         if isinstance(made, Failure) and not is_renewal:
-            await session_claims.expire(self._platform, hold.claim, plan.id, opened.generation)
+            await session_claims.expire(self._platform, running.claim, plan.id, opened.generation)
         return made
 
-    def _fits(self, hold: Hold, opened: Opened, plan: SessionPlan) -> bool:
+    def _fits(self, running: RunningAttempt, opened: Opened, plan: SessionPlan) -> bool:
         """Return whether the state is of the input that the operation is for."""
         if opened.session.type is not SessionType.RUNTIME or plan.parameters is None:
             return True
         return sealed_sessions.is_digest(
-            self._platform, hold.claim.project_id, plan.parameters, opened.input_digest
+            self._platform, running.claim.project_id, plan.parameters, opened.input_digest
         )
 
-    async def _create(self, hold: Hold, opened: Opened, plan: SessionPlan) -> _Made | Failure:
+    async def _create(
+        self, running: RunningAttempt, opened: Opened, plan: SessionPlan
+    ) -> _Made | Failure:
         """Create and check, again as often as the plan allows."""
         left = plan.create_attempts
         while True:
-            created = await self._steps.create(hold, opened, plan, left)
+            created = await self._steps.create(running, opened, plan, left)
             if isinstance(created, NotPassed):
                 return domain.create_failed(created.failures)
             left -= created.attempts
-            checked = await self._steps.check(hold, opened, plan, created.state)
+            checked = await self._steps.check(running, opened, plan, created.state)
             if isinstance(checked, Passed):
                 return _Made(state=checked.state)
             if left <= 0:
                 return domain.post_create_check_failed(checked.failures)
 
-    async def _record(self, hold: Hold, opened: Opened, plan: SessionPlan) -> _Made | Failure:
+    async def _record(
+        self, running: RunningAttempt, opened: Opened, plan: SessionPlan
+    ) -> _Made | Failure:
         """Let a person sign in, and check that they are."""
-        recorded = await self._steps.record(hold, opened, plan)
+        recorded = await self._steps.record(running, opened, plan)
         if isinstance(recorded, NotPassed):
             return recorded.failures[-1]
-        checked = await self._steps.check(hold, opened, plan, recorded.state)
+        checked = await self._steps.check(running, opened, plan, recorded.state)
         if isinstance(checked, Passed):
             return _Made(state=checked.state)
         return domain.post_create_check_failed(checked.failures)

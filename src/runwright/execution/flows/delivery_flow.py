@@ -57,7 +57,7 @@ class DeliveryFlow:
         )
         self._buckets = Buckets(self._sender, patience=settings.webhook_timeout)
 
-    async def look(self, delivery_id: str) -> FollowUp:
+    async def handle(self, delivery_id: str) -> FollowUp:
         """Try a pending Delivery once."""
         row = await deliveries.begin_try(self._platform, delivery_id)
         if row is None:

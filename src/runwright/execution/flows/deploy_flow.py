@@ -33,7 +33,7 @@ class DeployFlow:
         self._pool = pool
         self._launcher = launcher
 
-    async def look(self, entry_id: str) -> FollowUp:
+    async def handle(self, entry_id: str) -> FollowUp:
         """Build the Deployment named by a queue entry, if it is not finished."""
         deployment_id = UUID(entry_id.removeprefix("deployment:"))
         deployment = await deployments.begin(self._platform, deployment_id)
@@ -96,7 +96,7 @@ class DeployFlow:
             self._launcher,
             candidate,
             settings.inspect_timeout,
-            found.samples,
+            found.sample_parameters,
             report,
         )
         count = "1 API" if len(apis) == 1 else f"{len(apis)} APIs"

@@ -15,14 +15,14 @@ from runwright.control.insight import metrics, rollups
 from runwright.control.runs import model_calls, questions
 from runwright.control.upkeep import disk_quota, retention
 from runwright.domain.retention import Removed
-from runwright.execution.attempts.attempt_executor import Carrier
+from runwright.execution.attempts.attempt_executor import AttemptExecutor
 from runwright.execution.deployments import cache_gc
 from runwright.storage.postgres import cluster_homes
 
 log = telemetry.logger(__name__)
 
 _LOOK_SECONDS = 60.0
-_TIDY_SECONDS = 3600.0
+_CACHE_GC_SECONDS = 3600.0
 _NIGHT = timedelta(hours=4)
 _JUST_USED = timedelta(hours=1)
 """A folder that was used so lately is left alone even above the ceiling: a deploy may be building on it."""
@@ -33,19 +33,19 @@ _ROOM = 0.95
 class Housekeeping:
     """The housekeeping of one Worker."""
 
-    def __init__(self, platform: Platform, carrier: Carrier) -> None:
+    def __init__(self, platform: Platform, executor: AttemptExecutor) -> None:
         self._platform = platform
-        self._carrier = carrier
-        self._tidied_at: float | None = None
+        self._executor = executor
+        self._collected_at: float | None = None
 
     async def run(self) -> None:
         """Look once a minute whether something is to be done, for ever."""
         while True:
-            for act in (self._count, self._tidy, self.keep_ceiling, self._prune):
+            for act in (self._count, self._collect_garbage, self.enforce_quota, self._prune):
                 await _try(act)
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def keep_ceiling(self) -> None:
+    async def enforce_quota(self) -> None:
         """Bring the data directory below its ceiling: first what can be made again, then old files."""
         limit = self._platform.settings.max_data_bytes
         if limit is None:
@@ -54,7 +54,7 @@ class Housekeeping:
         used = await asyncio.to_thread(used_bytes, data_dir)
         if used <= limit:
             return
-        self._carrier.forget_idle()
+        self._executor.forget_idle()
         target = int(limit * _ROOM)
         folders = await self._sweep(_JUST_USED, enough_bytes=used - target)
         removed: list[Removed] = []
@@ -80,13 +80,16 @@ class Housekeeping:
     async def _prune(self) -> None:
         await retention.prune_if_due(self._platform, patience=_NIGHT)
 
-    async def _tidy(self) -> None:
-        if self._tidied_at is not None and time.monotonic() < self._tidied_at + _TIDY_SECONDS:
+    async def _collect_garbage(self) -> None:
+        if (
+            self._collected_at is not None
+            and time.monotonic() < self._collected_at + _CACHE_GC_SECONDS
+        ):
             return
-        self._tidied_at = time.monotonic()
+        self._collected_at = time.monotonic()
         await questions.forget_untaken(self._platform)
         await rollups.forget(self._platform)
-        self._carrier.forget_idle()
+        self._executor.forget_idle()
         await self._sweep(self._platform.settings.unused_retention)
         data_dir = self._platform.settings.data_dir
         await asyncio.to_thread(cache_gc.sweep_leftovers, data_dir, now=time.time())
@@ -95,7 +98,7 @@ class Housekeeping:
         return await asyncio.to_thread(
             cache_gc.sweep,
             self._platform.settings.data_dir,
-            kept=self._carrier.folders,
+            kept=self._executor.folders,
             unused_for=unused_for,
             now=time.time(),
             enough_bytes=enough_bytes,

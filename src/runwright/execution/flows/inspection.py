@@ -32,7 +32,7 @@ async def inspect(
     launcher: Launcher,
     candidate: Installed,
     patience: timedelta,
-    samples: Mapping[str, dict[str, Any]],
+    sample_parameters: Mapping[str, dict[str, Any]],
     report: Report,
 ) -> tuple[Api, ...]:
     """Import everything in the real environment and return the Apis.
@@ -49,7 +49,7 @@ async def inspect(
     except _Killed as killed:
         await report(f"The process that imports the project died, so once more: {killed}")
         inspected = await _inspect_again(launcher, candidate, patience)
-    apis, remarks = described_apis.read(inspected.apis, samples, candidate.settings)
+    apis, remarks = described_apis.read(inspected.apis, sample_parameters, candidate.settings)
     for remark in remarks:
         await report(remark)
     return apis

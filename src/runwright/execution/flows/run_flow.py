@@ -19,8 +19,8 @@ from runwright.domain.retry import AT_ONCE, DONE, FollowUp, LookAgain
 from runwright.domain.runs import Outcome, RunKind
 from runwright.errors import BlobsAway, TooLarge
 from runwright.execution.attempts import attempt_failures
-from runwright.execution.attempts.attempt import Hold, Interruption
-from runwright.execution.attempts.attempt_executor import Carrier
+from runwright.execution.attempts.attempt import Interruption, RunningAttempt
+from runwright.execution.attempts.attempt_executor import AttemptExecutor
 from runwright.execution.flows.auth_flow import AuthFlow, Parked, Refused
 from runwright.execution.flows.session_steps import Interrupted, SessionSteps
 
@@ -34,32 +34,32 @@ _ROOM_LOOK_SECONDS = 0.25
 class RunFlow:
     """The flow of every Run on one Worker, and the Attempts it holds now."""
 
-    def __init__(self, platform: Platform, worker_id: WorkerId, carrier: Carrier) -> None:
+    def __init__(self, platform: Platform, worker_id: WorkerId, executor: AttemptExecutor) -> None:
         self._platform = platform
         self._worker_id = worker_id
-        self._carrier = carrier
-        self._sessions = AuthFlow(platform, SessionSteps(platform, worker_id, carrier))
-        self.held: dict[str, Hold] = {}
+        self._executor = executor
+        self._sessions = AuthFlow(platform, SessionSteps(platform, worker_id, executor))
+        self.held: dict[str, RunningAttempt] = {}
         """By run id: what this Worker carries out now."""
-        self._looking: set[str] = set()
+        self._handling: set[str] = set()
         self.is_draining = False
         self.shortages: list[admission.Shortage] = []
         """What kept this Worker from beginning something when it last wanted to."""
 
-    async def look(self, run_id: str) -> FollowUp:
+    async def handle(self, run_id: str) -> FollowUp:
         """Carry out the next Attempt of the Run, or its operation."""
         if self.is_draining:
             return AT_ONCE
-        if run_id in self._looking:
+        if run_id in self._handling:
             # Its entry was handed out twice: another Worker had it in between and left it to us.
             return _LOOK_AGAIN
-        self._looking.add(run_id)
+        self._handling.add(run_id)
         try:
             if not await self._find_room():
                 return AT_ONCE
-            return await self._look(run_id)
+            return await self._claim_and_execute(run_id)
         finally:
-            self._looking.discard(run_id)
+            self._handling.discard(run_id)
 
     async def _find_room(self) -> bool:
         """Wait a while for disk and memory; False: it is better that another Worker looks at the Run."""
@@ -79,62 +79,62 @@ class RunFlow:
                 return False
         return False
 
-    async def _look(self, run_id: str) -> FollowUp:
+    async def _claim_and_execute(self, run_id: str) -> FollowUp:
         claim = await patiently(lambda: claims.take(self._platform, run_id, self._worker_id))
         if not isinstance(claim, Claim):
             return claim
-        hold = Hold(claim=claim)
-        self.held[run_id] = hold
+        running = RunningAttempt(claim=claim)
+        self.held[run_id] = running
         context = {"run_id": run_id, "correlation_id": claim.correlation_id}
         try:
             with telemetry.bound(**context), _traced(claim):
-                return await self._carry_out(hold)
+                return await self._execute(running)
         finally:
-            hold.screen.close()
-            if self.held.get(run_id) is hold:
+            running.screen.close()
+            if self.held.get(run_id) is running:
                 del self.held[run_id]
 
-    async def interrupt_asked(self) -> None:
+    async def interrupt_canceled_or_lost(self) -> None:
         """Interrupt what was asked to cancel, or belongs to another Worker by now."""
         held = list(self.held.values())
         if not held:
             return
-        found = await claims.interrupted(self._platform, [hold.claim for hold in held])
+        found = await claims.interrupted(self._platform, [running.claim for running in held])
         for run_id, is_lost in found.items():
-            if (hold := self.held.get(run_id)) is not None:
-                hold.interrupt(Interruption.LOST if is_lost else Interruption.CANCELED)
+            if (running := self.held.get(run_id)) is not None:
+                running.interrupt(Interruption.LOST if is_lost else Interruption.CANCELED)
 
     def drain(self) -> None:
         """Begin nothing more; what runs gets its grace period, then goes back to the queue."""
         self.is_draining = True
-        for hold in self.held.values():
-            hold.interrupt(Interruption.DRAINING)
+        for running in self.held.values():
+            running.interrupt(Interruption.DRAINING)
 
-    async def _carry_out(self, hold: Hold) -> FollowUp:
+    async def _execute(self, running: RunningAttempt) -> FollowUp:
         try:
-            await self._carrier.fetch(hold.claim.deployment_id)
-            if hold.claim.kind is RunKind.OPERATION:
-                await self._sessions.operate(hold)
+            await self._executor.fetch(running.claim.deployment_id)
+            if running.claim.kind is RunKind.OPERATION:
+                await self._sessions.operate(running)
                 return DONE
-            if hold.claim.plan.session is None:
-                outcome = await self._carrier.carry_out(hold)
+            if running.claim.plan.session is None:
+                outcome = await self._executor.execute(running)
             else:
-                outcome = await self._signed_in(hold)
+                outcome = await self._signed_in(running)
         except Interrupted:
             outcome = Outcome()
         except BlobsAway as error:
             log.warning(
-                "run waits", event_name="run_waits", run_id=hold.claim.run_id, error=str(error)
+                "run waits", event_name="run_waits", run_id=running.claim.run_id, error=str(error)
             )
             return await self._give_back(
-                hold.claim, LookAgain(timedelta(seconds=error.retry_after))
+                running.claim, LookAgain(timedelta(seconds=error.retry_after))
             )
         except Exception as error:
             if db_errors.is_to_wait_for(error):
-                return await self._give_back(hold.claim)
-            await self._disown(hold.claim)
+                return await self._give_back(running.claim)
+            await self._disown(running.claim)
             raise
-        return DONE if outcome is None else await self._conclude(hold, outcome)
+        return DONE if outcome is None else await self._conclude(running, outcome)
 
     async def _give_back(self, claim: Claim, again: LookAgain = AT_ONCE) -> FollowUp:
         """Undo the claim, and have the Run looked at again if it still was ours."""
@@ -147,9 +147,9 @@ class RunFlow:
         except Exception:
             log.exception("run not disowned", event_name="run_not_disowned", run_id=claim.run_id)
 
-    async def _signed_in(self, hold: Hold) -> Outcome | None:
+    async def _signed_in(self, running: RunningAttempt) -> Outcome | None:
         """Carry out a Run once its session is good; None when it is no longer this Worker's."""
-        prepared = await self._sessions.prepare(hold)
+        prepared = await self._sessions.prepare(running)
         if isinstance(prepared, Parked):
             return None
         if isinstance(prepared, Refused):
@@ -157,17 +157,17 @@ class RunFlow:
         begun = await attempts.begin(self._platform, prepared.claim)
         if begun is None:
             return None
-        hold.claim = begun
-        return await self._carrier.carry_out(hold)
+        running.claim = begun
+        return await self._executor.execute(running)
 
-    async def _conclude(self, hold: Hold, outcome: Outcome) -> FollowUp:
-        claim = hold.claim
+    async def _conclude(self, running: RunningAttempt, outcome: Outcome) -> FollowUp:
+        claim = running.claim
         is_unfinished = outcome.result is None and outcome.cancellation is None
-        if hold.interruption is Interruption.LOST:
+        if running.interruption is Interruption.LOST:
             return DONE
-        if hold.interruption is Interruption.DRAINING and is_unfinished:
+        if running.interruption is Interruption.DRAINING and is_unfinished:
             return await self._give_back(claim)
-        if hold.interruption is Interruption.CANCELED and is_unfinished:
+        if running.interruption is Interruption.CANCELED and is_unfinished:
             outcome = dataclasses.replace(
                 outcome, failure=None, cancellation=runs.cancelled_by_user()
             )

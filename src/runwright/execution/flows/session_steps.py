@@ -19,8 +19,8 @@ from runwright.domain.ids import WorkerId
 from runwright.domain.retry import Done, FollowUp
 from runwright.domain.runs import Cancellation, Outcome, RunKind, RunPlan
 from runwright.errors import CancelReason
-from runwright.execution.attempts.attempt import Hold, Interruption
-from runwright.execution.attempts.attempt_executor import Carrier
+from runwright.execution.attempts.attempt import Interruption, RunningAttempt
+from runwright.execution.attempts.attempt_executor import AttemptExecutor
 
 _RECORDING_SPARE = timedelta(minutes=2)
 """What a recording may take besides waiting for the person."""
@@ -52,41 +52,43 @@ class NotPassed:
 class SessionSteps:
     """Carries out checks and creates for claims of one Worker."""
 
-    def __init__(self, platform: Platform, worker_id: WorkerId, carrier: Carrier) -> None:
+    def __init__(self, platform: Platform, worker_id: WorkerId, executor: AttemptExecutor) -> None:
         self._platform = platform
         self._worker_id = worker_id
-        self._carrier = carrier
+        self._executor = executor
 
     async def check(
-        self, hold: Hold, opened: Opened, plan: SessionPlan, state: AuthState
+        self, running: RunningAttempt, opened: Opened, plan: SessionPlan, state: AuthState
     ) -> Passed | NotPassed:
         """Ask the author's `check` whether a browser with that state is signed in.
 
         Raises:
-            Interrupted: the hold was.
+            Interrupted: the Attempt was interrupted.
         """
         run_plan = _plan("check", plan, opened, plan.check_attempts)
-        return await self._carry_out(hold, RunKind.CHECK, run_plan, opened, state)
+        return await self._run_part(running, RunKind.CHECK, run_plan, opened, state)
 
     async def create(
-        self, hold: Hold, opened: Opened, plan: SessionPlan, maximum_attempts: int
+        self, running: RunningAttempt, opened: Opened, plan: SessionPlan, maximum_attempts: int
     ) -> Passed | NotPassed:
         """Let the author's `create` sign in, in a browser without any state.
 
         Raises:
-            Interrupted: the hold was.
+            Interrupted: the Attempt was interrupted.
         """
         parameters = opened.parameters if plan.parameters is None else plan.parameters
         run_plan = dataclasses.replace(
             _plan("create", plan, opened, maximum_attempts), parameters=parameters or {}
         )
-        return await self._carry_out(hold, RunKind.CREATE, run_plan, opened, None)
+        return await self._run_part(running, RunKind.CREATE, run_plan, opened, None)
 
-    async def record(self, hold: Hold, opened: Opened, plan: SessionPlan) -> Passed | NotPassed:
+    async def record(
+        self, running: RunningAttempt, opened: Opened, plan: SessionPlan
+    ) -> Passed | NotPassed:
         """Let a person sign in, in a browser without any state.
 
         Raises:
-            Interrupted: the hold was.
+            Interrupted: the Attempt was interrupted.
         """
         run_plan = dataclasses.replace(
             _plan("record", plan, opened, 1),
@@ -94,23 +96,23 @@ class SessionSteps:
             request_timeout=_RECORDING_SPARE,
             save_trace=False,
         )
-        return await self._carry_out(hold, RunKind.CREATE, run_plan, opened, None)
+        return await self._run_part(running, RunKind.CREATE, run_plan, opened, None)
 
-    async def _carry_out(
+    async def _run_part(
         self,
-        hold: Hold,
+        running: RunningAttempt,
         kind: RunKind,
         plan: RunPlan,
         opened: Opened,
         state: AuthState | None,
     ) -> Passed | NotPassed:
-        claim = await attempts.begin_part(self._platform, hold.claim, kind, plan)
+        claim = await attempts.begin_part(self._platform, running.claim, kind, plan)
         failures: list[Failure] = []
         while claim is not None:
             claim = dataclasses.replace(
                 claim, auth_state=state, secrets=secrets(plan, opened, state)
             )
-            outcome = await self._one(hold, claim)
+            outcome = await self._run_attempt(running, claim)
             following = await self._end(claim, outcome)
             if outcome.cancellation is not None:
                 raise Interrupted
@@ -119,24 +121,24 @@ class SessionSteps:
             failures.append(outcome.failure)
             if isinstance(following, Done):
                 return NotPassed(failures=tuple(failures))
-            await hold.pause(following.after)
-            if hold.interruption is not None:
+            await running.pause(following.after)
+            if running.interruption is not None:
                 await self._end(claim, Outcome(cancellation=_terminated()))
                 raise Interrupted
             claim = await attempts.again(self._platform, claim, self._worker_id, outcome.failure)
-        hold.interrupt(Interruption.LOST)
+        running.interrupt(Interruption.LOST)
         raise Interrupted
 
-    async def _one(self, hold: Hold, claim: Claim) -> Outcome:
-        part = Hold(claim=claim, screen=hold.screen)
-        hold.parts.append(part)
-        if hold.interruption is not None:
-            part.interrupt(hold.interruption)
+    async def _run_attempt(self, running: RunningAttempt, claim: Claim) -> Outcome:
+        part = RunningAttempt(claim=claim, screen=running.screen)
+        running.parts.append(part)
+        if running.interruption is not None:
+            part.interrupt(running.interruption)
         try:
-            outcome = await self._carrier.carry_out(part)
+            outcome = await self._executor.execute(part)
         finally:
-            hold.parts.remove(part)
-        if hold.interruption is not None and outcome.result is None:
+            running.parts.remove(part)
+        if running.interruption is not None and outcome.result is None:
             return dataclasses.replace(outcome, failure=None, cancellation=_terminated())
         if claim.kind is RunKind.CHECK and outcome.result not in (None, "true"):
             failure = domain.not_signed_in(str(outcome.result))

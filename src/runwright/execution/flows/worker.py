@@ -27,11 +27,11 @@ from runwright.control.projects import deployments
 from runwright.control.runs import attempts, live, queue_limits
 from runwright.domain.ids import WorkerId
 from runwright.execution.attempts import upload_spool
-from runwright.execution.attempts.attempt_executor import Carrier
+from runwright.execution.attempts.attempt_executor import AttemptExecutor
 from runwright.execution.attempts.author_environment import AuthorEnvironment
 from runwright.execution.deployments.deployment_cache import Installed
 from runwright.execution.diagnostics import checks
-from runwright.execution.diagnostics.periodic import Examiner
+from runwright.execution.diagnostics.periodic import PeriodicDiagnostics
 from runwright.execution.flows import worker_metrics
 from runwright.execution.flows.delivery_flow import DeliveryFlow
 from runwright.execution.flows.deploy_flow import DeployFlow
@@ -62,7 +62,7 @@ _LEAVING = timedelta(seconds=5)
 _PUBLISH_SECONDS = 5.0
 _SWEEP_SECONDS = 5.0
 _RESULTS_SECONDS = 2.0
-_EXAMINE_SECONDS = 30.0
+_DIAGNOSTICS_SECONDS = 30.0
 _LIVE_SECONDS = 3600.0
 """Who waits asks again."""
 _STEPS_AT_ONCE = 8
@@ -82,8 +82,8 @@ class Worker:
         self._platform = platform
         self.slots = slots(platform.settings)
         self._pool = Pool(capacity=self.slots + _SPARE_RUNNERS, launch=starter.launch)
-        self._carrier = Carrier(platform, self._pool, environment)
-        self._runs = RunFlow(platform, self.id, self._carrier)
+        self._executor = AttemptExecutor(platform, self._pool, environment)
+        self._runs = RunFlow(platform, self.id, self._executor)
         self._live = LiveFlow(platform, self._runs.held)
         self._deploys = DeployFlow(platform, self._pool, starter)
         self._consumer = Consumer(
@@ -103,8 +103,8 @@ class Worker:
             heartbeat_timeout=platform.settings.webhook_timeout * 2,
             is_woken_by_hand=True,
         )
-        self._housekeeping = Housekeeping(platform, self._carrier)
-        self._examiner = Examiner(platform, self.id)
+        self._housekeeping = Housekeeping(platform, self._executor)
+        self._diagnostics = PeriodicDiagnostics(platform, self.id)
         self._stopping = asyncio.Event()
         self._swept: dict[str, Any] = {}
         """How far the sweep has come among the unfinished of a kind; None: it begins anew."""
@@ -124,14 +124,14 @@ class Worker:
         """Work until `stop`."""
         watches = [
             self._repeatedly(self._beat_seconds, self._beat),
-            self._on_signal("interrupted", _LOOK_SECONDS, self._runs.interrupt_asked),
+            self._on_signal("interrupted", _LOOK_SECONDS, self._runs.interrupt_canceled_or_lost),
             self._on_signal("projects", _SWEEP_SECONDS, self._follow_projects),
             self._on_signal("deliveries", _SWEEP_SECONDS, self._wake_sending),
-            self._on_signal(live.TOPIC, _LIVE_SECONDS, self._live.look),
+            self._on_signal(live.TOPIC, _LIVE_SECONDS, self._live.accept_requests),
             self._repeatedly(_SWEEP_SECONDS, self._sweep),
             self._repeatedly(_SWEEP_SECONDS, functools.partial(upload_spool.send, self._platform)),
-            self._repeatedly(_RESULTS_SECONDS, self._examine_results),
-            self._on_signal(diagnostics.TOPIC, _EXAMINE_SECONDS, self._examiner.look),
+            self._repeatedly(_RESULTS_SECONDS, self._check_drift),
+            self._on_signal(diagnostics.TOPIC, _DIAGNOSTICS_SECONDS, self._diagnostics.run_if_due),
             self._housekeeping.run(),
             self._tick.run(),
             self._repeatedly(_PUBLISH_SECONDS, self._publish),
@@ -171,14 +171,14 @@ class Worker:
     async def _queues(self) -> list[Queue]:
         limits = await attempts.limits(self._platform)
         found = [
-            Queue(name=queues.queue_name(project_id), limit=limit, handler=self._runs.look)
+            Queue(name=queues.queue_name(project_id), limit=limit, handler=self._runs.handle)
             for project_id, limit in limits.items()
         ]
         deploy = Queue(
-            name=deployments.QUEUE, limit=0, handler=self._deploys.look, takes_slot=False
+            name=deployments.QUEUE, limit=0, handler=self._deploys.handle, takes_slot=False
         )
-        look = functools.partial(job_runs.look, self._platform)
-        steps = Queue(name=queues.JOB_RUNS, limit=0, handler=look, takes_slot=False)
+        handler = functools.partial(job_runs.look, self._platform)
+        steps = Queue(name=queues.JOB_RUNS, limit=0, handler=handler, takes_slot=False)
         return [*found, deploy, steps]
 
     async def _delivery_queues(self) -> list[Queue]:
@@ -186,7 +186,7 @@ class Worker:
             Queue(
                 name=deliveries.queue_name(project_id),
                 limit=_DELIVERIES_OF_A_PROJECT,
-                handler=self._deliveries.look,
+                handler=self._deliveries.handle,
             )
             for project_id in await attempts.limits(self._platform)
         ]
@@ -211,8 +211,10 @@ class Worker:
 
     async def _publish(self) -> None:
         short = admission.shortages(self._platform.settings)
-        found = await worker_metrics.take(self._pool, attempts=len(self._runs.held), short=short)
-        await metric_rows.publish(self._platform.database, self.id, found)
+        measured = await worker_metrics.measure(
+            self._pool, attempts=len(self._runs.held), short=short
+        )
+        await metric_rows.publish(self._platform.database, self.id, measured)
 
     async def _follow_projects(self) -> None:
         """Follow new projects and limits; keep the Runners of current Deployments warm, others not."""
@@ -224,9 +226,9 @@ class Worker:
             self._pool.cool(gone)
         for deployment in current:
             if deployment.id not in self._pool.warm_deployments:
-                await self._carrier.warm(deployment.id)
+                await self._executor.warm(deployment.id)
 
-    async def _examine_results(self) -> None:
+    async def _check_drift(self) -> None:
         """Look at results that have come since, whether they are as usual."""
         while await drift.examine(self._platform) == drift.EXAMINED_AT_ONCE:
             pass
@@ -301,7 +303,7 @@ def slots(settings: Settings) -> int:
 
 
 @asynccontextmanager
-async def begin(platform: Platform) -> AsyncGenerator[Worker]:
+async def opened(platform: Platform) -> AsyncGenerator[Worker]:
     """Open a Worker; what an earlier one left on this machine is cleaned up first."""
     environment = AuthorEnvironment(platform)
 
@@ -309,5 +311,5 @@ async def begin(platform: Platform) -> AsyncGenerator[Worker]:
         return await environment.of_project(deployment.workspace_id, deployment.project_id)
 
     await asyncio.to_thread(checks.sweep_leftovers)
-    async with launcher.opened(platform.settings, variables) as opened:
-        yield Worker(platform, opened, environment)
+    async with launcher.opened(platform.settings, variables) as starter:
+        yield Worker(platform, starter, environment)

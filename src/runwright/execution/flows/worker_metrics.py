@@ -18,10 +18,10 @@ _BROWSER = ("chrom", "headless_shell")
 _NO_BROWSER = "crashpad"
 
 
-async def take(pool: Pool, *, attempts: int, short: Collection[Shortage]) -> dict[str, float]:
+async def measure(pool: Pool, *, attempts: int, short: Collection[Shortage]) -> dict[str, float]:
     """Return the figures of this process and its Runners."""
     stages = pool.stages()
-    memory, runner_memory, browsers = await asyncio.to_thread(_look, pool.pids())
+    memory, runner_memory, browsers = await asyncio.to_thread(_measure_trees, pool.pids())
     return {
         "attempts": attempts,
         **{f"runners_{stage}": count for stage, count in stages.items()},
@@ -34,7 +34,7 @@ async def take(pool: Pool, *, attempts: int, short: Collection[Shortage]) -> dic
     }
 
 
-def _look(runners: Iterable[int]) -> tuple[int, int, int]:
+def _measure_trees(runners: Iterable[int]) -> tuple[int, int, int]:
     """Return our own memory, that of the Runners' trees, and how many browsers are alive in them."""
     memory, browsers = 0, 0
     pending = [(pid, False) for pid in runners]

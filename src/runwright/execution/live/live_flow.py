@@ -15,7 +15,7 @@ from runwright.control.base.platform import Platform
 from runwright.control.runs import live
 from runwright.domain.live import LiveRequest
 from runwright.execution.attempts import screen
-from runwright.execution.attempts.attempt import Hold
+from runwright.execution.attempts.attempt import RunningAttempt
 from runwright.execution.attempts.screen import Screen, Viewer
 from runwright.execution.live import live_input
 
@@ -27,19 +27,19 @@ _MAX_VIEWERS = 50
 class LiveFlow:
     """The live views of one Worker."""
 
-    def __init__(self, platform: Platform, held: Mapping[str, Hold]) -> None:
+    def __init__(self, platform: Platform, held: Mapping[str, RunningAttempt]) -> None:
         """`held` has what the Worker carries out now, by run id."""
         self._platform = platform
         self._held = held
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def look(self) -> None:
+    async def accept_requests(self) -> None:
         """Take the requests for Runs that are held here."""
         for request in await live.take(self._platform, list(self._held)):
-            hold = self._held.get(request.run_id)
-            if hold is None or len(self._tasks) >= _MAX_VIEWERS:
+            running = self._held.get(request.run_id)
+            if running is None or len(self._tasks) >= _MAX_VIEWERS:
                 continue
-            task = asyncio.create_task(self._show(request, hold.screen), name="live view")
+            task = asyncio.create_task(self._show(request, running.screen), name="live view")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

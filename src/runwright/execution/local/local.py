@@ -25,7 +25,7 @@ from runwright.execution.deployments.deployment_cache import Installed
 from runwright.execution.deployments.project_folder import ProjectFolder
 from runwright.execution.flows import inspection
 from runwright.execution.flows.inspection import Report
-from runwright.execution.local.terminal_questions import Terminal
+from runwright.execution.local.terminal_questions import TerminalQuestions
 from runwright.execution.runners import launcher
 from runwright.execution.runners.launcher import Launcher
 from runwright.execution.runners.runner_process import Exited, RunnerProcess
@@ -65,7 +65,7 @@ class LocalProject:
         inspection.check_jobs(self._found.secrets, manifest)
         return apis
 
-    async def carry_out(self, start: protocol.Start, say: Say, kept: Path) -> LocalRun:
+    async def run(self, start: protocol.Start, say: Say, kept: Path) -> LocalRun:
         """Carry out one Attempt, saying its log; its files are put into `kept`."""
         apis = (start.api,) if start.kind == "api" else ()
         checking = asyncio.create_task(self._wrong_parameters(start))
@@ -76,14 +76,14 @@ class LocalProject:
             raise
         outgoing = Outgoing(self._installed.proxy, say)
         files: list[Path] = []
-        terminal = Terminal(runner, say)
+        questions = TerminalQuestions(runner, say)
         try:
             if (wrong := await checking) is not None:
                 return LocalRun(ended=protocol.Ended(failure=wrong), files=())
             await runner.send(replace(start, proxy=await outgoing.open()))
-            ended = await _follow(runner, terminal, say, kept, files)
+            ended = await _follow(runner, questions, say, kept, files)
         finally:
-            await terminal.close()
+            await questions.close()
             await runner.kill()
             await outgoing.close()
         return LocalRun(ended=ended, files=tuple(files))
@@ -114,7 +114,7 @@ class LocalProject:
             self._launcher,
             replace(self._installed, apis=apis),
             self._settings.inspect_timeout,
-            {} if apis else self._found.samples,
+            {} if apis else self._found.sample_parameters,
             report,
         )
 
@@ -157,7 +157,7 @@ async def opened(
 
 
 async def _follow(
-    runner: RunnerProcess, terminal: Terminal, say: Say, kept: Path, files: list[Path]
+    runner: RunnerProcess, questions: TerminalQuestions, say: Say, kept: Path, files: list[Path]
 ) -> protocol.Ended:
     """Follow the Attempt until the Runner is through with it; one that dies is a failure."""
     ended: protocol.Ended | None = None
@@ -169,7 +169,7 @@ async def _follow(
             case protocol.Log():
                 say(event.text)
             case protocol.Ask() | protocol.Withdraw():
-                await terminal.take(event)
+                await questions.take(event)
             case protocol.File():
                 files.append(_keep(event, kept))
             case protocol.Ready() | protocol.Retiring() | Exited() if ended is not None:

@@ -11,7 +11,7 @@ from runwright import protocol
 from runwright.execution.runners.runner_process import RunnerProcess
 
 
-class Terminal:
+class TerminalQuestions:
     """Asks one question at a time on stdin."""
 
     def __init__(self, runner: RunnerProcess, say: Callable[[str], None]) -> None:
@@ -24,7 +24,7 @@ class Terminal:
         if isinstance(message, protocol.Withdraw):
             await self.close()
         else:
-            self._begin(message)
+            self._start(message)
 
     async def close(self) -> None:
         """Ask no longer."""
@@ -32,7 +32,7 @@ class Terminal:
             self._asking.cancel()
             await asyncio.gather(self._asking, return_exceptions=True)
 
-    def _begin(self, asked: protocol.Ask) -> None:
+    def _start(self, asked: protocol.Ask) -> None:
         self._say(f"{asked.question} (Enter when done)")
         self._asking = asyncio.create_task(self._ask(asked))
 
