@@ -68,7 +68,7 @@ def test_while_a_bucket_is_away_nothing_is_lost_and_what_needs_it_waits(
         traced = server.start("p", "quick", {"n": 2})
         assert server.result("p", traced)["result"] == 2
         answers = [_get(server, trace["url"]), _deploy(server)]
-        eventually(lambda: "kept as soon as the blob store answers" in _log(server, traced))
+        eventually(lambda: "stored once the blob store is available again" in _log(server, traced))
 
     assert [(each.status_code, each.json()["code"]) for each in answers] == [
         (503, "unavailable")

@@ -50,10 +50,10 @@ async def test_a_clock_that_stood_still_goes_on_with_what_was_left() -> None:
     clock = Clock()
     clock.restart(100)
 
-    clock.stand_still(1000)
+    clock.pause(1000)
     while_still = clock.left
     await asyncio.sleep(0.05)
-    clock.go_on()
+    clock.resume()
 
     assert while_still > 900
     assert 99.9 < clock.left <= 100
@@ -62,11 +62,11 @@ async def test_a_clock_that_stood_still_goes_on_with_what_was_left() -> None:
 async def test_a_clock_that_is_restarted_while_it_stands_still_begins_when_it_goes_on() -> None:
     clock = Clock()
     clock.restart(1)
-    clock.stand_still(1000)
+    clock.pause(1000)
 
     clock.restart(50)
     still = clock.left
-    clock.go_on()
+    clock.resume()
 
     assert still > 900
     assert 49 < clock.left <= 50
@@ -75,10 +75,10 @@ async def test_a_clock_that_is_restarted_while_it_stands_still_begins_when_it_go
 async def test_nothing_puts_off_the_end_of_a_clock() -> None:
     clock = Clock()
     clock.restart(100)
-    clock.stand_still(1000)
+    clock.pause(1000)
 
     clock.end_in(5)
-    clock.go_on()
+    clock.resume()
 
     assert clock.left <= 5
 

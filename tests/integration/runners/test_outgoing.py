@@ -183,9 +183,9 @@ async def test_why_a_proxy_refuses_is_told(
     greeter = await asyncio.start_server(greet, "127.0.0.1", 0)
     greeting = greeter.sockets[0].getsockname()[1]
     for address, reason in (
-        (f"ann:wrong@127.0.0.1:{port}", "refuses the user name or the password"),
+        (f"ann:wrong@127.0.0.1:{port}", "rejected the user name or password"),
         ("ann:x@127.0.0.1:9", "cannot be reached"),
-        (f"ann:x@127.0.0.1:{greeting}", "is no SOCKS5 proxy"),
+        (f"ann:x@127.0.0.1:{greeting}", "is not a SOCKS5 proxy"),
     ):
         warnings: list[str] = []
         outgoing = Outgoing(f"socks5://{address}", warnings.append)

@@ -1,3 +1,3 @@
-"""One Attempt on one Runner: its proxy, clock, log, files, questions and failures. What follows from it is `execution.flows`."""
+"""One Attempt on one Runner: its proxy, clock, log, files, questions and failures. `execution.flows` decides what follows."""
 
 from __future__ import annotations

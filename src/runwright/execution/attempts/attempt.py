@@ -1,7 +1,7 @@
-"""One Attempt on one Runner: send it, follow its events, keep its clock, return how it went.
+"""One Attempt on one Runner: send it, follow its events, keep its clock, return its outcome.
 
-The clock is the Worker's. At the deadline the author's task is asked to stop; after the grace period
-the whole tree of processes is killed, whatever it is doing.
+The Worker keeps the clock. At the deadline the author's task is canceled; after the grace period the
+whole process tree is killed, whatever it is doing.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ log = telemetry.logger(__name__)
 
 _LOOK_SECONDS = 2.0
 _LATE_SECONDS = 0.05
-"""How long what was said before the deadline may take to come in after it, as when the Worker was stopped."""
+"""How long messages sent before the deadline may take to arrive, for example while the Worker was stopped."""
 _KILL_MEMORY_FACTOR = 1.5
 _LONG = 100_000
 _STATE_SECONDS = 6.0
-"""Longer than the Runner's own limit."""
+"""Longer than the Runner's own limit for capturing a state."""
 
 
 class Interruption(StrEnum):
-    """Why the Worker stops an Attempt that is not over."""
+    """Why the Worker stops an unfinished Attempt."""
 
     CANCELED = "canceled"
     LOST = "lost"
@@ -60,18 +60,18 @@ class Interruption(StrEnum):
 
 @dataclass(eq=False, kw_only=True, slots=True)
 class RunningAttempt:
-    """A claimed Attempt as this Worker holds it; `interrupt` may come at any time."""
+    """A claimed Attempt that this Worker executes; it can be interrupted at any time."""
 
     claim: Claim
     interruption: Interruption | None = None
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
     screen: Screen = field(default_factory=Screen)
-    """What of it can be watched; its parts have the same one."""
+    """Shared with its parts."""
     parts: list[RunningAttempt] = field(default_factory=list["RunningAttempt"])
-    """The check or create that is carried out for it just now."""
+    """The check or create currently running for it."""
 
     def interrupt(self, interruption: Interruption) -> None:
-        """Stop the Attempt; the first reason stays."""
+        """Stop the Attempt and its parts; only the first reason counts."""
         if self.interruption is None:
             self.interruption = interruption
             self.interrupted.set()
@@ -79,30 +79,30 @@ class RunningAttempt:
                 part.interrupt(interruption)
 
     async def pause(self, delay: timedelta) -> None:
-        """Wait, but no longer than to an interruption."""
+        """Wait for the delay or an interruption, whichever comes first."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.interrupted.wait(), delay.total_seconds())
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
 class AttemptProgress:
-    """What is known of an Attempt while it runs."""
+    """The state of an Attempt while it runs."""
 
     author_started_at: datetime | None = None
     clock: Clock = field(default_factory=Clock)
     stop_reason: str | None = None
-    """`timeout`, or the interruption, once the author's task was asked to stop."""
+    """`timeout`, or the interruption, once the author's task has been told to stop."""
     is_killed_for_memory: bool = False
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
     is_over: bool = False
     look_at: float = field(default_factory=lambda: time.monotonic() + _LOOK_SECONDS)
-    """By the monotonic clock: when to look at the memory again."""
+    """When to check memory again, on the monotonic clock."""
     unheard: int | None = None
-    """How much of what was said by the deadline is still to be heard; None before it."""
+    """Messages that had arrived by the deadline and are still unprocessed; None before the deadline."""
 
 
 class Attempt:
-    """Carries out one claimed Attempt."""
+    """Executes one claimed Attempt."""
 
     def __init__(
         self, platform: Platform, running: RunningAttempt, environment: AuthorEnvironment
@@ -121,7 +121,7 @@ class Attempt:
         self._outgoing = Outgoing(None, self._log.warn)
 
     async def run(self, runner: RunnerProcess, project_proxy: str | None) -> Outcome:
-        """Run the author's code and return how it went; an interrupted one too."""
+        """Run the author's code and return its outcome, also when interrupted."""
         self._outgoing = Outgoing(self._claim.plan.proxy or project_proxy, self._log.warn)
         progress = self._progress
         progress.clock.restart(self._settings.runner_start_timeout.total_seconds())
@@ -130,9 +130,9 @@ class Attempt:
             self._running.screen.attach(runner, self._log.say)
             outcome = await self._follow(runner)
         except ConnectionError:
-            # It died just before it was told something.
+            # It died just before a message to it was sent.
             await runner.kill()
-            outcome = self._failed(attempt_failures.crashed("its connection was lost", None))
+            outcome = self._failed(attempt_failures.crashed("the connection to it was lost", None))
         except (OSError, protocol.ProtocolError) as error:
             await runner.kill()
             outcome = Outcome(failure=attempt_failures.broken_runner(error))
@@ -167,7 +167,7 @@ class Attempt:
         )
 
     async def recover(self, runner: RunnerProcess) -> bool:
-        """Take what the Runner hands over after the outcome; return whether it is fit for another."""
+        """Receive what the Runner sends after the outcome; True when it is fit for another Attempt."""
         is_over = self._progress.is_over and self._progress.stop_reason is None
         try:
             return await self._receive_artifacts(runner) and is_over
@@ -207,7 +207,7 @@ class Attempt:
     async def _with_state(
         self, runner: RunnerProcess, ended: protocol.Ended, outcome: Outcome
     ) -> Outcome:
-        """Return the outcome with the state that follows it, unless that takes too long."""
+        """Add the auth state that the Runner sends after the outcome, unless it takes too long."""
         if not ended.is_state_to_come or outcome.result is None:
             return outcome
         with contextlib.suppress(TimeoutError):
@@ -219,9 +219,9 @@ class Attempt:
         return outcome
 
     async def _is_to_look(self, runner: RunnerProcess) -> bool:
-        """Return whether the clock, the interruption or the memory wants something.
+        """True when the clock, an interruption or memory needs attention.
 
-        What the Runner had said by the deadline is heard before that counts: the end may be among it.
+        Messages that had arrived by the deadline are processed before it counts: the end may be among them.
         """
         progress = self._progress
         if progress.clock.left <= 0:
@@ -239,7 +239,7 @@ class Attempt:
         return True
 
     async def _next_event(self, runner: RunnerProcess) -> object:
-        """Return the next event; what else there is to look at is looked at, however much the Runner says."""
+        """Return the next event; clock and memory are checked in between, however much the Runner sends."""
         while True:
             if await self._is_to_look(runner):
                 await self._look(runner)
@@ -248,7 +248,7 @@ class Attempt:
                 return event
 
     async def _received(self, runner: RunnerProcess) -> object | None:
-        """Return the next event, or None when there is something else to look at."""
+        """Return the next event, or None when something else needs attention."""
         if runner.waiting:
             return await runner.receive()
         left = min(self._progress.clock.left, _LOOK_SECONDS)
@@ -291,7 +291,7 @@ class Attempt:
             else self._settings.cancel_grace
         )
         if reason == Interruption.DRAINING:
-            # The author's code may still end by itself; it is not disturbed until the grace is over.
+            # The author's code may still finish; leave it alone until the grace period is over.
             self._progress.clock.end_in(min(self._progress.clock.left, grace.total_seconds()))
             return
         self._progress.clock.end_in(grace.total_seconds())
@@ -301,7 +301,7 @@ class Attempt:
         await runner.send(protocol.Cancel(reason=reason))
 
     async def _kill(self, runner: RunnerProcess) -> None:
-        """Kill the Runner; all that can follow is its `Exited`, so the clock has run its course."""
+        """Kill the Runner; only its `Exited` can follow, so the clock is switched off."""
         await runner.kill()
         self._progress.clock.end_in(math.inf)
 
@@ -310,19 +310,17 @@ class Attempt:
             self._progress.clock.restart(self._claim.plan.request_timeout.total_seconds())
 
     async def _end(self, ended: protocol.Ended) -> Outcome:
-        """Return how the Attempt ended; a Runner that the author's code took over may say anything.
+        """Turn the Runner's report into an outcome; author's code that took over a Runner can send anything.
 
         Raises:
-            ProtocolError: what it says is no end of an Attempt.
+            ProtocolError: the report is not a valid outcome.
         """
         try:
             json.dumps([ended.attributes, ended.extended_payloads], allow_nan=False)
             self._progress.attributes = ended.attributes
             return await self._outcome(ended)
         except (KeyError, TypeError, ValueError) as error:
-            raise protocol.ProtocolError(
-                f"it said how it ended in a way that is none: {error}"
-            ) from error
+            raise protocol.ProtocolError(f"it reported an invalid outcome: {error}") from error
 
     async def _outcome(self, ended: protocol.Ended) -> Outcome:
         is_in_time = ended.result is not None and not ended.was_cancelled
@@ -373,7 +371,7 @@ class Attempt:
             self._log.add(_moment(event.at), event.stream, event.level, event.text)
 
     async def _receive_artifacts(self, runner: RunnerProcess) -> bool:
-        """Take files and lines until the Runner is ready, retires, dies, or takes too long."""
+        """Receive files and log lines until the Runner is ready, retires, dies or takes too long."""
         try:
             limit = self._settings.trace_timeout + self._settings.download_timeout
             async with asyncio.timeout(limit.total_seconds()):
@@ -390,7 +388,7 @@ class Attempt:
                             self._take_line(event)
         except TimeoutError:
             log.warning(
-                "runner did not come back after an attempt",
+                "runner did not become ready again after an attempt",
                 event_name="runner_stuck",
                 run_id=self._claim.run_id,
             )
@@ -401,7 +399,7 @@ class Attempt:
 
 
 def _moment(at: float) -> datetime:
-    """Return a moment that a Runner names; now, when there is none such."""
+    """The time that a Runner reported; now, if it is out of range."""
     try:
         return datetime.fromtimestamp(at, UTC)
     except (ValueError, OverflowError, OSError):
@@ -409,14 +407,14 @@ def _moment(at: float) -> datetime:
 
 
 async def _check_json(text: str) -> None:
-    """Raise ValueError unless the text is JSON; a long one does not hold up other Attempts."""
+    """Raise ValueError unless the text is JSON; a long one is checked in a thread, to not block other Attempts."""
     is_json = _is_json(text) if len(text) < _LONG else await asyncio.to_thread(_is_json, text)
     if not is_json:
-        raise ValueError("it is no JSON")
+        raise ValueError("the result is not JSON")
 
 
 def _is_json(text: str) -> bool:
-    """Return whether a result is what callers are given as it is."""
+    """True when a result can be passed to callers verbatim: ASCII-only, strict JSON."""
     try:
         strict_json.check(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Carries out one claimed Attempt on a leased Runner, of whatever kind: an Api, a check, a create."""
+"""Executes one claimed Attempt of any kind on a leased Runner: an Api, a check or a create."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from runwright.execution.runners.runner_groups import RunnerFailure
 log = telemetry.logger(__name__)
 
 _INSTALLED_KEPT = 200
-_NO_ROOM = "There is no room for the Bundle on this machine: its operator must make room."
+_NO_ROOM = "The disk of this machine is too full for the Bundle: the operator must free up space."
 
 
 class AttemptExecutor:
-    """Knows the Deployments of one Worker and leases their Runners."""
+    """Keeps track of one Worker's Deployments and leases their Runners."""
 
     def __init__(self, platform: Platform, pool: Pool, environment: AuthorEnvironment) -> None:
         self._platform = platform
@@ -37,12 +37,12 @@ class AttemptExecutor:
         self._installed: dict[DeploymentId, Installed] = {}
 
     async def fetch(self, deployment_id: DeploymentId) -> None:
-        """Have the Deployment on this machine before anything is begun with it.
+        """Install the Deployment on this machine before anything uses it.
 
-        What else is wrong with it is found, and told, when an Attempt is carried out.
+        Any other problem with it is found and reported when an Attempt is executed.
 
         Raises:
-            BlobsAway: its Bundle cannot be fetched just now, or there is no room for it.
+            BlobsAway: its Bundle cannot be fetched right now, or the disk is full.
         """
         try:
             await patiently(lambda: self.install(deployment_id))
@@ -53,7 +53,7 @@ class AttemptExecutor:
                 raise BlobsAway(_NO_ROOM) from error
 
     async def warm(self, deployment_id: DeploymentId) -> None:
-        """Have a Runner ready ahead of need; a Deployment that cannot be had keeps no other from it."""
+        """Start a Runner ahead of need; a Deployment that cannot be installed is only logged."""
         try:
             self._pool.warm(await self.install(deployment_id))
         except RunwrightError as error:
@@ -65,7 +65,7 @@ class AttemptExecutor:
             )
 
     async def execute(self, running: RunningAttempt) -> Outcome:
-        """Carry out a held Attempt and return how it went, whatever happens to the Runner."""
+        """Execute an Attempt and return its outcome, whatever happens to the Runner."""
         claim = running.claim
         attempt = Attempt(self._platform, running, self._environment)
         try:
@@ -86,7 +86,7 @@ class AttemptExecutor:
             return Outcome(failure=attempt_failures.no_runner(f"{type(error).__name__}: {error}"))
 
     async def install(self, deployment_id: DeploymentId) -> Installed:
-        """Return the Deployment as it lies on this machine, fetching it the first time."""
+        """Return the Deployment as installed on this machine; the first call fetches it."""
         known = self._installed.get(deployment_id)
         if known is None:
             known = await deployment_cache.install(self._platform, deployment_id)
@@ -97,11 +97,11 @@ class AttemptExecutor:
 
     @property
     def folders(self) -> list[Path]:
-        """Return the folders that Runs on this Worker may still be started from."""
+        """Folders that Attempts on this Worker may still start from."""
         return [path for each in self._installed.values() for path in (each.root, each.python)]
 
     def forget_idle(self) -> None:
-        """Forget what no Runner here is started from; it is found again, or fetched, when it is wanted."""
+        """Forget Deployments without a Runner here; they are found or fetched again when needed."""
         for deployment_id in set(self._installed) - self._pool.warm_deployments:
             idle = self._installed.pop(deployment_id)
             cache_gc.mark_used(idle.root)
@@ -110,7 +110,7 @@ class AttemptExecutor:
 
 
 def _wrong_parameters(deployment: Installed, claim: Claim) -> Failure | None:
-    """Return why an Api cannot take its parameters: those of a Job's item, or that a Run asked for, come unchecked."""
+    """Why an Api rejects its parameters; those of Job items and of extended Payloads arrive unchecked."""
     schema = deployment.parameters.get(claim.plan.api) if claim.kind is RunKind.API else None
     found = [] if schema is None else parameters.problems(claim.plan.parameters, schema)
     return attempt_failures.wrong_parameters(found) if found else None

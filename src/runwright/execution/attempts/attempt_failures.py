@@ -1,4 +1,4 @@
-"""What can go wrong with an Attempt, as the values that its Run keeps and its caller reads."""
+"""The Failures of an Attempt, as its Run stores them and its caller reads them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runwright.redaction import Redactor
 
 
 def reported(failed: protocol.Failed, redactor: Redactor) -> Failure:
-    """Return what a Runner says went wrong, without secrets."""
+    """The failure that a Runner reported, with secrets removed."""
     return Failure(
         code=FailureCode(failed.code),
         category=Category(failed.category),
@@ -22,19 +22,19 @@ def reported(failed: protocol.Failed, redactor: Redactor) -> Failure:
 
 
 def wrong_parameters(problems: list[Problem]) -> Failure:
-    """Return that the parameters are not what the Api takes, which nobody saw to before: a Job or another Run did."""
+    """The Api rejects the parameters, which a Job or another Run supplied unchecked."""
     said = "; ".join(f"`{each.path}` {each.message}" for each in problems)
     return Failure(
         code=FailureCode.EXECUTION_EXCEPTION,
         category=Category.USER,
-        message=f"The parameters are not what the API takes: {said}.",
+        message=f"The parameters do not fit the API: {said}.",
         retryable=False,
         details={"problems": [{"path": each.path, "message": each.message} for each in problems]},
     )
 
 
 def interrupted() -> Failure:
-    """Return that the platform stopped the Attempt."""
+    """The platform stopped the Attempt."""
     return Failure(
         code=FailureCode.UNEXPECTED_ERROR,
         category=Category.INFRASTRUCTURE,
@@ -44,18 +44,18 @@ def interrupted() -> Failure:
 
 
 def not_kept(error: Exception) -> Failure:
-    """Return that the platform cannot keep how an Attempt ended, whatever its code did."""
+    """The platform could not store the outcome, whatever the author's code did."""
     return Failure(
         code=FailureCode.INTERNAL_SERVER_ERROR,
         category=Category.INFRASTRUCTURE,
-        message="The attempt has ended, and the platform cannot keep how "
-        f"({type(error).__name__}); its log has the cause.",
+        message="The attempt has ended, but the platform could not store its outcome "
+        f"({type(error).__name__}); the worker's log has the cause.",
         retryable=False,
     )
 
 
 def ended_itself() -> Failure:
-    """Return that the author's code ended its process."""
+    """The author's code ended its own process."""
     return Failure(
         code=FailureCode.PROCESS_CRASHED,
         category=Category.EXECUTION,
@@ -67,28 +67,28 @@ def ended_itself() -> Failure:
 
 
 def too_big(size: int, limit: int) -> Failure:
-    """Return that the result is larger than allowed."""
+    """The result is larger than allowed."""
     return Failure(
         code=FailureCode.RESULT_TOO_BIG,
         category=Category.EXECUTION,
-        message=f"The result has {size} bytes; at most {limit} are kept.",
+        message=f"The result has {size} bytes; the limit is {limit}.",
         retryable=True,
         details={"sizeInBytes": size, "maxSizeInBytes": limit},
     )
 
 
 def broken_runner(error: Exception) -> Failure:
-    """Return that a Runner said what none may say, or could not be reached."""
+    """The Runner broke the protocol or could not be reached."""
     return Failure(
         code=FailureCode.UNEXPECTED_ERROR,
         category=Category.INFRASTRUCTURE,
-        message=f"The runner broke off before the attempt was over: {error}",
+        message=f"The runner failed before the attempt was over: {error}",
         retryable=True,
     )
 
 
 def timed_out(limit: timedelta) -> Failure:
-    """Return that the Attempt ran longer than its Run allows."""
+    """The Attempt ran longer than its Run allows."""
     seconds = limit.total_seconds()
     return Failure(
         code=FailureCode.TIMEOUT,
@@ -100,11 +100,11 @@ def timed_out(limit: timedelta) -> Failure:
 
 
 def crashed(description: str, most_bytes: int | None) -> Failure:
-    """Return that the Runner died, of what its exit says, or of holding more than so much memory."""
+    """The Runner died as described, or was killed for using more than `most_bytes` of memory."""
     message = (
         f"The process of the attempt died: {description}."
         if most_bytes is None
-        else f"The attempt was killed for memory: it held more than {most_bytes // 2**20} MiB."
+        else f"The attempt was killed because it used more than {most_bytes // 2**20} MiB of memory."
     )
     return Failure(
         code=FailureCode.PROCESS_CRASHED,
@@ -116,10 +116,10 @@ def crashed(description: str, most_bytes: int | None) -> Failure:
 
 
 def no_runner(reason: str) -> Failure:
-    """Return that the Attempt never had a Runner, and why."""
+    """The Attempt never got a Runner."""
     return Failure(
         code=FailureCode.INTERNAL_SERVER_ERROR,
         category=Category.INFRASTRUCTURE,
-        message=f"No runner could be made ready for this attempt: {reason}",
+        message=f"No runner could be started for this attempt: {reason}",
         retryable=True,
     )

@@ -1,4 +1,4 @@
-"""What authors' code sees in its environment: where the platform is, and its project's variables."""
+"""The environment variables of authors' code: the platform's URL and ids, and the project's own variables."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _KEPT = 200
 
 
 class AuthorEnvironment:
-    """Reads variables, and remembers them for as long as their version is the same."""
+    """Reads variables, and caches them by version."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._known: dict[tuple[ProjectId, int], dict[str, str]] = {}
 
     async def of_project(self, workspace_id: WorkspaceId, project_id: ProjectId) -> dict[str, str]:
-        """Return the variables as they are now, with where the platform is.
+        """The project's current variables, plus the platform's own.
 
-        A database that is away is waited for: a Runner that could not start fails who waits for it.
+        Waits while the database is down: otherwise the Runner would fail to start, and the Attempt with it.
         """
         found = await patiently(
             lambda: variables.environment(self._platform, workspace_id, project_id)
@@ -36,7 +36,7 @@ class AuthorEnvironment:
         }
 
     async def of_attempt(self, claim: Claim) -> dict[str, str]:
-        """Return the variables as they were when the Attempt was claimed."""
+        """The variables as of the Attempt's claim."""
         key = (claim.project_id, claim.variables_version)
         known = self._known.get(key)
         if known is None:
@@ -47,5 +47,5 @@ class AuthorEnvironment:
         return known
 
     def token(self, claim: Claim) -> dict[str, str]:
-        """Return the variable that holds the Attempt's own token."""
+        """The variable that holds the Attempt's token."""
         return {"INTUNED_AUTH_TOKEN": author_calls.token(self._platform, claim)}

@@ -1,4 +1,4 @@
-"""An Attempt's clock: counts down to its deadline, stands still while a person is asked."""
+"""An Attempt's clock: counts down to the deadline, and stops while a person is asked."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ import math
 
 
 class Clock:
-    """Seconds of the event loop's time."""
+    """A countdown in seconds, by the event loop's clock."""
 
     def __init__(self) -> None:
         self.deadline = 0.0
         self._left: float | None = None
-        """What was left when it was stopped."""
+        """Time left when it was paused; None while it is running."""
 
     @property
     def left(self) -> float:
-        """Return how long it is to the deadline, negative after it."""
+        """Seconds until the deadline, negative after it."""
         return self.deadline - _now()
 
     def restart(self, seconds: float) -> None:
-        """Count from the full time; one that stands still does so when it goes on."""
+        """Reset to the full time; a paused clock starts from it when it resumes."""
         if self._left is None:
             self.deadline = _now() + seconds
         else:
             self._left = seconds
 
-    def stand_still(self, at_most: float) -> None:
-        """Stop counting, for so long at most."""
+    def pause(self, at_most: float) -> None:
+        """Stop counting, for at most this long."""
         if self._left is None:
             self._left = self.left
             self.deadline = _now() + at_most
 
-    def go_on(self) -> None:
-        """Count on from where it was stopped."""
+    def resume(self) -> None:
+        """Continue from where it was paused."""
         if self._left is not None:
             self.deadline = _now() + self._left
             self._left = None
 
     def end_in(self, seconds: float) -> None:
-        """Count down to an end that nothing puts off any more; infinite: there is none."""
+        """Set a final deadline, also when paused; infinity means none."""
         self._left = None
         self.deadline = _now() + seconds if math.isfinite(seconds) else math.inf
 

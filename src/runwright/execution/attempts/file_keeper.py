@@ -1,4 +1,4 @@
-"""Keeps the files that an Attempt leaves: downloads, traces, HARs, pictures."""
+"""Stores the files of an Attempt: downloads, traces, HARs, screenshots."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ class FileKeeper:
         self._log = run_log
         self._keeping: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
-        """Held by one after the other: files are listed in the order in which they were told of."""
+        """Serializes storing, so that files are listed in the order they were reported."""
 
     def keep_soon(self, directory: Path, event: protocol.File) -> None:
-        """Move a file into the blob store while the Attempt goes on."""
+        """Move a file into the blob store in the background."""
         task = asyncio.create_task(self._keep_in_turn(directory, event))
         self._keeping.add(task)
         task.add_done_callback(self._keeping.discard)
 
     async def settle(self) -> None:
-        """Wait a moment for what is on its way, so that who hears of the outcome finds it."""
+        """Wait briefly for files being stored, so that they are usually there along with the outcome."""
         if self._keeping:
             await asyncio.wait(self._keeping, timeout=_SETTLE_SECONDS)
 
     async def finish(self) -> None:
-        """Wait for all that is on its way."""
+        """Wait for all files being stored."""
         if self._keeping:
             await asyncio.wait(self._keeping)
 
@@ -58,17 +58,17 @@ class FileKeeper:
             await self._keep(directory, event)
 
     async def _keep(self, directory: Path, event: protocol.File) -> None:
-        """Move a file into the blob store; one that cannot be kept is told of in the log."""
+        """Move a file into the blob store; if that fails, say so in the Run's log."""
         path = Path(event.path)
         if not await asyncio.to_thread(_is_below, path, directory):
-            self._log.warn(f"the {event.kind} does not lie where files are put, and was not kept")
+            self._log.warn(f"the {event.kind} is outside the files directory and was not kept")
             return
         claim = self._claim
         try:
             size = (await asyncio.to_thread(path.stat)).st_size
             if event.kind in ("trace", "har") and size > self._settings.max_trace_bytes:
                 self._log.warn(
-                    f"the {event.kind} of {size} bytes is larger than allowed and was not kept"
+                    f"the {event.kind} has {size} bytes, more than allowed, and was not kept"
                 )
                 return
             file = RunFile(
@@ -82,21 +82,23 @@ class FileKeeper:
             )
             await self._store(file, path)
         except Exception as error:
-            # A file that cannot be kept never fails a Run.
+            # A file that cannot be stored never fails a Run.
             log.exception("file not kept", event_name="file_not_kept", run_id=claim.run_id)
             self._log.warn(f"the {event.kind} `{event.name}` could not be kept: {error}")
         finally:
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def _store(self, file: RunFile, path: Path) -> None:
-        """Store the file now, or soon: a Runner is not held up by a blob store that is away or slow."""
+        """Store the file, or spool it for later upload: a slow or unavailable blob store must not block a Runner."""
         claim = self._claim
         if await self._is_taken(file, path):
             await patiently(lambda: attempts.add_file(self._platform, claim, file))
             return
         admission.check_disk(self._settings)
         await upload_spool.keep(self._platform, claim.run_id, file, path)
-        self._log.warn(f"the {file.kind} `{file.name}` is kept as soon as the blob store answers")
+        self._log.warn(
+            f"the {file.kind} `{file.name}` will be stored once the blob store is available again"
+        )
 
     async def _is_taken(self, file: RunFile, path: Path) -> bool:
         if await asyncio.to_thread(upload_spool.is_pending, self._platform):
@@ -109,7 +111,7 @@ class FileKeeper:
 
 
 def _is_below(path: Path, directory: Path) -> bool:
-    """Return whether this is a file in the directory, and not a link to one elsewhere."""
+    """True for a regular file in the directory; False for a link to one elsewhere."""
     try:
         is_plain = stat.S_ISREG(path.lstat().st_mode)
         return is_plain and path.resolve().is_relative_to(directory.resolve())

@@ -1,7 +1,7 @@
-"""An HTTP proxy on loopback for one Attempt, in front of a SOCKS proxy that wants a password.
+"""An HTTP proxy on loopback for one Attempt, in front of a SOCKS proxy that requires a password.
 
-Chromium signs in at HTTP proxies alone. This one wants a password of its own, so that nothing else on
-this machine can use it.
+Chromium only authenticates to HTTP proxies. This one has its own password, so that nothing else on this
+machine can use it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _INTERIM = re.compile(rb"HTTP/\S+ 1\d\d")
 
 
 class Forwarder:
-    """Takes connections from a browser and makes them through a SOCKS proxy."""
+    """Forwards a browser's connections through a SOCKS proxy."""
 
     def __init__(self, proxy: socks.Proxy, warn: Callable[[str], None]) -> None:
         self._proxy = proxy
@@ -41,7 +41,7 @@ class Forwarder:
         self.password = secrets.token_urlsafe()
 
     async def open(self) -> str:
-        """Begin to take connections; return the address to take them at."""
+        """Start listening; return the proxy's URL."""
         self._server = await asyncio.start_server(
             self._connected, "127.0.0.1", 0, limit=_MAX_HEAD_BYTES
         )
@@ -49,7 +49,7 @@ class Forwarder:
         return f"http://{host}:{port}"
 
     async def close(self) -> None:
-        """Take no connection more and end those there are."""
+        """Stop listening and close all connections."""
         if self._server is not None:
             self._server.close()
         for task in self._connections:
@@ -62,7 +62,7 @@ class Forwarder:
         task.add_done_callback(self._connections.discard)
 
     async def _converse(self, reader: StreamReader, writer: StreamWriter) -> None:
-        # Either side went away, or sends what no browser sends.
+        # Either side disconnected, or sent something that no browser sends.
         gone = contextlib.suppress(OSError, EOFError, TimeoutError, asyncio.LimitOverrunError)
         with contextlib.closing(writer), gone:
             await self._serve(reader, writer)
@@ -109,10 +109,10 @@ class Forwarder:
 
 
 def _place(method: bytes, target: str) -> tuple[str, int]:
-    """Return host and port of what a request is for.
+    """Host and port of a request's target.
 
     Raises:
-        ValueError: it names none.
+        ValueError: the target names no host, or is not plain HTTP.
     """
     parts = urlsplit(f"//{target}" if method == b"CONNECT" else target)
     if not parts.hostname or (method != b"CONNECT" and parts.scheme != "http"):
@@ -121,15 +121,15 @@ def _place(method: bytes, target: str) -> tuple[str, int]:
 
 
 def _own_form(target: bytes) -> bytes:
-    """Return a target as the site itself is asked for it: without its scheme and host."""
+    """The request target in origin form: without scheme and host."""
     path = target.partition(b"://")[2].partition(b"/")[2]
     return b"/" + path
 
 
 def _closing(lines: list[bytes]) -> bytes:
-    """Return a head that says that the connection is for this exchange alone.
+    """A message head with `connection: close`.
 
-    A browser uses a connection to a proxy for other sites again, and this one leads to one site.
+    A browser reuses a proxy connection for other sites, but this one leads to a single site.
     """
     first, *headers = lines
     kept = [each for each in headers if _name(each) not in _HOP_BY_HOP]
@@ -169,7 +169,7 @@ async def _relay_head(source: StreamReader, target: StreamWriter) -> None:
         if not _INTERIM.match(lines[0]):
             target.write(_closing(lines))
             return
-        # Another follows, which is the answer.
+        # The final response is still to come.
         target.write(b"\r\n".join((*lines, b"", b"")))
 
 

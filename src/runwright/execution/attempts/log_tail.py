@@ -1,4 +1,4 @@
-"""The end of a log that is longer than what is kept: its newest lines, and a marker of what is left out."""
+"""The end of a log that exceeds the limit: its newest lines, and a marker for those left out."""
 
 from __future__ import annotations
 
@@ -10,36 +10,35 @@ from runwright.domain.runs import LogLine
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TailWrite:
-    """One write of a log's end: rows that go, lines that come, and the row that tells what is left out."""
+    """One write of a log's tail: rows to delete, lines to add, and the marker for those left out."""
 
     lines: tuple[tuple[LogLine, int], ...]
-    """Each with its bytes."""
+    """Each with its size in bytes."""
     dropped: tuple[int, ...]
-    """Ids of rows that are older than what is kept."""
+    """Ids of rows to delete because newer ones need the space."""
     marker: LogLine | None
-    """With the id of the row that it takes the place of; id 0: it comes before the lines. None: nothing is
-    left out."""
+    """Its id is that of the row it replaces; 0: insert it before the lines. None: no line is left out."""
 
 
 @dataclass(eq=False, slots=True)
 class LogTail:
-    """The newest lines of a log, up to `max_bytes`: some are written, some still are to be."""
+    """The newest lines of a log, up to `max_bytes`, written and pending."""
 
     max_bytes: int
     attempt: int
     _waiting: deque[tuple[LogLine, int]] = field(default_factory=deque[tuple[LogLine, int]])
     _waiting_bytes: int = 0
     _written: deque[tuple[int, int]] = field(default_factory=deque[tuple[int, int]])
-    """Ids of rows, and their bytes."""
+    """Ids and sizes of rows."""
     _written_bytes: int = 0
     _left_out: int = 0
     _left_out_bytes: int = 0
     _marker_id: int = 0
     _dropped: list[int] = field(default_factory=list[int])
-    """Rows that are still to go."""
+    """Rows that still have to be deleted."""
 
     def add(self, line: LogLine, size: int) -> None:
-        """Take a line; the oldest that are not written yet give way to it."""
+        """Add a line; the oldest pending lines are dropped if it needs the space."""
         self._waiting.append((line, size))
         self._waiting_bytes += size
         while self._waiting_bytes > self.max_bytes and len(self._waiting) > 1:
@@ -48,7 +47,7 @@ class LogTail:
             self._leave_out(gone)
 
     def take(self) -> TailWrite | None:
-        """Return what is to be written now; None when nothing is."""
+        """Return the next write; None when nothing is pending."""
         if not self._waiting:
             return None
         while self._written and self._written_bytes + self._waiting_bytes > self.max_bytes:
@@ -58,7 +57,7 @@ class LogTail:
             if self._marker_id:
                 self._dropped.append(row_id)
             else:
-                # The row that goes first stands where the gap is.
+                # The marker replaces the first dropped row, so it stands where the gap is.
                 self._marker_id = row_id
         dropped, self._dropped = tuple(self._dropped), []
         lines, self._waiting = tuple(self._waiting), deque()
@@ -67,7 +66,7 @@ class LogTail:
         return TailWrite(lines=lines, dropped=dropped, marker=marker)
 
     def note_written(self, write: TailWrite, ids: list[int]) -> None:
-        """Take the ids that the lines have got, the marker's first if it came with them."""
+        """Record the ids assigned to the lines, preceded by the marker's if it was inserted with them."""
         if write.marker is not None and write.marker.id == 0:
             self._marker_id, *ids = ids
         for row_id, (_, size) in zip(ids, write.lines, strict=True):
@@ -75,7 +74,7 @@ class LogTail:
             self._written_bytes += size
 
     def note_failed(self, write: TailWrite) -> None:
-        """Put back what could not be written."""
+        """Put back a write that failed."""
         self._dropped = [*write.dropped, *self._dropped]
         newer, self._waiting = self._waiting, deque()
         self._waiting_bytes = 0
@@ -88,8 +87,8 @@ class LogTail:
 
     def _marker(self, first: LogLine) -> LogLine:
         text = (
-            f"… {self._left_out} lines of {self._left_out_bytes} bytes are left out here: "
-            "of a log as long as this the beginning and the end are kept …"
+            f"… {self._left_out} lines ({self._left_out_bytes} bytes) are left out here: "
+            "of a log this long, only the beginning and the end are kept …"
         )
         return LogLine(
             id=self._marker_id,

@@ -1,4 +1,4 @@
-"""Writes an Attempt's log lines to the database in small batches while it runs: all, or beginning and end."""
+"""Writes an Attempt's log to the database in small batches while it runs: all of it, or beginning and end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LINE_OVERHEAD_BYTES = 64
 
 
 class LogWriter:
-    """Takes lines as they come; of more than `max_log_bytes` the first and the last half are kept."""
+    """Takes lines as they arrive; beyond `max_log_bytes`, the first and last halves of that size are kept."""
 
     def __init__(self, platform: Platform, claim: Claim, redactor: Redactor) -> None:
         self._platform = platform
@@ -36,7 +36,7 @@ class LogWriter:
         self._lock = asyncio.Lock()
 
     def add(self, at: datetime, stream: str, level: str, text: str) -> None:
-        """Take one line; what PostgreSQL cannot hold in it is replaced."""
+        """Add one line; characters that PostgreSQL cannot store are replaced."""
         if len(text) > _MAX_LINE_LENGTH:
             text = text[:_MAX_LINE_LENGTH] + f"… ({len(text) - _MAX_LINE_LENGTH} characters cut)"
         clean = self._redactor.text(text).replace("\0", "�").encode("utf-8", "replace").decode()
@@ -53,19 +53,19 @@ class LogWriter:
             self._flush_later(_TAIL_FLUSH_SECONDS)
 
     def say(self, text: str) -> None:
-        """Tell something of the platform's own."""
+        """Add a line from the platform itself."""
         self.add(datetime.now(UTC), "platform", "info", text)
 
     def warn(self, text: str) -> None:
-        """Tell of something that the platform could not do."""
+        """Add a warning about something the platform could not do."""
         self.add(datetime.now(UTC), "platform", "warning", text)
 
     def hide(self, secret: str) -> None:
-        """Take a text out of every line from now on."""
+        """Redact a secret from every line from now on."""
         self._redactor.learn(secret)
 
     async def flush(self) -> None:
-        """Write what is there; where the database is away or full, as soon as it is not."""
+        """Write all pending lines; retry later if the database is down or full."""
         async with self._lock:
             try:
                 await self._write_head()

@@ -1,4 +1,4 @@
-"""The way out of an Attempt's browser: its proxy, and what stands before it here."""
+"""The proxy of an Attempt's browser, and the local forwarder it may need."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from runwright.execution.attempts.forwarder import Forwarder
 
 
 class Outgoing:
-    """What an Attempt's browser goes through, from when it begins until nothing more of it loads."""
+    """The proxy of an Attempt's browser, open until the browser loads nothing more."""
 
     def __init__(self, url: str | None, warn: Callable[[str], None]) -> None:
-        """Take the address of a proxy, if there is one, and whom to tell why it refuses."""
+        """Use the proxy at the URL, if any; `warn` is told why it refuses a connection."""
         self._url = url
         self._warn = warn
         self._forwarder: Forwarder | None = None
 
     async def open(self) -> protocol.Proxy | None:
-        """Return what the browser is to be sent through."""
+        """Return the proxy for the browser, starting a forwarder if Chromium cannot use the proxy directly."""
         if self._url is None:
             return None
         parts = urlsplit(self._url)
@@ -48,7 +48,7 @@ class Outgoing:
         )
 
     async def close(self) -> None:
-        """End what stands before the proxy."""
+        """Stop the forwarder, if any."""
         if self._forwarder is not None:
             await self._forwarder.close()
 
@@ -58,6 +58,6 @@ def _host(parts: SplitResult) -> str:
     if ":" in host:
         return f"[{host}]"
     with contextlib.suppress(UnicodeError):
-        # Of an address that is not HTTP's a browser makes no such name by itself.
+        # A browser does not convert host names of non-HTTP URLs to IDNA itself.
         return host.encode("idna").decode()
     return host

@@ -1,4 +1,4 @@
-"""What an Attempt asks a person: put to them, waited for, answered; the Attempt's clock stands still meanwhile."""
+"""The Questions of an Attempt: asks a person and waits for the answer, with the Attempt's clock stopped."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from runwright.execution.runners.runner_process import RunnerProcess
 
 _LOOK_SECONDS = 1.0
 _SPARE_SECONDS = 30.0
-"""Longer than the question the clock does not stand still, whatever the database does."""
+"""The clock stops for at most this much longer than the Question's own timeout, whatever the database does."""
 _UNWATCHED_SECONDS = 120.0
-"""A recording that nobody watches for so long is over."""
+"""A recording that nobody has watched for this long is over."""
 
 
 class Questions:
-    """The questions of one Attempt, one at a time."""
+    """The Questions of one Attempt, one at a time."""
 
     def __init__(
         self, platform: Platform, claim: Claim, screen: Screen, clock: Clock, log: LogWriter
@@ -39,25 +39,25 @@ class Questions:
         self._waiting: tuple[str, asyncio.Task[None]] | None = None
 
     def ask(self, runner: RunnerProcess, asked: protocol.Ask) -> None:
-        """Put a question to people; its answer goes to the Runner."""
+        """Ask a person; the answer goes to the Runner."""
         if self._waiting is None:
-            self._clock.stand_still(asked.timeout_seconds + _SPARE_SECONDS)
+            self._clock.pause(asked.timeout_seconds + _SPARE_SECONDS)
             self._waiting = (asked.id, asyncio.create_task(self._ask(runner, asked)))
 
     async def withdraw(self, question_id: str) -> None:
-        """Ask no longer."""
+        """Withdraw the Question, if it is the one being asked."""
         if self._waiting is not None and self._waiting[0] == question_id:
             await self.close()
 
     async def close(self) -> None:
-        """Ask nothing any more; the clock goes on."""
+        """Stop asking; the clock resumes."""
         if self._waiting is None:
             return
         task = self._waiting[1]
         self._waiting = None
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        self._clock.go_on()
+        self._clock.resume()
 
     async def _ask(self, runner: RunnerProcess, asked: protocol.Ask) -> None:
         question = await patiently(
@@ -70,7 +70,7 @@ class Questions:
             )
         )
         if question is None:
-            # Another Worker has the Run by now; this Attempt is about to be told.
+            # Another Worker has the Run by now; this Attempt is about to be interrupted.
             return
         until = asyncio.get_running_loop().time() + asked.timeout_seconds
         self._screen.set_question(question, until)
@@ -84,12 +84,12 @@ class Questions:
         if asked.is_secret and text:
             self._log.hide(text)
         self._waiting = None
-        self._clock.go_on()
+        self._clock.resume()
         with contextlib.suppress(OSError):
             await runner.send(protocol.Answer(id=asked.id, text=text))
 
     async def _answer(self, question: Question, until: float) -> str | None:
-        self._log.say(f"asks a person: {question.text}")
+        self._log.say(f"asking a person: {question.text}")
         loop = asyncio.get_running_loop()
         begun = loop.time()
         waiting = asyncio.ensure_future(
@@ -100,19 +100,19 @@ class Questions:
             await asyncio.wait({waiting, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if not waiting.done():
                 await questions.end(self._platform, question)
-                self._log.say("nobody watches the recording any more")
+                self._log.say("nobody is watching the recording anymore")
                 return None
             text = waiting.result()
         finally:
             waiting.cancel()
             leaving.cancel()
         seconds = loop.time() - begun
-        what = "nobody answered" if text is None else "a person answered"
-        self._log.say(f"{what}, after {seconds:.0f} s")
+        what = "nobody answered within" if text is None else "a person answered after"
+        self._log.say(f"{what} {seconds:.0f} s")
         return text
 
     async def _until_nobody_records(self) -> None:
-        """Return once a recording was watched by nobody for a while; never of another Attempt."""
+        """Wait until nobody has watched a recording for a while; never returns for other Attempts."""
         while True:
             if self._claim.plan.api != RECORD_API or self._screen.is_watched.is_set():
                 await asyncio.sleep(_LOOK_SECONDS)

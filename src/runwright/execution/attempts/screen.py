@@ -1,7 +1,7 @@
-"""What can be seen of a Run that this Worker holds: its Runner's frames, given to all who watch.
+"""The Screen of a Run that this Worker holds: its Runner's frames, sent to every Viewer.
 
-Nobody waits for anybody: each Viewer takes the newest frame when it is ready for one, and the Runner
-paints only as fast as the fastest of them takes.
+Viewers never wait for each other: each takes the newest frame when it is ready for one, and the Runner
+paints only as fast as the fastest Viewer takes them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from runwright.domain.questions import Question
 from runwright.execution.runners.runner_process import RunnerProcess
 
 _HEAD = struct.Struct(">IHHd")
-"""Of a frame as Viewers get it: number, width, height, when it was painted; the JPEG follows."""
+"""The header of a frame sent to Viewers: number, width, height, paint time; the JPEG follows."""
 _ANSWERS_KEPT = 4
 _MAX_WAITING = 200
 _ids = itertools.count(1)
@@ -29,34 +29,34 @@ Say = Callable[[str], None]
 
 
 class Viewer:
-    """Somebody who watches; the newest of everything waits here until their connection takes it."""
+    """Someone watching; keeps the newest of everything until their connection takes it."""
 
     def __init__(self, *, name: str, can_control: bool) -> None:
         self.id = next(_ids)
         self.name = name
         self.can_control = can_control
         self.page = ""
-        """The tab they watch; the empty one is whichever is current."""
+        """Id of the tab they watch; the empty string is whichever tab is current."""
         self.frame: protocol.Frame | None = None
         self.in_flight: list[int] = []
         self.is_state_new = True
         self.is_pinged = False
-        """They ask whether anybody is there."""
+        """They have sent a ping that is not answered yet."""
         self.answers: deque[dict[str, Any]] = deque(maxlen=_ANSWERS_KEPT)
         self.changed = asyncio.Event()
 
     def offer(self, frame: protocol.Frame) -> None:
-        """Put a frame in place of the one that waits."""
+        """Replace the waiting frame with a newer one."""
         self.frame = frame
         self.changed.set()
 
     def ping(self) -> None:
-        """Note that they wait for a sign of life."""
+        """Note that they wait for an answer to a ping."""
         self.is_pinged = True
         self.changed.set()
 
     def take_frame(self) -> protocol.Frame | None:
-        """Return the frame that waits, if this Viewer is ready for one."""
+        """Return the waiting frame, if this Viewer is ready for one."""
         if self.frame is None or len(self.in_flight) >= protocol.FRAMES_IN_FLIGHT:
             return None
         frame, self.frame = self.frame, None
@@ -64,13 +64,13 @@ class Viewer:
         return frame
 
     def has_shown(self, number: int) -> None:
-        """Note that the frame of that number is on their screen, and those before it."""
+        """Note that they have been shown this frame and all before it."""
         self.in_flight = [each for each in self.in_flight if each > number]
         self.changed.set()
 
 
 class Screen:
-    """One held Run as it is watched, through all its Attempts, checks and creates."""
+    """One Run as Viewers see it, through all its Attempts, checks and creates."""
 
     def __init__(self) -> None:
         self._viewers: dict[int, Viewer] = {}
@@ -95,7 +95,7 @@ class Screen:
         self._tell()
 
     def detach(self) -> None:
-        """Show nothing until the next Runner comes."""
+        """Show nothing until the next Runner is attached."""
         if self._runner is not None:
             self._runner.hear_live(None)
         self._runner = self._say = self._question = None
@@ -106,17 +106,17 @@ class Screen:
         self._tell()
 
     def set_question(self, question: Question | None, until: float = 0.0) -> None:
-        """Show what the Attempt asks until a time of the running loop, or that it asks nothing."""
+        """Show the Question asked until a time of the event loop; None shows that nothing is asked."""
         self._question, self._asks_until = question, until
         self._tell()
 
     def close(self) -> None:
-        """Tell everybody that it is over here."""
+        """Tell all Viewers that this Worker no longer holds the Run."""
         self.detach()
         self.is_over.set()
 
     def add(self, viewer: Viewer) -> None:
-        """Let somebody watch."""
+        """Add a Viewer."""
         self._viewers[viewer.id] = viewer
         self.is_watched.set()
         self._ask_for_pages()
@@ -124,7 +124,7 @@ class Screen:
         self._tell()
 
     def remove(self, viewer: Viewer) -> None:
-        """Let them go, and take the controls from them."""
+        """Remove a Viewer, and release the controls if they have them."""
         del self._viewers[viewer.id]
         self.release(viewer)
         if not self._viewers:
@@ -132,11 +132,11 @@ class Screen:
             self._frames.clear()
         self._ask_for_pages()
         if viewer.frame is not None or viewer.in_flight:
-            self._thank()
+            self._acknowledge()
         self._tell()
 
     def choose(self, viewer: Viewer, page: str) -> None:
-        """Show another tab to a Viewer; one that is not there is the current one."""
+        """Show a Viewer another tab; the current one if it does not exist."""
         viewer.page = page if page in {each["id"] for each in self._pages.pages} else ""
         viewer.frame = None
         self._ask_for_pages()
@@ -144,31 +144,31 @@ class Screen:
         self._tell()
 
     def take_control(self, viewer: Viewer) -> None:
-        """Give the controls to a Viewer who may have them, whoever has them now."""
+        """Give the controls to a Viewer who may have them, even if someone else has them now."""
         if viewer.can_control and self._controller is not viewer:
             self._controller = viewer
             self._note(f"{viewer.name} took control of the browser in the live view")
             self._tell()
 
     def release(self, viewer: Viewer) -> None:
-        """Take the controls back, if it is this Viewer who has them."""
+        """Take the controls back, if this Viewer has them."""
         if self._controller is viewer:
             self._controller = None
             self._note(f"{viewer.name} gave up control of the browser")
             self._tell()
 
     def act(self, viewer: Viewer, action: str, details: dict[str, Any]) -> None:
-        """Do to the page what a Viewer does who has the controls; what anybody else does is dropped."""
+        """Pass the controlling Viewer's input to the page; input from others is dropped."""
         if self._controller is viewer and viewer.can_control:
             page = self._page_of(viewer)
             self._send(protocol.Input(page=page, action=action, details=details))
 
     def taken(self, frame: protocol.Frame) -> None:
-        """Note that a frame is on its way to somebody, so that the next may be painted."""
+        """Tell the Runner that a frame has been taken, so that the next one may be painted."""
         self._send(protocol.FrameTaken(page=frame.page, number=frame.number))
 
     def state(self, viewer: Viewer) -> dict[str, Any]:
-        """Return what a Viewer is shown beside the picture."""
+        """What a Viewer is shown beside the picture."""
         controller = self._controller
         return {
             "type": "state",
@@ -197,7 +197,7 @@ class Screen:
             self._answer({"type": "choices", "options": list(message.options)})
 
     def _answer(self, body: dict[str, Any]) -> None:
-        """Give what was asked for in the page to who has the controls."""
+        """Send what was requested from the page to the Viewer with the controls."""
         if self._controller is not None:
             self._controller.answers.append(body)
             self._controller.changed.set()
@@ -220,7 +220,7 @@ class Screen:
             if viewer.page not in known:
                 viewer.page = ""
             if self._page_of(viewer) != before:
-                # A page may have been painted before it was told of, and for good.
+                # The page may have been painted before it was reported, and never again since.
                 self._show_last(viewer)
         self._tell()
 
@@ -235,8 +235,8 @@ class Screen:
         if frame is not None:
             viewer.offer(frame)
 
-    def _thank(self) -> None:
-        """Let the Runner go on that waits for a Viewer who is gone."""
+    def _acknowledge(self) -> None:
+        """Unblock a Runner that waits for a Viewer who is gone."""
         for frame in self._frames.values():
             self.taken(frame)
 
@@ -257,7 +257,7 @@ class Screen:
         if self._runner is None:
             return
         if isinstance(message, protocol.Input) and len(self._sending) >= _MAX_WAITING:
-            # Its event loop is busy with the author's code: what a person does now comes to nothing.
+            # Its event loop is busy with the author's code; further input is dropped.
             return
         task = asyncio.create_task(_send(self._runner, message))
         self._sending.add(task)
@@ -265,13 +265,13 @@ class Screen:
 
 
 def encode(frame: protocol.Frame) -> bytes:
-    """Return a frame as Viewers get it."""
+    """A frame as sent to Viewers."""
     head = _HEAD.pack(frame.number & 0xFFFFFFFF, frame.width, frame.height, frame.at)
     return head + base64.b64decode(frame.jpeg)
 
 
 async def _send(runner: RunnerProcess, message: protocol.Message) -> None:
-    # A Runner that is gone is noticed by who carries out the Attempt.
+    # Whoever executes the Attempt notices that the Runner is gone.
     with contextlib.suppress(OSError):
         await runner.send(message)
 

@@ -1,4 +1,4 @@
-"""Connections through a SOCKS5 proxy, with a user name and a password where it wants them (RFC 1928, 1929)."""
+"""Connections through a SOCKS5 proxy, with a user name and password where required (RFC 1928, 1929)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ _CONNECT = 1
 _IPV4, _NAME, _IPV6 = 1, 3, 4
 _ADDRESS_BYTES = {_IPV4: 4, _IPV6: 16}
 _REPLIES = {
-    1: "fails",
-    2: "does not allow it",
+    1: "reports a general failure",
+    2: "does not allow the connection",
     3: "cannot reach the network",
     4: "cannot reach the host",
-    5: "is refused the connection",
+    5: "was refused the connection",
     6: "cannot reach the host in time",
-    7: "knows no such command",
-    8: "knows no such address",
+    7: "does not support the command",
+    8: "does not support the address type",
 }
 _CONNECT_SECONDS = 15.0
 DEFAULT_PORT = 1080
 
 
 class Refused(Exception):
-    """The proxy gives no connection; the message says why, and holds no password."""
+    """The proxy made no connection; the message says why and never contains the password."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,10 +42,10 @@ class Proxy:
 async def connect(
     proxy: Proxy, host: str, port: int
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Return a connection to a host, whose name the proxy resolves.
+    """Connect to a host; the proxy resolves its name.
 
     Raises:
-        Refused: there is none.
+        Refused: the proxy cannot be reached, or makes no connection.
     """
     writer: asyncio.StreamWriter | None = None
     try:
@@ -70,7 +70,7 @@ def _reason(error: BaseException) -> str | None:
         case TimeoutError():
             return f"does not answer within {_CONNECT_SECONDS:g} s"
         case EOFError():
-            return "closes the connection"
+            return "closed the connection"
         case OSError():
             return f"cannot be reached: {error.strerror or error}"
         case _:
@@ -83,18 +83,18 @@ async def _sign_in(
     writer.write(bytes((_VERSION, 2, _NO_SIGNING_IN, _PASSWORD)))
     version, method = await reader.readexactly(2)
     if version != _VERSION:
-        raise Refused("is no SOCKS5 proxy")
+        raise Refused("is not a SOCKS5 proxy")
     if method == _NO_SIGNING_IN:
         return
     if method != _PASSWORD:
-        raise Refused("takes no user name and password")
+        raise Refused("does not accept a user name and password")
     credentials = [each.encode() for each in (proxy.username, proxy.password)]
     writer.write(
         bytes((_SIGNING_IN_VERSION,)) + b"".join(bytes((len(each),)) + each for each in credentials)
     )
     _, status = await reader.readexactly(2)
     if status != 0:
-        raise Refused("refuses the user name or the password")
+        raise Refused("rejected the user name or password")
 
 
 async def _ask_for(
@@ -103,7 +103,7 @@ async def _ask_for(
     writer.write(bytes((_VERSION, _CONNECT, 0)) + _address(host) + port.to_bytes(2, "big"))
     _, reply, _, kind = await reader.readexactly(4)
     if reply != 0:
-        raise Refused(f"{_REPLIES.get(reply, 'fails')}: {host}:{port}")
+        raise Refused(f"{_REPLIES.get(reply, _REPLIES[1])}: {host}:{port}")
     length = _ADDRESS_BYTES.get(kind)
     if length is None:
         length = (await reader.readexactly(1))[0]

@@ -1,7 +1,7 @@
-"""Files of Attempts that the blob store does not take: kept on this machine, and sent when it does.
+"""Files of Attempts that the blob store did not accept: spooled on this machine and uploaded later.
 
-Each lies in a folder of its own beside a note of what it is, so that what one Worker leaves the next
-on its data directory sends.
+Each is in its own folder beside a note that describes it, so that the next Worker on this data directory
+uploads what an earlier one left.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ log = telemetry.logger(__name__)
 
 _FILE, _NOTE = "file", "note.json"
 _LIFE = timedelta(days=1)
-"""What the store has not taken by then is given up."""
+"""A file that could not be uploaded for this long is given up."""
 
 
 def is_pending(platform: Platform) -> bool:
-    """Return whether something waits to be sent; what comes now is better put behind it."""
+    """True while files wait to be uploaded; new ones should queue up behind them."""
     return any(_directory(platform).glob(f"*/{_NOTE}"))
 
 
 async def keep(platform: Platform, run_id: RunId, file: RunFile, path: Path) -> None:
-    """Take the file at the path from there, to send it later."""
+    """Move the file into the spool."""
     await asyncio.to_thread(_keep, _directory(platform), run_id, file, path)
 
 
 async def send(platform: Platform) -> None:
-    """Send what waits, oldest first, as far as the blob store takes it."""
+    """Upload spooled files, oldest first, until the blob store fails."""
     for folder in await asyncio.to_thread(_waiting, _directory(platform)):
         try:
             await _send(platform, folder)
@@ -60,9 +60,9 @@ async def _send(platform: Platform, folder: Path) -> None:
     try:
         await attempts.add_file_of(platform, run_id, file)
     except asyncpg.ForeignKeyViolationError:
-        # Its Run is no longer kept, and what has no row is pruned.
+        # Its Run has been pruned, and a blob without a row is pruned too.
         return
-    log.info("file sent late", event_name="file_sent", run_id=run_id)
+    log.info("file uploaded late", event_name="file_sent", run_id=run_id)
 
 
 def _directory(platform: Platform) -> Path:
@@ -82,7 +82,7 @@ def _keep(directory: Path, run_id: RunId, file: RunFile, path: Path) -> None:
 
 
 def _waiting(directory: Path) -> list[Path]:
-    """Return what is there whole, oldest first."""
+    """The complete entries, oldest first."""
     notes = [(note.stat().st_mtime, note.parent) for note in directory.glob(f"*/{_NOTE}")]
     return [folder for _, folder in sorted(notes)]
 
