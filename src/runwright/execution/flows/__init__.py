@@ -1,3 +1,3 @@
-"""What a Worker does for each kind of queue entry, and beside them. Each flow calls `control` for every change of state."""
+"""A Worker's handlers for each kind of queue entry, and its background work. All changes of state go through `control`."""
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""AuthSessions on a Worker: a good one before a Run, and the operations that make and mend them.
+"""AuthSessions on a Worker: a good one before each Run, and the operations that create and repair them.
 
-A Run only ever checks. When its check fails it is parked behind the session's one operation, which
-is a queue entry of its own: so the Run holds nothing meanwhile, and a Worker that dies takes no lock
-with it.
+A Run itself only checks. If its check fails, it is parked behind the AuthSession's single operation, which
+is its own queue entry; so the Run holds nothing meanwhile, and a Worker that dies leaves no lock behind.
 """
 
 from __future__ import annotations
@@ -45,41 +44,41 @@ log = telemetry.logger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Signed:
-    """The session is good: what the Run's claim is to be."""
+    """The AuthSession is good; the claim to execute the Run with."""
 
     claim: Claim
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refused:
-    """The session is not good and nothing will mend it."""
+    """The AuthSession is not good and cannot be repaired."""
 
     cancellation: Cancellation
 
 
 class Parked:
-    """The Run waits for an operation and is this Worker's no more."""
+    """The Run waits for an operation and no longer belongs to this Worker."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Made:
-    """A new state that was checked."""
+    """A new state that has passed its check."""
 
     state: AuthState
 
 
 class AuthFlow:
-    """The sessions of every Run on one Worker."""
+    """Handles the AuthSessions of all Runs on one Worker."""
 
     def __init__(self, platform: Platform, steps: SessionSteps) -> None:
         self._platform = platform
         self._steps = steps
 
     async def prepare(self, running: RunningAttempt) -> Signed | Refused | Parked:
-        """See to it that the session of a claimed Run is good.
+        """Make sure that the AuthSession of a claimed Run is good.
 
         Raises:
-            Interrupted: the Attempt was interrupted before that was done.
+            Interrupted: the Attempt was interrupted meanwhile.
         """
         claim = running.claim
         plan = claim.plan.session
@@ -104,7 +103,7 @@ class AuthFlow:
             was_mended = False
 
     async def operate(self, running: RunningAttempt) -> None:
-        """Carry out an operation to its end.
+        """Execute an operation to its end.
 
         Raises:
             Interrupted: the Attempt was interrupted; the caller gives the operation back.
@@ -173,7 +172,7 @@ class AuthFlow:
     async def _mend(
         self, claim: Claim, opened: Opened, plan: SessionPlan, failed: Failure | None
     ) -> Refused | Parked | None:
-        """Park the Run behind the session's operation; None when the session is another by now."""
+        """Park the Run behind the AuthSession's operation; None when the AuthSession has changed meanwhile."""
         wanted = dataclasses.replace(
             plan, operation=SessionOperation.REPAIR, is_check_due=failed is None
         )
@@ -188,7 +187,7 @@ class AuthFlow:
     async def _operate(
         self, running: RunningAttempt, opened: Opened, plan: SessionPlan
     ) -> _Made | Failure | None:
-        """Do what the operation is for; None when the state that is there was found good."""
+        """Execute the operation; None when the existing state passed its check."""
         if plan.operation is SessionOperation.RECORD:
             return await self._record(running, opened, plan)
         is_renewal = plan.operation in (SessionOperation.CREATE, SessionOperation.UPDATE)
@@ -216,7 +215,7 @@ class AuthFlow:
         return made
 
     def _fits(self, running: RunningAttempt, opened: Opened, plan: SessionPlan) -> bool:
-        """Return whether the state is of the input that the operation is for."""
+        """True when the state was created from the operation's own parameters."""
         if opened.session.type is not SessionType.RUNTIME or plan.parameters is None:
             return True
         return sealed_sessions.is_digest(
@@ -226,7 +225,7 @@ class AuthFlow:
     async def _create(
         self, running: RunningAttempt, opened: Opened, plan: SessionPlan
     ) -> _Made | Failure:
-        """Create and check, again as often as the plan allows."""
+        """Create and check, repeating as often as the plan allows."""
         left = plan.create_attempts
         while True:
             created = await self._steps.create(running, opened, plan, left)
@@ -242,7 +241,7 @@ class AuthFlow:
     async def _record(
         self, running: RunningAttempt, opened: Opened, plan: SessionPlan
     ) -> _Made | Failure:
-        """Let a person sign in, and check that they are."""
+        """Let a person sign in, then check the result."""
         recorded = await self._steps.record(running, opened, plan)
         if isinstance(recorded, NotPassed):
             return recorded.failures[-1]

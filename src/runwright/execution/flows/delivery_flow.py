@@ -1,4 +1,4 @@
-"""Sends Deliveries, in the open: every try is a row."""
+"""Sends Deliveries; every try is recorded as a row."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ _MAX_LOCATION = 200
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Sent:
-    """How one sending went."""
+    """The result of one try."""
 
     status_code: int | None = None
     answer: str | None = None
     error: str | None = None
-    """Why it did not go through."""
+    """Why the try failed; None when it succeeded."""
     asked: timedelta | None = None
-    """How long the receiver wants to be left alone."""
+    """The delay that the receiver requested."""
     is_gone: bool = False
-    """The receiver wants no more of this."""
+    """The receiver answered 410: stop sending."""
 
 
 class DeliveryFlow:
-    """The flow of every Delivery on one Worker."""
+    """Handles all Deliveries on one Worker."""
 
     def __init__(self, platform: Platform) -> None:
         settings = platform.settings
@@ -65,7 +65,7 @@ class DeliveryFlow:
         sink = deliveries.open_sink(self._platform, row)
         at, began = datetime.now(UTC), time.perf_counter()
         sent = await self._send(row, sink)
-        # A receiver may tell what it was sent, and answers are shown.
+        # An answer may echo what was sent, and answers are displayed.
         shown = Redactor(sink.secrets)
         found = Try(
             number=row.delivery.tries,
@@ -92,7 +92,7 @@ class DeliveryFlow:
         return following
 
     async def _send(self, row: DeliveryRow, sink: Sink) -> _Sent:
-        """Send once, and tell how it went."""
+        """Send once and return the result."""
         try:
             body = await deliveries.body(self._platform, row)
             if sink.kind is SinkKind.S3:
@@ -121,7 +121,7 @@ class DeliveryFlow:
         await self._buckets.put(sink, key, body)
 
     async def _headers(self, row: DeliveryRow, sink: Sink, body: str) -> dict[str, str]:
-        """Return the sink's own headers, and those of Standard Webhooks."""
+        """The Sink's own headers, plus those of Standard Webhooks."""
         secrets = await deliveries.signing_secrets(self._platform, row.delivery.project_id)
         now = datetime.now(UTC)
         signatures = [Webhook(each).sign(row.delivery.id, now, body) for each in secrets]
@@ -151,12 +151,14 @@ def _asked(headers: Mapping[str, str]) -> timedelta | None:
 def _refusal(answered: Answer) -> str:
     said = f"the receiver answered {answered.status_code}"
     if answered.status_code == _GONE:
-        return f"{said}: it wants no more of this, so nothing more is sent"
+        return f"{said} (gone), so nothing more is sent to it"
     if answered.status_code not in _REDIRECTS:
         return said
     try:
         where = urls.masked(answered.headers.get("location", ""))[:_MAX_LOCATION]
     except ValueError:
         where = ""
-    leads = f" to `{where}`" if where else ""
-    return f"{said}, a redirect{leads}: none is followed, so give the address that takes deliveries"
+    target = f" to `{where}`" if where else ""
+    return (
+        f"{said}, a redirect{target}: redirects are not followed, so set the sink to the final URL"
+    )

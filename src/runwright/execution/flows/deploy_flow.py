@@ -1,4 +1,4 @@
-"""Makes an accepted Deployment ready: unpack, environment, imports, a warm Runner, current."""
+"""Makes an accepted Deployment ready: unpack it, build its Environment, import it, warm a Runner, make it current."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = telemetry.logger(__name__)
 
 
 class DeployFlow:
-    """The flow of every Deployment on one Worker."""
+    """Handles all Deployments on one Worker."""
 
     def __init__(self, platform: Platform, pool: Pool, launcher: Launcher) -> None:
         self._platform = platform
@@ -34,12 +34,12 @@ class DeployFlow:
         self._launcher = launcher
 
     async def handle(self, entry_id: str) -> FollowUp:
-        """Build the Deployment named by a queue entry, if it is not finished."""
+        """Build the Deployment of a queue entry, unless it is finished."""
         deployment_id = UUID(entry_id.removeprefix("deployment:"))
         deployment = await deployments.begin(self._platform, deployment_id)
         if deployment is None:
             return DONE
-        # Until it is current, who looks for what is current would end its Runner.
+        # Until it is current, the Worker would stop its Runner as unneeded.
         with self._pool.keeping(deployment.id):
             return await self._make(deployment)
 
@@ -50,7 +50,7 @@ class DeployFlow:
         except AuthorError as error:
             await deployments.fail(self._platform, deployment, error.message)
         except BlobsAway as error:
-            line = f"The bundle cannot be fetched, and is asked for again: {error.message}"
+            line = f"The bundle cannot be fetched; trying again later: {error.message}"
             await deployments.report(self._platform, deployment, line)
             return LookAgain(timedelta(seconds=error.retry_after))
         except (RunwrightError, RunnerFailure) as error:
@@ -68,7 +68,7 @@ class DeployFlow:
         return DONE
 
     async def _build(self, deployment: Deployment) -> tuple[Manifest, ProjectSecrets]:
-        """Return the manifest, and what of the project must not stand in it."""
+        """Return the manifest, and the project's secrets, which must stay out of it."""
 
         async def report(line: str) -> None:
             await deployments.report(self._platform, deployment, line)
@@ -112,23 +112,23 @@ class DeployFlow:
 
 
 def _remarks(found: ProjectFolder) -> list[str]:
-    """Return what who deploys should know of the project's settings."""
+    """Remarks on the project's settings for the person who deploys."""
     remarks = [*found.requirements.remarks]
     if found.settings.headful and not config.has_display():
         remarks.append(
-            "`headful` needs a display and there is neither one nor Xvfb here: the browser runs in its "
+            "`headful` needs a display, and this machine has neither one nor Xvfb: the browser runs in "
             "new headless mode"
         )
     if found.lacks_check:
         remarks.append(
-            "Auth sessions are enabled and there is no `auth-sessions/check.py`: without its "
-            "`async def check(page)` no session is ever good, and no run can begin"
+            "Auth sessions are enabled but there is no `auth-sessions/check.py`: without its "
+            "`async def check(page)` no session is ever good, so no run can start"
         )
     if found.secrets.proxy is not None:
         place = proxies.place(found.secrets.proxy)
-        remarks.append(f"Runs that name no proxy go through the project's: {place}")
+        remarks.append(f"Runs without a proxy of their own use the project's: {place}")
     remarks += [
-        f"The setting `{setting}` has no meaning here and is ignored"
+        f"The setting `{setting}` is not supported and is ignored"
         for setting in found.settings.unsupported
     ]
     return remarks

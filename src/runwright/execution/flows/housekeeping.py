@@ -1,4 +1,4 @@
-"""What a Worker does beside its Runs: counting for charts, the night's pruning, unused folders, the data directory's ceiling."""
+"""A Worker's background chores: rollups for charts, nightly pruning, unused folders, the data directory's size limit."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _LOOK_SECONDS = 60.0
 _CACHE_GC_SECONDS = 3600.0
 _NIGHT = timedelta(hours=4)
 _JUST_USED = timedelta(hours=1)
-"""A folder that was used so lately is left alone even above the ceiling: a deploy may be building on it."""
+"""A folder used this recently stays even above the limit: a deploy may be building on it."""
 _ROOM = 0.95
-"""Of the ceiling: what is left after something had to go, so that it need not go one by one."""
+"""Fraction of the limit to shrink to, so that folders do not have to go one at a time."""
 
 
 class Housekeeping:
-    """The housekeeping of one Worker."""
+    """Housekeeping for one Worker."""
 
     def __init__(self, platform: Platform, executor: AttemptExecutor) -> None:
         self._platform = platform
@@ -39,14 +39,14 @@ class Housekeeping:
         self._collected_at: float | None = None
 
     async def run(self) -> None:
-        """Look once a minute whether something is to be done, for ever."""
+        """Do what is due, once a minute, forever."""
         while True:
             for act in (self._count, self._collect_garbage, self.enforce_quota, self._prune):
                 await _try(act)
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def enforce_quota(self) -> None:
-        """Bring the data directory below its ceiling: first what can be made again, then old files."""
+        """Shrink the data directory below its limit: first what can be rebuilt, then old files."""
         limit = self._platform.settings.max_data_bytes
         if limit is None:
             return
@@ -63,7 +63,7 @@ class Housekeeping:
             removed = await disk_quota.shed(self._platform, left - target)
             left = await asyncio.to_thread(used_bytes, data_dir)
         (log.info if left <= limit else log.warning)(
-            "data directory was above its ceiling",
+            "data directory was above its size limit",
             event_name="ceiling_kept" if left <= limit else "ceiling_exceeded",
             limit_bytes=limit,
             used_bytes=used,
@@ -106,7 +106,7 @@ class Housekeeping:
 
 
 def used_bytes(data_dir: Path) -> int:
-    """Return what the data directory takes of the disk, with a database that lies elsewhere."""
+    """Disk usage of the data directory, including a database stored elsewhere."""
     used = disk.used_bytes(data_dir)
     home = cluster_homes.home(data_dir / "postgresql")
     if home is not None and not home.is_relative_to(data_dir):
@@ -118,7 +118,7 @@ async def _try(act: Callable[[], Awaitable[None]]) -> None:
     try:
         await act()
     except Exception as error:
-        # It comes round again.
+        # It is tried again at the next round.
         if db_errors.is_passing(error):
             log.warning("housekeeping cannot reach the database", event_name="housekeeping_lost")
         else:

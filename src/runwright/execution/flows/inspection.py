@@ -1,4 +1,4 @@
-"""Imports a project in its own environment and says what it holds, or why it cannot be deployed."""
+"""Imports a project in its own Environment and reports its Apis, or why it cannot be deployed."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _MAX_OUTPUT_LINES = 50
 
 
 class _Killed(Exception):
-    """A signal ended the process that imports the project: of which, and what it said before."""
+    """A signal killed the process that imports the project; the message has the signal and the last output."""
 
 
 async def silent(_line: str) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 async def inspect(
@@ -35,11 +35,11 @@ async def inspect(
     sample_parameters: Mapping[str, dict[str, Any]],
     report: Report,
 ) -> tuple[Api, ...]:
-    """Import everything in the real environment and return the Apis.
+    """Import everything in the real Environment and return the Apis.
 
-    A process that is killed says nothing about the project, so it is started once more.
+    A killed process proves nothing about the project, so the import is tried a second time.
 
-    What types have no JSON Schema, and which samples do not fit theirs, is reported and fails nothing.
+    Types without a JSON Schema, and sample parameters that do not fit theirs, are only reported.
 
     Raises:
         AuthorError: something cannot be imported, has no entry function, or takes too long.
@@ -47,7 +47,7 @@ async def inspect(
     try:
         inspected = await _inspect(launcher, candidate, patience)
     except _Killed as killed:
-        await report(f"The process that imports the project died, so once more: {killed}")
+        await report(f"The process that imports the project died; trying again: {killed}")
         inspected = await _inspect_again(launcher, candidate, patience)
     apis, remarks = described_apis.read(inspected.apis, sample_parameters, candidate.settings)
     for remark in remarks:
@@ -61,7 +61,7 @@ async def _inspect_again(
     try:
         return await _inspect(launcher, candidate, patience)
     except _Killed as killed:
-        raise AuthorError(f"Importing the project ended the process, twice: {killed}") from killed
+        raise AuthorError(f"Importing the project killed the process twice: {killed}") from killed
 
 
 async def _inspect(
@@ -74,7 +74,7 @@ async def _inspect(
     except TimeoutError as error:
         raise AuthorError(
             f"Importing the project took more than {patience.total_seconds():g} s: "
-            "does a module do its work when it is imported?"
+            "does a module do its work on import?"
         ) from error
     finally:
         await runner.kill()
@@ -106,10 +106,10 @@ async def _inspected(runner: RunnerProcess) -> protocol.Inspected:
 
 
 def check_jobs(secrets: ProjectSecrets, manifest: Manifest) -> None:
-    """See whether the Jobs that a project declares can be.
+    """Check the Jobs that a project declares.
 
     Raises:
-        AuthorError: one names no Api, or its items are not what their Apis take.
+        AuthorError: a Job names an unknown Api, or its Payloads do not fit their Apis.
     """
     for job_id, plan in secrets.jobs.items():
         if found := jobs.problems(plan, manifest):

@@ -1,4 +1,4 @@
-"""Carries out a Run that the queue says to look at: claim, session, one Attempt, what follows."""
+"""Handles a Run's queue entry: claim it, prepare its AuthSession, execute one Attempt, decide what follows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ROOM_LOOK_SECONDS = 0.25
 
 
 class RunFlow:
-    """The flow of every Run on one Worker, and the Attempts it holds now."""
+    """Handles all Runs on one Worker, and tracks the Attempts it holds."""
 
     def __init__(self, platform: Platform, worker_id: WorkerId, executor: AttemptExecutor) -> None:
         self._platform = platform
@@ -40,18 +40,18 @@ class RunFlow:
         self._executor = executor
         self._sessions = AuthFlow(platform, SessionSteps(platform, worker_id, executor))
         self.held: dict[str, RunningAttempt] = {}
-        """By run id: what this Worker carries out now."""
+        """The Attempts that this Worker executes now, by Run id."""
         self._handling: set[str] = set()
         self.is_draining = False
         self.shortages: list[admission.Shortage] = []
-        """What kept this Worker from beginning something when it last wanted to."""
+        """What kept this Worker from starting anything new when it last checked."""
 
     async def handle(self, run_id: str) -> FollowUp:
-        """Carry out the next Attempt of the Run, or its operation."""
+        """Execute the next Attempt of the Run, or its operation."""
         if self.is_draining:
             return AT_ONCE
         if run_id in self._handling:
-            # Its entry was handed out twice: another Worker had it in between and left it to us.
+            # Its entry was handed out twice: another Worker had it in between and gave it back.
             return _LOOK_AGAIN
         self._handling.add(run_id)
         try:
@@ -62,12 +62,14 @@ class RunFlow:
             self._handling.discard(run_id)
 
     async def _find_room(self) -> bool:
-        """Wait a while for disk and memory; False: it is better that another Worker looks at the Run."""
+        """Wait a while for disk space and memory; False when another Worker should take the Run."""
         for _ in range(_ROOM_LOOKS):
             short = admission.shortages(self._platform.settings)
             if short != self.shortages:
                 log.warning(
-                    "nothing new is begun" if short else "there is room again",
+                    "low on resources, starting nothing new"
+                    if short
+                    else "resources available again",
                     event_name="room_short" if short else "room_found",
                     short=[each.value for each in short],
                 )
@@ -95,7 +97,7 @@ class RunFlow:
                 del self.held[run_id]
 
     async def interrupt_canceled_or_lost(self) -> None:
-        """Interrupt what was asked to cancel, or belongs to another Worker by now."""
+        """Interrupt Attempts that were canceled or belong to another Worker by now."""
         held = list(self.held.values())
         if not held:
             return
@@ -105,7 +107,7 @@ class RunFlow:
                 running.interrupt(Interruption.LOST if is_lost else Interruption.CANCELED)
 
     def drain(self) -> None:
-        """Begin nothing more; what runs gets its grace period, then goes back to the queue."""
+        """Start nothing more; running Attempts get their grace period, then go back to the queue."""
         self.is_draining = True
         for running in self.held.values():
             running.interrupt(Interruption.DRAINING)
@@ -137,7 +139,7 @@ class RunFlow:
         return DONE if outcome is None else await self._conclude(running, outcome)
 
     async def _give_back(self, claim: Claim, again: LookAgain = AT_ONCE) -> FollowUp:
-        """Undo the claim, and have the Run looked at again if it still was ours."""
+        """Undo the claim, and keep the queue entry if the Run was still ours."""
         is_ours = await patiently(lambda: claims.give_back(self._platform, claim))
         return again if is_ours else DONE
 
@@ -148,7 +150,7 @@ class RunFlow:
             log.exception("run not disowned", event_name="run_not_disowned", run_id=claim.run_id)
 
     async def _signed_in(self, running: RunningAttempt) -> Outcome | None:
-        """Carry out a Run once its session is good; None when it is no longer this Worker's."""
+        """Execute a Run once its AuthSession is good; None when the Run no longer belongs to this Worker."""
         prepared = await self._sessions.prepare(running)
         if isinstance(prepared, Parked):
             return None
@@ -175,15 +177,15 @@ class RunFlow:
         try:
             following = await patiently(lambda: attempts.end(self._platform, claim, outcome))
         except Exception as error:
-            # It must end all the same: a claim that is left open is taken again, and the author's code run again.
-            log.exception("end not kept", event_name="end_not_kept", run_id=claim.run_id)
+            # It must end all the same: an open claim would be taken again, and the author's code run again.
+            log.exception("outcome not stored", event_name="end_not_kept", run_id=claim.run_id)
             outcome = Outcome(failure=attempt_failures.not_kept(error))
             following = await patiently(lambda: attempts.end(self._platform, claim, outcome))
         _log_end(claim, outcome, following)
         return following
 
     async def _save_state(self, claim: Claim, outcome: Outcome) -> None:
-        """Keep what the browser ended with, before anyone hears that the Run has ended."""
+        """Save the browser's final state before the Run is seen to have ended."""
         state = outcome.auth_state
         if state is None or outcome.result is None or not self._platform.settings.save_auth_state:
             return
@@ -197,7 +199,7 @@ class RunFlow:
                 error=error.message,
             )
         except Exception:
-            # The session keeps the state it had; what the Run returned is its caller's.
+            # The AuthSession keeps its old state; the caller still gets the Run's result.
             log.exception(
                 "auth state not saved", event_name="auth_state_failed", run_id=claim.run_id
             )
@@ -205,7 +207,7 @@ class RunFlow:
 
 @contextmanager
 def _traced(claim: Claim) -> Generator[None]:
-    """Trace an Attempt, and before its first one how long the Run has waited."""
+    """Trace an Attempt; before the first one, also trace how long the Run was queued."""
     if claim.attempt <= 1 and claim.accepted_at is not None:
         parent, since = claim.trace_parent, claim.accepted_at
         tracing.past("queue", parent=parent, since=since, until=datetime.now(UTC))

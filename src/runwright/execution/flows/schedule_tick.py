@@ -1,4 +1,4 @@
-"""Fires Jobs when their moment comes. Every Worker does; each firing is taken by one."""
+"""Fires Jobs when they are due. Every Worker does this; each firing is taken by one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHORTEST_SECONDS = 0.001
 
 
 class ScheduleTick:
-    """The tick of one Worker."""
+    """Fires Jobs on one Worker."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -30,19 +30,19 @@ class ScheduleTick:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Fire what is due until `stop`; a new or changed Schedule is heard of at once."""
+        """Fire due Jobs until `stop`; a new or changed Schedule is noticed at once."""
         with self._platform.signals.subscribe("schedules") as changed:
             while not self._stopping.is_set():
                 changed.clear()
                 await signals.wait(changed, await self._fire())
 
     async def _fire(self) -> float:
-        """Fire what is due and return in how many seconds to look again."""
+        """Fire due Jobs; return the seconds until the next look."""
         if admission.is_disk_short(self._platform.settings):
-            # What a Job begins takes room too. Another Worker may have it; if none has, firings are missed.
+            # A JobRun takes disk space too. Another Worker may have some; if none does, firings are missed.
             return _LOOK_SECONDS
         try:
-            # Workers' clocks may differ, and a Job fires by one.
+            # Workers' clocks may differ; Jobs fire by the database's.
             ahead = await database.now(self._platform.database) - datetime.now(UTC)
             while not self._stopping.is_set():
                 now = datetime.now(UTC) + ahead
@@ -51,7 +51,7 @@ class ScheduleTick:
             following = await firing.next_moment(self._platform)
         except Exception as error:
             if db_errors.is_passing(error):
-                log.warning("no database to fire jobs from", event_name="tick_database_lost")
+                log.warning("cannot fire jobs: no database", event_name="tick_database_lost")
             else:
                 log.exception("tick failed", event_name="tick_failed")
             return _LOOK_SECONDS

@@ -1,4 +1,4 @@
-"""The author's `check` and `create`, each as a part of the Run or operation that needs it."""
+"""Runs the author's `check` and `create`, each as a part of the Run or operation that needs it."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ from runwright.execution.attempts.attempt import Interruption, RunningAttempt
 from runwright.execution.attempts.attempt_executor import AttemptExecutor
 
 _RECORDING_SPARE = timedelta(minutes=2)
-"""What a recording may take besides waiting for the person."""
+"""How long a recording may take besides waiting for the person."""
 
 
 class Interrupted(Exception):
-    """The Run or operation was interrupted while its session was seen to."""
+    """The Run or operation was interrupted while its AuthSession was being prepared."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Passed:
-    """A check or create went through."""
+    """A check or create succeeded."""
 
     state: AuthState
-    """What the browser ended with."""
+    """The browser's final state."""
     is_new: bool
-    """Whether that is another than it began with."""
+    """True when it differs from the state it started with."""
     attempts: int
-    """How many it took."""
+    """The number of Attempts it took."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NotPassed:
-    """No Attempt went through: why each did not, in order."""
+    """Every Attempt failed; why, in order."""
 
     failures: tuple[Failure, ...]
 
 
 class SessionSteps:
-    """Carries out checks and creates for claims of one Worker."""
+    """Runs checks and creates for claims of one Worker."""
 
     def __init__(self, platform: Platform, worker_id: WorkerId, executor: AttemptExecutor) -> None:
         self._platform = platform
@@ -60,7 +60,7 @@ class SessionSteps:
     async def check(
         self, running: RunningAttempt, opened: Opened, plan: SessionPlan, state: AuthState
     ) -> Passed | NotPassed:
-        """Ask the author's `check` whether a browser with that state is signed in.
+        """Run the author's `check` on a browser with the state.
 
         Raises:
             Interrupted: the Attempt was interrupted.
@@ -71,7 +71,7 @@ class SessionSteps:
     async def create(
         self, running: RunningAttempt, opened: Opened, plan: SessionPlan, maximum_attempts: int
     ) -> Passed | NotPassed:
-        """Let the author's `create` sign in, in a browser without any state.
+        """Run the author's `create` in a browser without any state.
 
         Raises:
             Interrupted: the Attempt was interrupted.
@@ -85,7 +85,7 @@ class SessionSteps:
     async def record(
         self, running: RunningAttempt, opened: Opened, plan: SessionPlan
     ) -> Passed | NotPassed:
-        """Let a person sign in, in a browser without any state.
+        """Let a person sign in using a browser without any state.
 
         Raises:
             Interrupted: the Attempt was interrupted.
@@ -151,12 +151,12 @@ class SessionSteps:
 
 def _terminated() -> Cancellation:
     return Cancellation(
-        reason=CancelReason.TERMINATED, message="What this is a part of was interrupted."
+        reason=CancelReason.TERMINATED, message="The run that this belongs to was interrupted."
     )
 
 
 def secrets(plan: RunPlan, opened: Opened, state: AuthState | None) -> tuple[str, ...]:
-    """Return what no log line and no failure of a session's Run or part may show."""
+    """Values that no log line or failure of an AuthSession's Run or part may show."""
     is_part = plan.api.startswith("auth-sessions/")
     return (
         *redaction.secrets_of_parameters(plan.parameters if is_part else None),

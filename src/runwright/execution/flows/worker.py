@@ -1,4 +1,4 @@
-"""One Worker: takes entries from the queue, keeps Runners warm, notices what must stop, drains."""
+"""One Worker: takes queue entries, keeps Runners warm, interrupts Attempts that must stop, drains."""
 
 from __future__ import annotations
 
@@ -52,28 +52,28 @@ log = telemetry.logger(__name__)
 
 _Found = TypeVar("_Found")
 _RUNNER_BYTES = 400 * 1024 * 1024
-"""What one warm Runner with its Chromium is reckoned at."""
+"""Estimated memory of one warm Runner with its Chromium."""
 _RUNNERS_PER_CORE = 2
 _SPARE_RUNNERS = 1
 _LOOK_SECONDS = 1.0
 _BEAT_SECONDS = 2.0
 _LEAVING = timedelta(seconds=5)
-"""What is left for a drain's last writes."""
+"""Time for the last writes of a drain."""
 _PUBLISH_SECONDS = 5.0
 _SWEEP_SECONDS = 5.0
 _RESULTS_SECONDS = 2.0
 _DIAGNOSTICS_SECONDS = 30.0
 _LIVE_SECONDS = 3600.0
-"""Who waits asks again."""
+"""Only a fallback: a waiting viewer asks again."""
 _STEPS_AT_ONCE = 8
-"""Deployments and steps of JobRuns, which take no slot from Attempts."""
+"""Deployments and steps of JobRuns processed at once; they take no slots from Attempts."""
 _DELIVERIES_AT_ONCE = 32
 _DELIVERIES_OF_A_PROJECT = 8
-"""A receiver that hangs holds up its own project's Deliveries at the most."""
+"""So that a receiver that hangs blocks only its own project's Deliveries."""
 
 
 class Worker:
-    """A Worker that has begun; `serve` returns when it was told to stop and everything is over."""
+    """An open Worker; `serve` returns once it was told to stop and its work is finished."""
 
     def __init__(
         self, platform: Platform, starter: Launcher, environment: AuthorEnvironment
@@ -95,7 +95,7 @@ class Worker:
         )
         self._tick = ScheduleTick(platform)
         self._deliveries = DeliveryFlow(platform)
-        # One of their own: a receiver that hangs takes no slot from Runs.
+        # Separate, so that a receiver that hangs takes no slot from Runs.
         self._sending = Consumer(
             platform.pulse,
             queues=self._delivery_queues,
@@ -107,13 +107,13 @@ class Worker:
         self._diagnostics = PeriodicDiagnostics(platform, self.id)
         self._stopping = asyncio.Event()
         self._swept: dict[str, Any] = {}
-        """How far the sweep has come among the unfinished of a kind; None: it begins anew."""
-        # Several within what counts as a silence.
+        """Cursor of the sweep through unfinished rows, by kind; None: start over."""
+        # Several heartbeats fit in the timeout.
         silence = platform.settings.heartbeat_timeout.total_seconds()
         self._beat_seconds = min(_BEAT_SECONDS, silence / 4)
 
     def stop(self) -> None:
-        """Drain: begin nothing more, give what runs its grace, then hand it back."""
+        """Drain: start nothing more, give running Attempts their grace period, then hand them back."""
         self._stopping.set()
         self._runs.drain()
         self._tick.stop()
@@ -149,9 +149,9 @@ class Worker:
             await self._forget()
 
     async def _until_drained(self, working: asyncio.Future[Any]) -> None:
-        """Return when all is over; where it does not end in time, the database being away, without it.
+        """Wait for all work to end, but not forever: without a database it may never end.
 
-        What is left under way then is another Worker's, as if this one had died.
+        Unfinished work is then taken over by another Worker, as if this one had died.
         """
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -162,7 +162,7 @@ class Worker:
         if working.done():
             await working
             return
-        log.warning("worker leaves what is under way", event_name="worker_left_work")
+        log.warning("worker stops with work unfinished", event_name="worker_left_work")
         for consumer in (self._consumer, self._sending):
             consumer.give_up()
         working.cancel()
@@ -196,7 +196,7 @@ class Worker:
 
     async def _beat(self) -> None:
         silence = self._platform.settings.heartbeat_timeout
-        # One that is not heard leaves time for the next within what counts as a silence.
+        # A heartbeat that gets no answer leaves time for the next one within the timeout.
         async with asyncio.timeout(silence.total_seconds() / 2):
             await platform_rows.beat(
                 self._platform.pulse,
@@ -217,7 +217,7 @@ class Worker:
         await metric_rows.publish(self._platform.database, self.id, measured)
 
     async def _follow_projects(self) -> None:
-        """Follow new projects and limits; keep the Runners of current Deployments warm, others not."""
+        """Pick up new projects and limits; keep Runners warm for current Deployments only."""
         await self._consumer.refresh()
         await self._sending.refresh()
         current = await project_rows.current_deployments(self._platform.database, self.slots)
@@ -229,12 +229,12 @@ class Worker:
                 await self._executor.warm(deployment.id)
 
     async def _check_drift(self) -> None:
-        """Look at results that have come since, whether they are as usual."""
+        """Check new results for drift."""
         while await drift.examine(self._platform) == drift.EXAMINED_AT_ONCE:
             pass
 
     async def _sweep(self) -> None:
-        # Each by itself: what one cannot do keeps nobody from the others.
+        # Separately, so that one failure does not stop the others.
         await self._try(lambda: queue_limits.expire_due(self._platform))
         await self._try(self._requeue_lost)
 
@@ -248,9 +248,7 @@ class Worker:
         ):
             lost[kind] = await self._try(functools.partial(self._go_on, kind, requeue)) or 0
         if any(lost.values()):
-            log.warning(
-                "queue entries were lost and made again", event_name="entries_requeued", **lost
-            )
+            log.warning("lost queue entries were recreated", event_name="entries_requeued", **lost)
 
     async def _go_on(
         self, kind: str, requeue: Callable[[Platform, Any], Awaitable[tuple[Sequence[str], Any]]]
@@ -275,7 +273,7 @@ class Worker:
         try:
             return await act()
         except Exception as error:
-            # Every watch comes round again; what is wrong with the database is told elsewhere too.
+            # It is tried again at the next round; database problems are reported elsewhere too.
             if db_errors.is_passing(error):
                 log.warning("worker cannot reach the database", event_name="worker_database_lost")
             else:
@@ -292,7 +290,7 @@ class Worker:
 
 
 def slots(settings: Settings) -> int:
-    """Return how many Attempts to carry out at once: as set, or what cores and memory allow."""
+    """The number of Attempts to execute at once: as configured, or as cores and memory allow."""
     if settings.slots is not None:
         return settings.slots
     cores = (
@@ -304,7 +302,7 @@ def slots(settings: Settings) -> int:
 
 @asynccontextmanager
 async def opened(platform: Platform) -> AsyncGenerator[Worker]:
-    """Open a Worker; what an earlier one left on this machine is cleaned up first."""
+    """Open a Worker, after cleaning up what an earlier one left on this machine."""
     environment = AuthorEnvironment(platform)
 
     async def variables(deployment: Installed) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a Worker says of itself in numbers, beside its heartbeat: it answers no HTTP of its own."""
+"""A Worker's own metrics, published through the database because it serves no HTTP."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NO_BROWSER = "crashpad"
 
 
 async def measure(pool: Pool, *, attempts: int, short: Collection[Shortage]) -> dict[str, float]:
-    """Return the figures of this process and its Runners."""
+    """Measure this process and its Runners."""
     stages = pool.stages()
     memory, runner_memory, browsers = await asyncio.to_thread(_measure_trees, pool.pids())
     return {
@@ -35,14 +35,14 @@ async def measure(pool: Pool, *, attempts: int, short: Collection[Shortage]) -> 
 
 
 def _measure_trees(runners: Iterable[int]) -> tuple[int, int, int]:
-    """Return our own memory, that of the Runners' trees, and how many browsers are alive in them."""
+    """Memory of this process, memory of the Runners' process trees, and the number of browsers in them."""
     memory, browsers = 0, 0
     pending = [(pid, False) for pid in runners]
     while pending:
         pid, is_in_browser = pending.pop()
         memory += reaper.own_bytes(pid)
         for child in reaper.children(pid):
-            # A browser may be started by a script of its name, which stays its parent.
+            # A browser may be started by a script of the same name, which stays its parent.
             is_new = not is_in_browser and _is_browser(child)
             browsers += is_new
             pending.append((child, is_in_browser or is_new))
@@ -50,7 +50,7 @@ def _measure_trees(runners: Iterable[int]) -> tuple[int, int, int]:
 
 
 def _is_browser(pid: int) -> bool:
-    """Return whether this is a browser itself, and none of the processes it has for its pages."""
+    """True for a browser's main process, not for its helpers."""
     with contextlib.suppress(psutil.Error):
         process = psutil.Process(pid)
         name = process.name()

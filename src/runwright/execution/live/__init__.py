@@ -1,3 +1,3 @@
-"""The live view on the Worker: frames out, input in. Permission to watch is `control.runs.live`."""
+"""The live view on the Worker: frames out, input in. `control.runs.live` decides who may watch."""
 
 from __future__ import annotations

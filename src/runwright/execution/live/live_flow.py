@@ -1,4 +1,4 @@
-"""Shows held Runs to who asked: takes the requests, dials the servers that asked, passes on both ways."""
+"""The Worker's side of live views: takes requests to watch, dials the requesting servers, relays both ways."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _MAX_VIEWERS = 50
 
 
 class LiveFlow:
-    """The live views of one Worker."""
+    """Serves the live views of one Worker."""
 
     def __init__(self, platform: Platform, held: Mapping[str, RunningAttempt]) -> None:
-        """`held` has what the Worker carries out now, by run id."""
+        """`held` are the Attempts that the Worker executes now, by Run id."""
         self._platform = platform
         self._held = held
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def accept_requests(self) -> None:
-        """Take the requests for Runs that are held here."""
+        """Take the requests to watch Runs that this Worker holds."""
         for request in await live.take(self._platform, list(self._held)):
             running = self._held.get(request.run_id)
             if running is None or len(self._tasks) >= _MAX_VIEWERS:
@@ -44,7 +44,7 @@ class LiveFlow:
             task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """End all of them."""
+        """End all live views."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -72,7 +72,7 @@ class LiveFlow:
 
 
 async def _serve(socket: Socket, shown: Screen, viewer: Viewer) -> None:
-    """Pass on both ways until one side ends or the Run is no longer held here."""
+    """Relay both ways until one side closes or the Run is no longer held here."""
     tasks = [
         asyncio.create_task(_send(socket, shown, viewer)),
         asyncio.create_task(_receive(socket, shown, viewer)),

@@ -1,4 +1,4 @@
-"""What a Viewer sends, parsed: one JSON object a message, with bounds; anything else is dropped."""
+"""Parses what a Viewer sends: one JSON object per message, within bounds; anything else is dropped."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _MOUSE_EVENTS = ("move", "down", "up", "wheel")
 
 
 class _Bad(Exception):
-    """It is none of ours."""
+    """Not a valid message."""
 
 
 def parse(text: str) -> tuple[str, dict[str, Any]] | None:
-    """Return the kind of a message and its checked details, or None."""
+    """The kind of a message and its checked details, or None if it is invalid."""
     try:
         body = json.loads(text)
         kind = body["type"]
@@ -87,7 +87,7 @@ def _navigate(body: dict[str, Any]) -> dict[str, Any]:
     url = _text(body["url"], _MAX_URL_LENGTH).strip()
     if "://" not in url:
         url = f"https://{url}"
-    # Nothing that lies on the Worker's machine.
+    # No files of the Worker's machine.
     if urlsplit(url).scheme not in ("http", "https"):
         raise _Bad
     return {"url": url}

@@ -1,4 +1,4 @@
-"""Carries out one Api of a folder on this machine, without a server, on the same Runner as a Worker's."""
+"""Runs one Api of a folder on this machine without a server, on the same Runner that a Worker uses."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ _NOBODY = uuid.UUID(int=0)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalRun:
-    """How it went."""
+    """The outcome of a local run."""
 
     ended: protocol.Ended
     files: tuple[Path, ...]
-    """Traces, downloads and files, where they were put."""
+    """Paths of the traces, downloads and files that were kept."""
 
 
 class LocalProject:
-    """A folder that is ready to be imported and run."""
+    """A project folder that is ready to be imported and run."""
 
     def __init__(
         self, settings: Settings, starter: Launcher, installed: Installed, found: ProjectFolder
@@ -55,10 +55,10 @@ class LocalProject:
         self._found = found
 
     async def inspect(self, report: Report) -> tuple[Api, ...]:
-        """Import everything and look at its jobs, as deploying does.
+        """Import everything and check its Jobs, as a deploy does.
 
         Raises:
-            AuthorError: it could not be deployed; says why.
+            AuthorError: the project cannot be deployed; says why.
         """
         apis = await self._inspect((), report)
         manifest = Manifest(apis=apis, settings=self._found.settings)
@@ -66,7 +66,7 @@ class LocalProject:
         return apis
 
     async def run(self, start: protocol.Start, say: Say, kept: Path) -> LocalRun:
-        """Carry out one Attempt, saying its log; its files are put into `kept`."""
+        """Run one Attempt, passing its log to `say`; its files are moved into `kept`."""
         apis = (start.api,) if start.kind == "api" else ()
         checking = asyncio.create_task(self._wrong_parameters(start))
         try:
@@ -89,7 +89,7 @@ class LocalProject:
         return LocalRun(ended=ended, files=tuple(files))
 
     async def _wrong_parameters(self, start: protocol.Start) -> protocol.Failed | None:
-        """Return what a server would refuse the parameters for; what cannot be imported, the Attempt tells."""
+        """Why a server would reject the parameters; a project that cannot be imported fails in the Attempt instead."""
         if start.kind != "api" or self._installed.settings.kind != "native":
             return None
         try:
@@ -123,10 +123,10 @@ class LocalProject:
 async def opened(
     settings: Settings, folder: Path, report: Callable[[str], Awaitable[None]], *, is_headed: bool
 ) -> AsyncGenerator[LocalProject]:
-    """Make a folder ready: its settings, its environment, its variables from `.env`.
+    """Prepare a folder: its settings, its Environment, its variables from `.env`.
 
     Raises:
-        AuthorError: the settings or the requirements cannot be.
+        AuthorError: the settings are invalid, or the requirements cannot be installed.
         ConfigError: there is no Chromium.
     """
     await asyncio.to_thread(disk.make_data_directory, settings.data_dir, mode=0o700)
@@ -159,7 +159,7 @@ async def opened(
 async def _follow(
     runner: RunnerProcess, questions: TerminalQuestions, say: Say, kept: Path, files: list[Path]
 ) -> protocol.Ended:
-    """Follow the Attempt until the Runner is through with it; one that dies is a failure."""
+    """Follow the Attempt until the Runner is done with it; a Runner that dies is a failure."""
     ended: protocol.Ended | None = None
     while True:
         event = await runner.receive()
@@ -194,5 +194,5 @@ def _keep(file: protocol.File, kept: Path) -> Path:
 
 
 def _headed(settings: ProjectSettings) -> ProjectSettings:
-    # The shell has no head.
+    # The headless shell cannot show a window.
     return replace(settings, headful=True, browser=BrowserKind.CHROMIUM)

@@ -1,4 +1,4 @@
-"""Asking the person at the terminal, where an automation is tried out without a server."""
+"""Asks the person at the terminal when an automation runs without a server."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class TerminalQuestions:
         self._asking: asyncio.Task[None] | None = None
 
     async def take(self, message: protocol.Ask | protocol.Withdraw) -> None:
-        """Ask, and give the Runner the line that is typed; nobody answers who has no terminal."""
+        """Ask, and send the typed line to the Runner; without a terminal nobody answers."""
         if isinstance(message, protocol.Withdraw):
             await self.close()
         else:
             self._start(message)
 
     async def close(self) -> None:
-        """Ask no longer."""
+        """Stop asking."""
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.gather(self._asking, return_exceptions=True)
@@ -47,13 +47,13 @@ class TerminalQuestions:
 
 
 async def _line() -> str:
-    """Return a line of stdin with its end, nothing when there is none; it can be cancelled."""
+    """Read a line of stdin with its line end; empty at the end of input. Can be canceled."""
     loop = asyncio.get_running_loop()
     readable: asyncio.Future[None] = loop.create_future()
     try:
         loop.add_reader(sys.stdin.fileno(), lambda: readable.done() or readable.set_result(None))
     except (OSError, ValueError):
-        # A plain file, which never makes anybody wait; or no stdin at all.
+        # A plain file, which never blocks; or no stdin at all.
         return sys.stdin.readline() if not sys.stdin.closed else ""
     try:
         await readable
