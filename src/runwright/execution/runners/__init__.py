@@ -1,3 +1,3 @@
-"""Runners as processes: starting, pooling, hearing and killing them. What they are asked to do is `execution.attempts`."""
+"""Runners as processes: starting, pooling, listening to and killing them. `execution.attempts` gives them work."""
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What an author's process and its children write to stdout and stderr, read as lines of a log.
+"""Reads what an author's process and its children write to stdout and stderr, as log lines.
 
-Both are plain pipes, so prints of C libraries and of children are lines like any other. A record of
-Python's `logging` comes in its place between the prints, marked, because it has a level of its own.
+Both are plain pipes, so output of C libraries and children is treated like any other. A record of Python's
+`logging` is written between the printed lines, marked, because it has its own level.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from runwright import protocol
 
 _CHUNK_BYTES = 65_536
-"""What a pipe holds unless somebody has made it larger."""
+"""The default capacity of a pipe."""
 _MAX_LINE_BYTES = 65_536
 _MAX_LAST_BYTES = 16 * 1024 * 1024
 _BAR_SECONDS = 2.0
@@ -33,14 +33,14 @@ _LEVELS = {
 }
 
 Take = Callable[[protocol.Log, int], None]
-"""Takes a line, and how many bytes it had."""
+"""Takes a line and its size in bytes."""
 
 
 class AuthorOutput:
-    """Reads one of the pipes whenever there is something in it, and hands on its lines."""
+    """Reads one of the pipes whenever it has data, and passes on its lines."""
 
     def __init__(self, descriptor: int, stream: str, take: Take) -> None:
-        """Take over the pipe's end for reading, of which `stream` is `stdout` or `stderr`."""
+        """Take over the read end of a pipe; `stream` is `stdout` or `stderr`."""
         os.set_blocking(descriptor, False)
         self._descriptor = descriptor
         self._stream = stream
@@ -52,19 +52,19 @@ class AuthorOutput:
         self._bar_shown_at = 0.0
 
     def listen(self) -> None:
-        """Read whenever there is something."""
+        """Read whenever there is data."""
         if self._is_open and not self._is_listening:
             self._loop.add_reader(self._descriptor, self.read)
             self._is_listening = True
 
     def pause(self) -> None:
-        """Leave what comes in the pipe, so that who writes more must wait."""
+        """Leave data in the pipe, so that the writer blocks once it is full."""
         if self._is_listening:
             self._loop.remove_reader(self._descriptor)
             self._is_listening = False
 
     def read(self) -> int:
-        """Read what is in the pipe now; return how many bytes that was."""
+        """Read what is in the pipe now; return the number of bytes."""
         try:
             data = os.read(self._descriptor, _CHUNK_BYTES)
         except BlockingIOError:
@@ -80,13 +80,13 @@ class AuthorOutput:
         return len(data)
 
     def end_line(self) -> None:
-        """Hand on what has no line end yet: what was written is over."""
+        """Pass on an unfinished line: nothing more will be added to it."""
         rest, self._rest = self._rest, b""
         if rest:
             self._line(rest)
 
     def close(self) -> None:
-        """Hand on what is left in the pipe, and let go of it, whoever else holds its other end."""
+        """Pass on what is left in the pipe and close it, even if other processes still hold the other end."""
         if not self._is_open:
             return
         left = _MAX_LAST_BYTES
@@ -98,7 +98,7 @@ class AuthorOutput:
         os.close(self._descriptor)
 
     def _line(self, line: bytes) -> bytes:
-        """Hand on a line; return what was written before a record that stands in its middle."""
+        """Pass on a line; if a record interrupts it, return the part before the record."""
         before, mark, record = line.partition(_MARK)
         if mark and (found := _record(record)) is not None:
             self._take(found, len(record))
@@ -107,9 +107,9 @@ class AuthorOutput:
         return b""
 
     def _shortened(self, rest: bytes) -> bytes:
-        """Return what of an unfinished line is to be kept, after handing on what is too much."""
+        """The part of an unfinished line to keep, after passing on what exceeds the limit."""
         if b"\r" in rest and _MARK not in rest:
-            # Only the last state of a progress bar counts, now and then.
+            # Of a progress bar, only the latest state is logged, every now and then.
             rest = b"\r" + _last_state(rest)
             if time.monotonic() - self._bar_shown_at >= _BAR_SECONDS:
                 self._bar_shown_at = time.monotonic()
@@ -133,7 +133,7 @@ def _last_state(line: bytes) -> bytes:
 
 
 def _level(text: str) -> str:
-    """Return the level that a line on stderr names near its beginning; `error` when it names none."""
+    """The level that a line on stderr names near its beginning; `error` if it names none."""
     named = _LEVEL.search(text, 0, _LEVEL_WITHIN)
     return "error" if named is None else _LEVELS.get(named[1], "error")
 

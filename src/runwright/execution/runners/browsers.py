@@ -1,4 +1,4 @@
-"""Finds the Chromium binaries of this machine."""
+"""Finds the Chromium binaries on this machine."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ INSTALL = (
     "install one with `playwright install chromium`, or as root "
     "`apt-get install chromium chromium-headless-shell`, or set `RUNWRIGHT_CHROMIUM`"
 )
-"""What to do where one is missing."""
+"""What to do when one is missing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Browsers:
-    """The binaries that Runners launch; at least one is there."""
+    """The binaries that Runners launch; at least one is set."""
 
     chromium: str | None
     shell: str | None
 
     def executable(self, *, is_shell: bool) -> str:
-        """Return the binary for the kind asked for, or the other where that is missing."""
+        """The binary of the requested kind, or the other one if that is missing."""
         wanted, other = (self.shell, self.chromium) if is_shell else (self.chromium, self.shell)
         found = wanted or other
         assert found is not None
         return found
 
     def is_shell(self, *, is_shell: bool) -> bool:
-        """Return whether that binary is the headless shell."""
+        """True when `executable` is the headless shell."""
         return self.executable(is_shell=is_shell) == self.shell
 
 
 def find(settings: Settings, environ: Mapping[str, str] | None = None) -> Browsers:
-    """Find the binaries: as set, else Playwright's own download, else what is on PATH.
+    """Find the binaries: as configured, else Playwright's own download, else on PATH.
 
     Raises:
-        ConfigError: there is none, or a setting names none; says what to install.
+        ConfigError: there is none, or a setting names a missing program; says what to install.
     """
     path, downloads = config.program_places(environ)
     chromium = _as_set("RUNWRIGHT_CHROMIUM", settings.chromium) or _find(
@@ -64,7 +64,7 @@ def find(settings: Settings, environ: Mapping[str, str] | None = None) -> Browse
     if chromium is None or shell is None:
         missing, serving = ("Chromium", shell) if chromium is None else ("headless shell", chromium)
         log.warning(
-            "a browser is missing, the other serves in its place",
+            "a browser is missing, using the other one instead",
             event_name="browser_missing",
             missing=missing,
             serving=serving,
@@ -74,7 +74,7 @@ def find(settings: Settings, environ: Mapping[str, str] | None = None) -> Browse
 
 def _as_set(variable: str, value: str | None) -> str | None:
     if value is not None and shutil.which(value) is None:
-        raise ConfigError(f"`{variable}` names no program: {value}")
+        raise ConfigError(f"`{variable}` does not name a program: {value}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""Starts Runners for Deployments: which browser, which folder, which environment."""
+"""Starts Runners for Deployments with the right browser, folder and environment."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from runwright.execution.runners.browsers import Browsers
 from runwright.execution.runners.runner_process import Exited, RunnerProcess
 
 _FIRST_LINES, _LAST_LINES = 10, 20
-"""Of what a Runner said that did not start: a program that it starts names the cause, then comes our traceback."""
+"""Output lines shown when a Runner does not start: the failing program's cause comes first, our traceback last."""
 _LOCK = "lock"
 
 Variables = Callable[[Installed], Awaitable[dict[str, str]]]
 
 
 class Launcher:
-    """Starts Runners; one for each Worker."""
+    """Starts Runners; there is one Launcher per Worker."""
 
     def __init__(
         self,
@@ -45,10 +45,10 @@ class Launcher:
         self._variables = variables
 
     async def launch(self, deployment: Installed) -> RunnerProcess:
-        """Start a Runner and return it when it is ready for an Attempt.
+        """Start a Runner and return it once it is ready for an Attempt.
 
         Raises:
-            PlatformError: it died or took too long; with what it said.
+            PlatformError: it died or took too long; includes its output.
         """
         runner = await self.spawn(deployment, mode="run")
         said: list[str] = []
@@ -66,7 +66,7 @@ class Launcher:
         raise PlatformError(f"a runner did not start: {end}\n{_shortened(said)}")
 
     async def spawn(self, deployment: Installed, *, mode: str) -> RunnerProcess:
-        """Start a Runner's process and tell it what it is for."""
+        """Start a Runner's process and send it its `Setup`."""
         settings = deployment.settings
         directory = self._directory / uuid.uuid4().hex
         variables = await self._variables(deployment)
@@ -109,13 +109,13 @@ class Launcher:
 
 @asynccontextmanager
 async def opened(settings: Settings, variables: Variables) -> AsyncGenerator[Launcher]:
-    """Find the browsers, stage the author side, sweep what dead Workers left behind, and yield.
+    """Find the browsers, stage the Runner package, sweep what dead Workers left behind, and yield.
 
-    Every Worker has a folder for its Runners, locked for as long as it lives; the lock tells its
-    folder from one of a Worker that died. `variables` gives what a Deployment's project has set.
+    Every Worker has its own folder for Runners and keeps it locked while it lives; an unlocked folder
+    belongs to a dead one. `variables` returns the environment variables of a Deployment's project.
 
     Raises:
-        ConfigError: there is no Chromium on this machine, or no temporary folder.
+        ConfigError: this machine has no Chromium or no temporary folder.
     """
     found = browsers.find(settings)
     await asyncio.to_thread(runner_process.try_temporary_folder)
@@ -145,7 +145,7 @@ def _sweep(runners: Path) -> None:
         try:
             lock = os.open(directory / _LOCK, os.O_RDWR)
         except OSError:
-            # Another Worker is just making or removing it, or it is none.
+            # Another Worker is creating or removing it right now, or it is not a Worker's folder.
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -166,7 +166,7 @@ def _shortened(said: list[str]) -> str:
 
 
 async def _until_ready(runner: RunnerProcess, said: list[str]) -> str | None:
-    """Collect what the Runner says; return None when it is ready, or how it died."""
+    """Collect the Runner's output; return None once it is ready, or how it died."""
     while True:
         event = await runner.receive()
         match event:

@@ -1,9 +1,9 @@
-"""The pool of warm Runners of one Worker: leasing one, starting them ahead of need, retiring them.
+"""One Worker's pool of warm Runners: leases them, starts them ahead of need, retires them.
 
-How many are started is decided anew at every change: as many as are leased or waited for, and one
-more, within what memory and cores allow. When the pool is full the Runner that was idle longest
-gives way to who waits. Of a Deployment that nobody has used for a while one stays; while it is in
-use, those that were not needed for as long go, down to two.
+The target is recomputed at every change: as many Runners as are leased or waited for, plus one, within
+the capacity. When the pool is full, the Runner that has been idle longest is evicted for whoever waits.
+A Deployment that has not been used for a while keeps one Runner; while it is in use, Runners that were
+not needed for as long are stopped, down to two.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Pool:
     def __init__(
         self, *, capacity: int, launch: Launch, idle_seconds: float = _IDLE_SECONDS
     ) -> None:
-        """Take what is needed; a Runner too many goes when it was idle for so long."""
+        """`idle_seconds` is how long a surplus Runner may be idle before it is stopped."""
         self._capacity = capacity
         self._idle_seconds = idle_seconds
         self._launch = launch
@@ -49,33 +49,33 @@ class Pool:
 
     @property
     def size(self) -> int:
-        """Return how many Runners there are, starting ones too."""
+        """The number of Runners, including those that are starting."""
         return len(self._slots)
 
     def seen(self) -> list[RunnerSeen]:
-        """Return what Runners there are and what each does."""
+        """All Runners and the stage of each."""
         return [
             RunnerSeen(deployment_id=str(slot.deployment_id), stage=slot.stage.name.lower())
             for slot in self._slots
         ]
 
     def stages(self) -> Counter[str]:
-        """Return how many Runners are at which stage: starting, ready, leased, recovering."""
+        """The number of Runners per stage: starting, ready, leased, recovering."""
         return Counter(each.stage for each in self.seen())
 
     def pids(self) -> list[int]:
-        """Return the processes of the Runners that have one."""
+        """Process ids of the Runners that have a process."""
         return [slot.runner.pid for slot in self._slots if slot.runner is not None]
 
     @asynccontextmanager
     async def lease(self, installed: Installed, recover: Recover) -> AsyncGenerator[RunnerProcess]:
-        """Hold a Runner for one Attempt, waiting for one if need be.
+        """Lease a Runner for one Attempt, waiting for one if necessary.
 
-        When the block ends `recover` is awaited in the background; it says whether the Runner came
-        back as it was found. One that did not is killed and replaced.
+        When the block ends, `recover` is awaited in the background; it returns True if the Runner is clean.
+        Otherwise the Runner is killed and replaced.
 
         Raises:
-            RunnerFailure: Runners of this Deployment do not start.
+            RunnerFailure: Runners of this Deployment fail to start.
         """
         slot = await self._take(installed)
         assert slot.runner is not None
@@ -86,7 +86,7 @@ class Pool:
             self._spawn(self._recover(slot, recover))
 
     def warm(self, installed: Installed) -> None:
-        """Have a Runner of the Deployment ready ahead of need."""
+        """Keep a Runner of the Deployment ready ahead of need."""
         group = self._group(installed)
         group.is_kept_warm = True
         group.start_failures = 0
@@ -94,7 +94,7 @@ class Pool:
 
     @contextmanager
     def keeping(self, deployment_id: DeploymentId) -> Generator[None]:
-        """Let nobody cool a Deployment that is about to become current."""
+        """Ignore `cool` for a Deployment that is about to become current."""
         self._coming.add(deployment_id)
         try:
             yield
@@ -102,7 +102,7 @@ class Pool:
             self._coming.discard(deployment_id)
 
     def cool(self, deployment_id: DeploymentId) -> None:
-        """Stop keeping Runners of a Deployment; those leased finish their Attempt."""
+        """Stop a Deployment's idle Runners and keep none warm; leased ones finish their Attempt."""
         group = self._groups.get(deployment_id)
         if group is None or deployment_id in self._coming:
             return
@@ -112,14 +112,14 @@ class Pool:
 
     @property
     def warm_deployments(self) -> set[DeploymentId]:
-        """Return the Deployments that have Runners here."""
+        """Deployments with Runners here."""
         return set(self._groups)
 
     async def wait_warm(self, installed: Installed) -> None:
-        """Return when a Runner of the Deployment is ready.
+        """Wait until a Runner of the Deployment is ready.
 
         Raises:
-            RunnerFailure: Runners of this Deployment do not start.
+            RunnerFailure: Runners of this Deployment fail to start.
         """
         group = self._group(installed)
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -151,7 +151,7 @@ class Pool:
         group = self._group(installed)
         ready = group.ready
         if ready and not group.waiting:
-            # The one used last has the warmest caches.
+            # The most recently used one has the warmest caches.
             slot = max(ready, key=lambda each: each.idle_since)
             self._hand_out(group, slot)
             return slot
@@ -172,9 +172,9 @@ class Pool:
         return self._groups.setdefault(installed.deployment_id, Group(installed=installed))
 
     def _offer(self, slot: Slot) -> None:
-        """Give a ready Runner to who waits longest, or let it idle."""
+        """Hand a ready Runner to the longest waiter, or let it idle."""
         group = self._groups[slot.deployment_id]
-        if group.tell_of(slot):
+        if group.offer(slot):
             self._hand_out(group, slot)
             return
         slot.stage = Stage.READY
@@ -188,7 +188,7 @@ class Pool:
         if slot.idling is not None:
             slot.idling.cancel()
         slot.stage = Stage.LEASED
-        # This one works, so what kept others from starting may be over: a database that was away.
+        # This one works, so whatever kept others from starting, such as a database outage, may be over.
         group.start_failures = 0
         group.used_at = asyncio.get_running_loop().time()
         self._balance()
@@ -198,7 +198,7 @@ class Pool:
         slot.idling = loop.call_later(self._idle_seconds, self._end_idle, group, slot)
 
     def _end_idle(self, group: Group, slot: Slot) -> None:
-        """End a Runner that was idle for long, unless it is one of those that stay."""
+        """Stop a Runner that has been idle for long, unless it is one of those to keep."""
         if self._is_closed or slot not in group.slots or slot.stage is not Stage.READY:
             return
         unused = asyncio.get_running_loop().time() - group.used_at
@@ -209,7 +209,7 @@ class Pool:
             self._watch_idle(group, slot)
 
     def _balance(self) -> None:
-        """Start what is wanted and fits; make room where someone waits and nothing fits."""
+        """Start the Runners that are wanted and fit; evict idle ones where someone waits and none fits."""
         if self._is_closed:
             return
         for group in sorted(self._groups.values(), key=lambda each: -each.needed):
@@ -217,7 +217,7 @@ class Pool:
                 self._start(group)
 
     def _has_room(self, group: Group) -> bool:
-        """Return whether one more fits, once who idles has given way to who waits."""
+        """True when one more Runner fits, after evicting idle ones of other Deployments if someone waits."""
         while self.size >= self._capacity:
             others = (other for other in self._groups.values() if other is not group)
             idle = [slot for other in others for slot in other.ready]
@@ -237,7 +237,7 @@ class Pool:
         except asyncio.CancelledError:
             group.slots.discard(slot)
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it was, who waits must hear of it
+        except Exception as error:  # noqa: BLE001 - whatever it was, the waiters must be told
             group.slots.discard(slot)
             group.start_failures += 1
             log.warning(

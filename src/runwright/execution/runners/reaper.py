@@ -1,8 +1,8 @@
-"""The processes below one on this machine: seen, killed whole, reaped, and dying with their parent.
+"""Process trees on this machine: lists them, kills them whole, reaps them, ties them to their parent's life.
 
-Playwright starts Chromium in a session of its own, so a process group is not the whole tree. What
-belongs to a Runner is found three ways: as descendants, by the mark in its environment, and, because the
-Worker is a child subreaper, among the Worker's own children once their parents are gone.
+Playwright starts Chromium in its own session, so a process group is not the whole tree. A Runner's
+processes are found in three ways: as descendants, by the mark in their environment, and, because the Worker
+is a child subreaper, among the Worker's own children once their parents are gone.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ _zombies_seen: set[int] = set()
 
 
 def has_proc() -> bool:
-    """Return whether processes can be looked after: on Linux there is no way but /proc."""
+    """True when processes can be tracked: on Linux, only through /proc."""
     return sys.platform != "linux" or Path("/proc/self").exists()
 
 
 def become_subreaper() -> None:
-    """Have orphans below this process become its children, so that it can reap them."""
+    """Make orphaned descendants children of this process, so that it can reap them."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def die_with_parent() -> None:
-    """Have this process killed when its parent dies: to be called in a child before it becomes a program."""
+    """Have the kernel kill this process when its parent dies; call it in a child between fork and exec."""
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def tree(pid: int) -> list[int]:
-    """Return a process and all below it, for a look: those just being born may be missed."""
+    """Ids of a process and its descendants; may miss those just being forked."""
     if process_tree.IS_KNOWN:
         return [pid, *process_tree.descendants(pid)]
     return [process.pid for process in processes(pid)]
 
 
 def processes(pid: int) -> list[psutil.Process]:
-    """Return a process and all below it; none if it is gone."""
+    """A process and its descendants; empty if it is gone."""
     try:
         process = psutil.Process(pid)
         return [process, *process.children(recursive=True)]
@@ -65,7 +65,7 @@ def processes(pid: int) -> list[psutil.Process]:
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes right below one; none of one that is gone."""
+    """Ids of a process's direct children; empty if it is gone."""
     if process_tree.IS_KNOWN:
         return process_tree.children(pid)
     with contextlib.suppress(psutil.Error):
@@ -74,7 +74,7 @@ def children(pid: int) -> list[int]:
 
 
 def own_bytes(pid: int) -> int:
-    """Return the memory of a process, shared pages left out; none of one that is gone."""
+    """Memory of a process without shared pages; 0 if it is gone."""
     if process_tree.IS_KNOWN:
         return process_tree.own_bytes(pid)
     try:
@@ -85,7 +85,7 @@ def own_bytes(pid: int) -> int:
 
 
 def marked(mark: str) -> list[psutil.Process]:
-    """Return the processes that carry a Runner's mark in their environment."""
+    """Processes with a Runner's mark in their environment."""
     wanted = f"{protocol.RUNNER_ID_VARIABLE}={mark}".encode()
     found: list[psutil.Process] = []
     for entry in Path("/proc").glob("[0-9]*/environ"):
@@ -96,7 +96,7 @@ def marked(mark: str) -> list[psutil.Process]:
 
 
 async def kill_tree(pid: int, mark: str) -> set[int]:
-    """Kill a process, all below it and all that carries the mark, until none is left; return them."""
+    """Kill a process, its descendants and all processes with the mark until none is left; return their ids."""
     killed: set[int] = set()
     for _ in range(_KILL_ROUNDS):
         alive = [each for each in {*processes(pid), *marked(mark)} if _is_alive(each)]
@@ -107,21 +107,21 @@ async def kill_tree(pid: int, mark: str) -> set[int]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 each.kill()
         await asyncio.sleep(_KILL_PAUSE_SECONDS)
-    log.error("processes of a runner survive being killed", event_name="runner_immortal", pid=pid)
+    log.error("processes of a runner survived SIGKILL", event_name="runner_immortal", pid=pid)
     return killed
 
 
 def reap(pids: set[int]) -> None:
-    """Reap children that are dead; those that are not stay."""
+    """Reap those children that are dead."""
     for pid in pids:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
 
 
 def reap_orphans() -> int:
-    """Reap dead children that asyncio does not wait for; return how many."""
+    """Reap dead children that asyncio does not wait for; return their number."""
     dead = {pid for pid in children(os.getpid()) if _is_zombie(pid)}
-    # asyncio's own children are waited for at once; one that stays a zombie is an orphan.
+    # asyncio reaps its own children at once; one that stays a zombie is an orphan.
     orphans = dead & _zombies_seen
     reap(orphans)
     _zombies_seen.clear()
@@ -130,10 +130,10 @@ def reap_orphans() -> int:
 
 
 async def reap_the_rest() -> None:
-    """Reap until no dead child is left, once everything is killed.
+    """After everything was killed, reap until no dead child is left.
 
-    One look is not enough: a killed browser is a zombie before its last thread is gone, and cannot be
-    reaped until then; on a busy machine that takes a while.
+    Once is not enough: a killed browser is a zombie before its last thread is gone, and cannot be reaped
+    until then; on a busy machine that takes a while.
     """
     quiet = 0
     for _ in range(_REAP_ROUNDS):

@@ -1,4 +1,4 @@
-"""The Runners of one Deployment in a pool: what each does, who waits for one, how many there should be."""
+"""The Runners of one Deployment in a pool: their stages, their waiters, how many there should be."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _MAX_START_FAILURES = 3
 
 
 class RunnerFailure(Exception):
-    """No Runner of a Deployment could be started; the message says what the last one said."""
+    """No Runner of a Deployment could be started; the message is the last one's error."""
 
 
 class Stage(Enum):
-    """What a place in the pool does."""
+    """The stage of a slot in the pool."""
 
     STARTING = auto()
     READY = auto()
@@ -29,7 +29,7 @@ class Stage(Enum):
 
 @dataclass(eq=False, kw_only=True, slots=True)
 class Slot:
-    """A place in the pool and the Runner in it."""
+    """A slot in the pool and the Runner in it."""
 
     deployment_id: DeploymentId
     stage: Stage = Stage.STARTING
@@ -41,45 +41,45 @@ class Slot:
 
 @dataclass(eq=False, kw_only=True, slots=True)
 class Group:
-    """The Runners of one Deployment and who waits for one."""
+    """The Runners of one Deployment and those waiting for one."""
 
     installed: Installed
     slots: set[Slot] = field(default_factory=set[Slot])
     waiting: deque[asyncio.Future[Slot]] = field(default_factory=deque["asyncio.Future[Slot]"])
     watching: set[asyncio.Future[None]] = field(default_factory=set["asyncio.Future[None]"])
-    """Who must know that one can be started, and does not need it."""
+    """Waiters that only need to know that a Runner can be started."""
     start_failures: int = 0
     is_kept_warm: bool = True
     used_at: float = 0.0
 
     @property
     def is_over(self) -> bool:
-        """Return whether nothing is left to remember it for."""
+        """True when the group is no longer needed."""
         return not (self.slots or self.waiting or self.watching or self.is_kept_warm)
 
     @property
     def has_runner(self) -> bool:
-        """Return whether one has started, whatever it does."""
+        """True when at least one Runner has started, whatever its stage."""
         return any(slot.runner is not None for slot in self.slots)
 
     @property
     def ready(self) -> list[Slot]:
-        """Return the Runners that nobody holds."""
+        """Slots whose Runner is ready to be leased."""
         return [slot for slot in self.slots if slot.stage is Stage.READY]
 
     @property
     def is_served_soon(self) -> bool:
-        """Return whether as many Runners are on their way as are waited for."""
+        """True when enough Runners are starting or recovering to serve everyone waiting."""
         coming = sum(slot.stage in (Stage.STARTING, Stage.RECOVERING) for slot in self.slots)
         return coming >= self.needed
 
     @property
     def needed(self) -> int:
-        """Return how many wait for a Runner, or for one to have started."""
+        """The number of waiters for a Runner or for one to have started."""
         return len(self.waiting) + len(self.watching)
 
     def wanted(self, capacity: int) -> int:
-        """Return how many Runners there should be: those leased and waited for, and one ahead of need."""
+        """The number of Runners there should be: those leased and waited for, plus one ahead of need."""
         if self.start_failures >= _MAX_START_FAILURES:
             return 0
         waiting = sum(not future.done() for future in self.waiting)
@@ -87,8 +87,8 @@ class Group:
         ahead = 1 if self.is_kept_warm or self.watching else 0
         return min(leased + waiting + ahead, capacity)
 
-    def tell_of(self, slot: Slot) -> bool:
-        """Give a ready Runner to who waits longest, if anybody does; return whether it was taken."""
+    def offer(self, slot: Slot) -> bool:
+        """Offer a ready Runner to the longest waiter; True when it was taken."""
         for started in self.watching:
             if not started.done():
                 started.set_result(None)
@@ -100,13 +100,13 @@ class Group:
         return False
 
     def give_up(self, error: Exception) -> None:
-        """Tell who waits that none starts, once that was tried often enough and no other is there."""
+        """Fail all waiters once starting has failed often enough and no other Runner exists."""
         if self.start_failures < _MAX_START_FAILURES or self.has_runner:
             return
         for future in (*self.waiting, *self.watching):
             if not future.done():
                 future.set_exception(RunnerFailure(str(error)))
         self.waiting.clear()
-        # The next one who asks gets a fresh try.
+        # The next request starts afresh.
         self.start_failures = 0
         self.is_kept_warm = False

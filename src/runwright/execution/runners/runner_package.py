@@ -1,6 +1,6 @@
-"""What authors' interpreters need of us, staged where they find it and compiled once.
+"""The part of this package that authors' interpreters need, staged in a folder and compiled once.
 
-A Runner keeps no bytecode, because what it imports may be anybody's folder; so what every Runner
+Runners write no bytecode, because they may import from folders that are not ours; so what every Runner
 imports is compiled here.
 """
 
@@ -28,7 +28,7 @@ _SAY_NOTHING = 2
 
 
 def stage(directory: Path) -> Path:
-    """Copy what authors' interpreters need of this package to a folder named by its content."""
+    """Copy the modules that authors' interpreters need to a folder named by their hash."""
     package = Path(str(resources.files("runwright")))
     files = sorted(
         file
@@ -54,15 +54,15 @@ def stage(directory: Path) -> Path:
     try:
         building.rename(target)
     except OSError:
-        # Another worker was faster; the content is the same by its name.
+        # Another Worker was faster; the same name means the same content.
         shutil.rmtree(building)
     return target
 
 
 def compile_playwright() -> None:
-    """Compile the Playwright of our own interpreter, unless that was done or is not ours to do.
+    """Compile the Playwright of our own interpreter, unless it is compiled already or not writable.
 
-    Installers such as uv leave it to the first import, and nothing here but Runners imports it.
+    Installers such as uv leave this to the first import, and only Runners import it.
     """
     spec = importlib.util.find_spec("playwright")
     for location in (spec and spec.submodule_search_locations) or ():

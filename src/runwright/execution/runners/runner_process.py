@@ -1,4 +1,4 @@
-"""A Runner's process as its Worker sees it: started with an environment made from nothing, heard, killed whole."""
+"""A Runner's process as its Worker sees it: started with a clean environment, listened to, killed with its tree."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ log = telemetry.logger(__name__)
 
 _EVENTS_KEPT = 10_000
 _BYTES_KEPT = 128 * 1024 * 1024
-"""Of events that nobody has received yet, give or take one of them."""
+"""Limits for events not received yet; exceeded by at most one event."""
 _TEMPORARY = "tmp"
 _PROFILE_SOCKET_BYTES = len("playwright_chromiumdev_profile-XXXXXX/SingletonSocket")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exited:
-    """The process is gone; nothing follows."""
+    """The process is gone; no event follows."""
 
     code: int
     """The exit code, negative for a signal."""
@@ -50,7 +50,7 @@ class RunnerProcess:
         outputs: Mapping[str, int],
         directory: Path,
     ) -> None:
-        """Take over what it is spoken to by.
+        """Take over the process and its connections.
 
         `streams` read and write the `channel`; `outputs` are the pipes of its stdout and stderr.
         """
@@ -74,12 +74,12 @@ class RunnerProcess:
 
     @property
     def pid(self) -> int:
-        """Return the process id."""
+        """The process id."""
         return self._process.pid
 
     @property
     def files_directory(self) -> Path:
-        """Return where the Runner puts files for us."""
+        """The folder where the Runner puts files for us."""
         return self._directory / "files"
 
     async def send(self, message: protocol.Message) -> None:
@@ -92,11 +92,11 @@ class RunnerProcess:
         await self._writer.drain()
 
     def hear_live(self, hear: Callable[[protocol.Message], None] | None) -> None:
-        """Give what is seen of the Attempt to `hear`, at once and past the events; or to nobody."""
+        """Pass live view messages to `hear` immediately, bypassing the event queue; None drops them."""
         self._hear_live = hear
 
     async def receive(self) -> Event:
-        """Return the next event; after `Exited`, `Exited` again."""
+        """Return the next event; after `Exited`, always `Exited`."""
         if self._exited is not None and self._events.empty():
             return self._exited
         event, size = await self._events.get()
@@ -109,11 +109,11 @@ class RunnerProcess:
 
     @property
     def waiting(self) -> int:
-        """Return how many events have come in that nobody received yet."""
+        """The number of events not received yet."""
         return self._events.qsize()
 
     def memory_bytes(self) -> int:
-        """Return the memory of the process and all below it, shared pages left out."""
+        """Memory of the process tree without shared pages; the highest value seen so far."""
         self._last_memory_bytes = max(
             sum(reaper.own_bytes(pid) for pid in reaper.tree(self.pid)),
             self._last_memory_bytes,
@@ -121,10 +121,10 @@ class RunnerProcess:
         return self._last_memory_bytes
 
     async def kill(self) -> None:
-        """Kill the process and all it started, reap them, and remove its directory."""
+        """Kill the process and everything it started, reap them, and remove its directory."""
         if self._killing is None:
             if self._process.returncode is None:
-                self._why_killed = self._why_killed or "it was not to go on"
+                self._why_killed = self._why_killed or "it was no longer needed"
             self._killing = asyncio.create_task(self._kill())
         await asyncio.shield(self._killing)
 
@@ -132,7 +132,7 @@ class RunnerProcess:
         mark = str(self.files_directory)
         killed = await reaper.kill_tree(self.pid, mark)
         await self._process.wait()
-        # What it started are our children now, and nobody else waits for them.
+        # What it started is our child now, and nothing else waits for it.
         reaper.reap(killed - {self.pid})
         self._writer.close()
         for task in self._tasks:
@@ -142,14 +142,14 @@ class RunnerProcess:
         await asyncio.to_thread(_remove, self._directory)
 
     async def _hear(self) -> None:
-        """Put everything that comes in on one queue, then the end."""
+        """Put everything received on one queue, followed by `Exited`."""
         for output in self._outputs:
             output.listen()
         hearing = asyncio.create_task(self._hear_messages())
         try:
             code = await self._process.wait()
             with contextlib.suppress(OSError):
-                # What it said last is there to be read. A child may hold the other end for ever.
+                # Its last messages can still be read. Without this, a child could keep the other end open forever.
                 self._socket.shutdown(socket.SHUT_RD)
             await hearing
         finally:
@@ -159,7 +159,7 @@ class RunnerProcess:
         self._keep(Exited(code=code, description=self._describe(code)), 0)
 
     def _keep(self, event: Event, size: int) -> None:
-        """Keep an event until it is received; one that says too much meanwhile is not read from."""
+        """Queue an event; once too much is queued, stop reading from the Runner."""
         self._events.put_nowait((event, size))
         self._kept_bytes += size
         if self._is_full and self._has_room.is_set():
@@ -187,51 +187,51 @@ class RunnerProcess:
                         self._hear_live(message)
                     continue
                 await self._has_room.wait()
-                # What was printed before this was said comes before it.
+                # Output printed before this message comes before it.
                 for output in self._outputs:
                     output.read()
                     if isinstance(message, protocol.Ended):
                         output.end_line()
                 self._keep(message, len(line))
         except (OSError, ValueError, protocol.ProtocolError) as error:
-            # One that is killed before it has read all that it was sent resets the connection.
+            # A Runner killed before it has read all its messages resets the connection.
             if isinstance(error, ConnectionResetError):
                 return
             log.warning(
-                "runner said what is no message", event_name="runner_garbled", error=str(error)
+                "runner sent an invalid message", event_name="runner_garbled", error=str(error)
             )
-            self._why_killed = "it said what no runner says"
+            self._why_killed = "it sent an invalid message"
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
 
     def _describe(self, code: int) -> str:
         if code >= 0:
-            return f"it ended itself with exit code {code}"
+            return f"it exited with code {code}"
         if self._why_killed is not None:
             return f"Runwright killed it: {self._why_killed}"
         name = signal.Signals(-code).name
         if code != -signal.SIGKILL:
-            return f"it was ended by the signal {name}"
+            return f"it was killed by the signal {name}"
         held = self._last_memory_bytes // 2**20
-        seen = f"; at the last look it held {held} MiB" if held else ""
-        return f"it was killed ({name}), probably for memory{seen}"
+        seen = f"; it last used {held} MiB" if held else ""
+        return f"it was killed ({name}), probably because memory ran out{seen}"
 
 
 async def launch(
     *, python: Path, directory: Path, author_side: Path, environment: dict[str, str]
 ) -> RunnerProcess:
-    """Start a Runner in a directory of its own, which is removed when it is killed.
+    """Start a Runner in its own directory, which is removed when it is killed.
 
-    `environment` is all that it inherits besides what makes it a Runner.
+    `environment` is everything it inherits, apart from the variables that make it a Runner.
     """
     for name in ("files", "home"):
         (directory / name).mkdir(parents=True, mode=0o700)
-    # Chromium keeps a socket in its profile there.
+    # Chromium's profile in there contains a socket, whose path must be short.
     temporary = _make_temporary_folder()
     (directory / _TEMPORARY).symlink_to(temporary)
     ours, theirs = socket.socketpair()
     outputs, inputs = _pipes("stdout", "stderr")
-    # Another description of the same pipe: what Node does to its own is not done to the author's.
+    # A separate open file description of the same pipe: Node changes flags on its own, not on the author's.
     inputs["driver"] = os.open(f"/proc/self/fd/{inputs['stderr']}", os.O_WRONLY)
     variables = {
         **environment,
@@ -263,7 +263,7 @@ async def launch(
         )
         streams = await asyncio.open_connection(sock=ours, limit=protocol.MAX_LINE_BYTES)
     except BaseException:
-        # A Runner whose socket is closed ends by itself.
+        # A Runner whose socket is closed exits by itself.
         ours.close()
         for descriptor in outputs.values():
             os.close(descriptor)
@@ -277,7 +277,7 @@ async def launch(
 
 
 def _pipes(*names: str) -> tuple[dict[str, int], dict[str, int]]:
-    """Return pipes' ends to read from and to write to, by name."""
+    """Create pipes; return their read ends and write ends, by name."""
     pipes = {name: os.pipe() for name in names}
     return (
         {name: pipe[0] for name, pipe in pipes.items()},
@@ -286,7 +286,7 @@ def _pipes(*names: str) -> tuple[dict[str, int], dict[str, int]]:
 
 
 def try_temporary_folder() -> None:
-    """See that this machine has a temporary folder for a Runner.
+    """Check that this machine has a temporary folder for a Runner.
 
     Raises:
         ConfigError: it has none; says what to do.
@@ -299,7 +299,7 @@ def _make_temporary_folder() -> Path:
 
 
 def sweep_leftovers(directory: Path) -> None:
-    """Kill what the Runners of a dead Worker left alive, and remove the folder that each has."""
+    """Kill what a dead Worker's Runners left running, and remove their folders."""
     for home in directory.iterdir():
         for process in reaper.marked(str(home / "files")):
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -308,7 +308,7 @@ def sweep_leftovers(directory: Path) -> None:
 
 
 def _remove(directory: Path) -> None:
-    """Remove a Runner's folder, and its temporary one, which lies elsewhere."""
+    """Remove a Runner's folder, and its temporary one, which is elsewhere."""
     with contextlib.suppress(OSError):
         shutil.rmtree((directory / _TEMPORARY).readlink(), ignore_errors=True)
     shutil.rmtree(directory, ignore_errors=True)
