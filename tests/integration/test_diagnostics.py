@@ -20,7 +20,7 @@ from runwright.storage import platform as rows
 
 _WELL = Finding(name="fonts", state=State.OK, message="12")
 _TO_KNOW = Finding(name="display", state=State.WARNING, message="none", remedy="install one")
-_WRONG = Finding(name="clock", state=State.FAILURE, message="9 s apart", remedy="synchronise")
+_WRONG = Finding(name="clock", state=State.FAILURE, message="9 s apart", remedy="synchronize")
 
 
 async def _worker(platform: Platform, *, started: timedelta = timedelta(0)) -> WorkerId:
@@ -90,7 +90,7 @@ async def test_a_worker_finds_what_is_wrong_and_says_what_to_do(platform: Platfo
     seen = await _seen(platform)
     assert seen.examined_at is not None
     assert seen.troubles[0].name == "data directory"
-    assert "make room" in seen.troubles[0].remedy
+    assert "free up space" in seen.troubles[0].remedy
     assert {"memory", "fonts", "database"} <= {each.name for each in seen.findings}
 
 

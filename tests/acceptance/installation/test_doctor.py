@@ -49,7 +49,7 @@ def test_what_is_wrong_is_named_with_what_to_do(tmp_path: Path) -> None:
     for name in ("data directory", "Chromium", "headless shell", "database"):
         assert f"FAIL  {name}" in done.stdout
     assert "user namespaces" in done.stdout
-    assert "-> make room" in done.stdout
+    assert "-> free up space" in done.stdout
 
 
 def test_a_database_that_is_gone_is_no_new_one(tmp_path: Path) -> None:

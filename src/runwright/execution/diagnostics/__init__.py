@@ -1,3 +1,3 @@
-"""What is wrong with this machine, and what to do about it. Storing the findings is `control.insight`."""
+"""Checks this machine for problems and says how to fix them. `control.insight` stores the findings."""
 
 from __future__ import annotations

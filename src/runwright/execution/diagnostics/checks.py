@@ -1,6 +1,6 @@
-"""Looks at this machine for what keeps Runs from being carried out, and says what to do about it.
+"""Checks this machine for anything that keeps Runs from executing, and says how to fix it.
 
-The command line does, and every Worker now and then (`execution.diagnostics.periodic`).
+Run by `runwright doctor`, and by every Worker now and then (`execution.diagnostics.periodic`).
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _MARK = "runwright-doctor-was-here"
 
 
 def sweep_leftovers() -> None:
-    """Remove the profiles of browsers that a process which died was just looking at."""
+    """Remove browser profiles left by a process that died during its checks."""
     try:
         place = Path(tempfile.gettempdir())
     except FileNotFoundError:
-        # Where nothing can be written there is nothing left.
+        # Without a writable temporary folder, nothing can have been left there.
         return
     for profile in place.glob(f"{_PROFILE}*-*"):
         pid = profile.name.removeprefix(_PROFILE).split("-")[0]
@@ -54,7 +54,7 @@ def sweep_leftovers() -> None:
 
 
 async def run(settings: Settings) -> AsyncIterator[Finding]:
-    """Yield what is found, one after the other."""
+    """Run all checks, yielding findings one at a time."""
     if not reaper.has_proc():
         yield _failure("processes", "/proc is not mounted", "mount -t proc proc /proc")
         return
@@ -82,16 +82,14 @@ def _directory(settings: Settings) -> Finding:
         with tempfile.TemporaryFile(dir=existing):
             free = disk.free_bytes(existing)
     except OSError as error:
-        return _failure(
-            name, f"{existing} cannot be written: {error}", "choose another `--data-dir`"
-        )
+        return _failure(name, f"{existing} is not writable: {error}", "choose another `--data-dir`")
     text = f"{directory}, {free // _MIBI} MiB free"
     if free < settings.min_free_bytes:
-        remedy = "make room: below `RUNWRIGHT_MIN_FREE_BYTES` nothing new is begun"
+        remedy = "free up space: below `RUNWRIGHT_MIN_FREE_BYTES` nothing new is started"
         return _failure(name, text, remedy)
     secret = settings.secret_file
     if secret.is_file() and secret.stat().st_mode & 0o077:
-        return _failure(name, f"{secret} can be read by others", f"chmod 600 {secret}")
+        return _failure(name, f"{secret} is readable by other users", f"chmod 600 {secret}")
     if not disk.runs_programs(existing):
         remedy = "mount it with `exec`: projects with requirements cannot be deployed here"
         return _warning(name, f"{existing} is on a file system mounted `noexec`", remedy)
@@ -102,7 +100,7 @@ def _memory(settings: Settings) -> Finding:
     available = memory.available_bytes()
     text = f"{available // _MIBI} MiB available"
     if available < settings.min_memory_bytes:
-        remedy = "free memory: below `RUNWRIGHT_MIN_MEMORY_BYTES` no Attempt begins"
+        remedy = "free up memory: below `RUNWRIGHT_MIN_MEMORY_BYTES` no Attempt is started"
         return _failure("memory", text, remedy)
     if available < 2 * 400 * _MIBI:
         return _warning(
@@ -121,11 +119,11 @@ async def _browsers(settings: Settings) -> AsyncIterator[Finding]:
         if binary:
             yield await _browser(kind, binary, settings.chromium_args)
         else:
-            yield _warning(kind, "it is not there; the other serves in its place", browsers.INSTALL)
+            yield _warning(kind, "not installed; the other one is used instead", browsers.INSTALL)
 
 
 async def _browser(kind: str, binary: str, arguments: tuple[str, ...]) -> Finding:
-    """Start a browser as a Runner does, sandbox included, and have it show a page."""
+    """Start a browser as a Runner does, sandbox included, and load a page."""
     sandbox = ["--no-sandbox"] if config.is_root() else []
     page = f"data:text/html,<p>{_MARK}</p>"
     prefix = f"{_PROFILE}{os.getpid()}-"
@@ -139,23 +137,23 @@ async def _browser(kind: str, binary: str, arguments: tuple[str, ...]) -> Findin
             async with asyncio.timeout(_BROWSER_SECONDS):
                 shown, said = await _output(command, HOME=profile)
         except TimeoutError:
-            text = f"{binary} shows no page within {_BROWSER_SECONDS} s"
+            text = f"{binary} did not load a page within {_BROWSER_SECONDS} s"
             return _failure(kind, text, browsers.INSTALL)
         except OSError as error:
             return _failure(kind, f"{binary} does not start: {error}", browsers.INSTALL)
     if _MARK not in shown:
         last = "\n".join(said.strip().splitlines()[-3:])
-        return _failure(kind, f"{binary} shows no page: {last}", _browser_remedy(said))
+        return _failure(kind, f"{binary} did not load a page: {last}", _browser_remedy(said))
     if config.is_root():
-        remedy = "run as another user, so that Chromium's own sandbox is on"
-        return _warning(kind, f"{binary} works, without its sandbox as this is root", remedy)
-    return _ok(kind, f"{binary} works, its sandbox is on")
+        remedy = "run as another user to enable Chromium's sandbox"
+        return _warning(kind, f"{binary} works, but without its sandbox, as root", remedy)
+    return _ok(kind, f"{binary} works, with its sandbox")
 
 
 async def _output(command: list[str], **variables: str) -> tuple[str, str]:
-    """Run a program to its end and return what it prints; all of it is killed if nobody waits any more.
+    """Run a program and return its stdout and stderr; when canceled, kill its process group.
 
-    A Worker does this beside authors' code, so the program is given nothing of the Worker's environment.
+    A Worker does this beside authors' code, so the program gets nothing of the Worker's environment.
     """
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -178,11 +176,11 @@ async def _output(command: list[str], **variables: str) -> tuple[str, str]:
 def _browser_remedy(said: str) -> str:
     if "sandbox" in said.lower():
         return (
-            "let users make user namespaces (`sysctl kernel.unprivileged_userns_clone=1`, or AppArmor's "
-            "`kernel.apparmor_restrict_unprivileged_userns=0`); in a container allow them in its seccomp profile"
+            "allow unprivileged user namespaces (`sysctl kernel.unprivileged_userns_clone=1`, or AppArmor's "
+            "`kernel.apparmor_restrict_unprivileged_userns=0`); in a container, allow them in its seccomp profile"
         )
     if "shared libraries" in said:
-        return "install what it needs: `playwright install-deps chromium`"
+        return "install its dependencies: `playwright install-deps chromium`"
     return browsers.INSTALL
 
 
@@ -197,7 +195,7 @@ async def _driver() -> Finding:
     if shown.startswith("Version "):
         return _ok(name, f"Playwright {shown.split()[1]}")
     last = "\n".join(said.strip().splitlines()[-3:])
-    remedy = "apt-get install libatomic1" if "libatomic" in said else "install `playwright` again"
+    remedy = "apt-get install libatomic1" if "libatomic" in said else "reinstall `playwright`"
     return _failure(name, f"Playwright's driver does not start: {last}", remedy)
 
 
@@ -205,12 +203,12 @@ async def _fonts() -> Finding:
     program = shutil.which("fc-list")
     if program is None:
         return _warning(
-            "fonts", "fontconfig is not there", "apt-get install fontconfig fonts-liberation"
+            "fonts", "fontconfig is not installed", "apt-get install fontconfig fonts-liberation"
         )
     listed, _ = await _output([program, ":", "lang"])
     if not listed.strip():
         return _failure(
-            "fonts", "there is none: text is not shown", "apt-get install fonts-liberation"
+            "fonts", "none installed: pages show no text", "apt-get install fonts-liberation"
         )
     missing = [name for name, code in (("Chinese", "zh"), ("Arabic", "ar")) if code not in listed]
     count = len(listed.splitlines())
@@ -222,14 +220,14 @@ async def _fonts() -> Finding:
 
 def _display() -> Finding:
     if config.has_display():
-        return _ok("display", "headed browsers have one")
+        return _ok("display", "available for headed browsers")
     return _warning(
         "display", "none: `headful` projects run in new headless mode", "apt-get install xvfb"
     )
 
 
 def _shared_memory() -> Finding:
-    """Look at what browsers and PostgreSQL do without, as they are started here, but authors' code may not."""
+    """Check /dev/shm, which authors' code may need; our own browsers and PostgreSQL run without it."""
     shared = Path("/dev/shm")  # noqa: S108
     if shared.is_dir() and disk.free_bytes(shared) >= _SHARED_BYTES:
         return _ok("shared memory", "enough")
@@ -238,7 +236,7 @@ def _shared_memory() -> Finding:
 
 
 def _postgresql(directory: Path) -> list[Finding]:
-    """Try the programs of the embedded PostgreSQL as the user that runs them."""
+    """Try the embedded PostgreSQL's programs as the user that runs them."""
     user = None
     try:
         if config.is_root():
@@ -268,13 +266,13 @@ def _abandoned(directory: Path) -> list[Finding]:
         return []
     size = sum(disk.used_bytes(home) for home, _ in found) // _MIBI
     listed = "; ".join(f"{home}, last used by {user}" for home, user in found)
-    text = f"{len(found)} of data directories that are gone, {size} MiB: {listed}"
-    remedy = "start those that were moved where they are now; `rm -r` what belongs to none"
+    text = f"{len(found)} whose data directories are gone, {size} MiB: {listed}"
+    remedy = "if a data directory was moved, start Runwright on it at its new place; remove the rest with `rm -r`"
     return [_warning("leftover databases", text, remedy)]
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
-    """Look at the database and, against its clock, at ours."""
+    """Check the database, and our clock against its clock."""
     directory = settings.data_dir / "postgresql"
     try:
         if settings.database_url is None and (gone := cluster_homes.lost(directory)) is not None:
@@ -284,7 +282,7 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
             )
             return
         if settings.database_url is None and cluster_homes.home(directory) is None:
-            yield _ok("database", "none yet; the first start makes one")
+            yield _ok("database", "none yet; the first start creates one")
             return
         async with asyncio.timeout(_DATABASE_SECONDS):
             if settings.database_url is not None:
@@ -300,7 +298,7 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
         ValueError,
     ) as error:
         remedy = "see postgresql.log in the data directory, or check `RUNWRIGHT_DATABASE_URL`"
-        yield _failure("database", f"it does not answer: {error or type(error).__name__}", remedy)
+        yield _failure("database", f"cannot connect: {error or type(error).__name__}", remedy)
         return
     for finding in found:
         yield finding
@@ -322,7 +320,7 @@ async def _ask(url: str) -> list[Finding]:
 
 
 async def _blobs(url: str, data_dir: Path) -> Finding:
-    """Write an object to the bucket, and remove it."""
+    """Write an object to the blob store, and delete it."""
     name, key = "blob store", f"doctor/{uuid.uuid4().hex}"
     try:
         store = blobs.open_store(url, data_dir / "blobs")
@@ -331,20 +329,20 @@ async def _blobs(url: str, data_dir: Path) -> Finding:
         await store.size(key)
         await store.delete(key)
     except BlobsAway as error:
-        remedy = "check `RUNWRIGHT_BLOBS`, the credentials and the way there: until then Runs wait for Bundles, and files to be stored"
+        remedy = "check `RUNWRIGHT_BLOBS`, the credentials and the network: until then, Runs wait for Bundles, and files for upload"
         return _failure(name, f"{error.message} {error.__cause__ or ''}".splitlines()[0], remedy)
-    return _ok(name, "it takes and gives objects")
+    return _ok(name, "objects can be written and read")
 
 
 def _schema(version: int, applied: set[int], known: set[int]) -> Finding:
     text = f"PostgreSQL {version}"
     if version < database.OLDEST_MAJOR:
-        remedy = f"at least {database.OLDEST_MAJOR} is needed"
+        remedy = f"use version {database.OLDEST_MAJOR} or newer"
         return _failure("database", text, remedy)
     if later := applied - known:
-        text += f", of a later version of Runwright (migration {max(later)})"
+        text += f", schema of a newer version of Runwright (migration {max(later)})"
         return _failure(
-            "database", text, "start a version at least as new as the one that ran last"
+            "database", text, "start a version at least as new as the last one that ran"
         )
     if missing := known - applied:
         return _ok("database", f"{text}; the next start applies {len(missing)} migrations")
@@ -354,10 +352,10 @@ def _schema(version: int, applied: set[int], known: set[int]) -> Finding:
 def _clock(skew: float) -> Finding:
     if skew > _SKEW_SECONDS:
         remedy = (
-            "synchronise both clocks, for example with chrony: schedules and links depend on them"
+            "synchronize both clocks, for example with chrony: schedules and links depend on them"
         )
-        return _failure("clock", f"{skew:.1f} s apart from the database's", remedy)
-    return _ok("clock", "the same as the database's")
+        return _failure("clock", f"{skew:.1f} s off the database's clock", remedy)
+    return _ok("clock", "in sync with the database's")
 
 
 def _ok(name: str, message: str) -> Finding:
