@@ -80,7 +80,7 @@ def test_an_import_that_is_killed_is_tried_once_more(
     found = server.deploy("p", {"api/a.py": _KILLED.format(mark=mark, is_always=False)})
 
     assert (found["status"], found["error"]) == ("ready", None)
-    assert any("died, so once more: it was killed (SIGKILL)" in each for each in found["progress"])
+    assert any("died; trying again: it was killed (SIGKILL)" in each for each in found["progress"])
 
 
 def test_an_import_that_is_killed_twice_fails_the_deploy(
@@ -91,4 +91,4 @@ def test_an_import_that_is_killed_twice_fails_the_deploy(
     found = server.deploy("q", {"api/a.py": _KILLED.format(mark=mark, is_always=True)})
 
     assert found["status"] == "failed"
-    assert "ended the process, twice: it was killed (SIGKILL)" in found["error"]
+    assert "killed the process twice: it was killed (SIGKILL)" in found["error"]

@@ -76,7 +76,7 @@ def test_native_settings_are_in_snake_case(tmp_path: Path) -> None:
         ('{"headful": "yes"}', "headful"),
         ('{"headful": 1}', "true or false"),
         ('{"replication": {"maxConcurrentRequests": 0}}', "`replication.maxConcurrentRequests`"),
-        ('{"replication": {"maxConcurrentRequests": 1.5}}', "whole number"),
+        ('{"replication": {"maxConcurrentRequests": 1.5}}', "integer"),
         ('{"replication": [2]}', "`replication` must be an object"),
         ('{"apiAccess": false}', "`apiAccess` must be an object"),
         ('{"defaults": {"retry": 3}}', "`defaults.retry` must be an object"),
@@ -93,7 +93,7 @@ def test_native_settings_are_in_snake_case(tmp_path: Path) -> None:
         ('{"defaults": {"proxy": "h:1"}}', "`defaults.proxy`"),
         ('{"browserSize": {"width": 9999}}', "from 200 to 3840"),
         ('{"browser": "firefox"}', '"shell" or "chromium"'),
-        ("[]", "one object"),
+        ("[]", "a JSON object"),
         ("{", "Intuned.json"),
     ],
 )

@@ -66,8 +66,11 @@ def test_joined_lines_keep_their_numbers() -> None:
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        (b"six\n-r nope.txt\n", "requirements.txt, line 2: `-r nope.txt`: there is no such file"),
-        (b"-c nope.txt", "requirements.txt, line 1: `-c nope.txt`: there is no such file"),
+        (
+            b"six\n-r nope.txt\n",
+            "requirements.txt, line 2: `-r nope.txt`: this file does not exist",
+        ),
+        (b"-c nope.txt", "requirements.txt, line 1: `-c nope.txt`: this file does not exist"),
         (b"\n\n-e ../lib", "requirements.txt, line 3: `-e ../lib`: `../lib` is outside"),
         (b"-r /etc/passwd", "requirements.txt, line 1: `-r /etc/passwd`: `/etc/passwd` is outside"),
         (
@@ -78,13 +81,13 @@ def test_joined_lines_keep_their_numbers() -> None:
             b"a @ file:///srv/a",
             "requirements.txt, line 1: `a @ file:///srv/a`: `/srv/a` is outside",
         ),
-        (b"./lib", "requirements.txt, line 1: `./lib`: there is no `./lib` in the project"),
+        (b"./lib", "requirements.txt, line 1: `./lib`: `./lib` does not exist in the project"),
         (
             b"-f wheels",
-            "requirements.txt, line 1: `-f wheels`: there is no `wheels` in the project",
+            "requirements.txt, line 1: `-f wheels`: `wheels` does not exist in the project",
         ),
-        ("six\n".encode("utf-16"), "`requirements.txt`, line 1: it is UTF-16"),
-        (b"six\n# caf\xe9\n", "`requirements.txt`, line 2: it is not UTF-8"),
+        ("six\n".encode("utf-16"), "`requirements.txt`, line 1: the file is UTF-16"),
+        (b"six\n# caf\xe9\n", "`requirements.txt`, line 2: not valid UTF-8"),
     ],
 )
 def test_what_cannot_be_is_told_with_its_line(tmp_path: Path, text: bytes, error: str) -> None:
@@ -150,7 +153,7 @@ def test_credentials_of_an_index_are_not_kept(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_tool_is_told(tmp_path: Path) -> None:
-    assert "`Pipfile` is not read" in _read(tmp_path, Pipfile="").remarks[0]
+    assert "`Pipfile` is ignored" in _read(tmp_path, Pipfile="").remarks[0]
     assert _read(tmp_path, requirements__txt="six\n").remarks == ()
 
 

@@ -169,7 +169,7 @@ def test_only_what_a_sink_wants_is_delivered(own: RunwrightServer, receiver: Rec
         ("hangs", "no answer within 2 s"),
         ("trickles", "no answer within 2 s"),
         ("closes", "disconnected"),
-        ("redirects", "/hook`: none is followed"),
+        ("redirects", "/hook`: redirects are not followed"),
     ],
 )
 def test_a_receiver_that_misbehaves_is_told_of_and_changes_nothing(

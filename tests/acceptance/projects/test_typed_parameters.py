@@ -108,7 +108,7 @@ def _native(server: RunwrightServer) -> str:
     assert deployed["status"] == "ready", deployed["error"]
     said = "\n".join(deployed["progress"])
     assert "`api/order.py`: `parameters.more` cannot be resolved here (NameError" in said
-    assert "`api/order.py`: the sample `old` does not fit: `parameters.date` is unknown" in said
+    assert "`api/order.py`: the sample `old` is invalid: `parameters.date` is unknown" in said
     assert "sample `good`" not in said
     return "orders"
 

@@ -1,3 +1,3 @@
-"""A Deployment on this machine: its files, settings, requirements and Environment. Nothing here starts an author's process."""
+"""A Deployment on this machine: its files, settings, requirements and Environment. Nothing here runs the author's code."""
 
 from __future__ import annotations

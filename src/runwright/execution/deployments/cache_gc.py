@@ -1,4 +1,4 @@
-"""Removes unpacked Bundles and Environments that nothing on this machine has used for a while."""
+"""Garbage collection of unpacked Bundles and Environments that this machine has not used for a while."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LEFTOVERS = (
     "environments/*.removing",
     "author-side/*.building",
     "unsent/*",
-    # Blobs whose writing was cut off.
+    # Partially written blobs.
     "blobs/**/*#[0-9]*",
 )
 _LEFTOVER_LIFE = timedelta(days=1)
@@ -41,10 +41,10 @@ def sweep(
     now: float,
     enough_bytes: int | None = None,
 ) -> list[Path]:
-    """Remove the folders that are not kept and were last used longer ago, oldest first; return which.
+    """Remove folders not used for at least `unused_for`, least recently used first; return them.
 
-    `kept` are folders in use, or anything below them. `now` is `time.time()`. With `enough_bytes` no more
-    goes than is needed to free so many.
+    `kept` are folders in use, or paths below them. `now` is `time.time()`. With `enough_bytes`, stop once
+    that much has been freed.
     """
     held = {each for path in kept for each in (path, *path.parents)}
     removed: list[Path] = []
@@ -64,7 +64,7 @@ def sweep(
 
 
 def sweep_leftovers(data_dir: Path, *, now: float) -> list[Path]:
-    """Remove what a process that died in the middle left half made a day ago or earlier; return what."""
+    """Remove unfinished files and folders of dead processes that are over a day old; return their paths."""
     removed: list[Path] = []
     for pattern in _LEFTOVERS:
         for path in data_dir.glob(pattern):
@@ -78,7 +78,7 @@ def sweep_leftovers(data_dir: Path, *, now: float) -> list[Path]:
 
 
 def mark_used(folder: Path) -> None:
-    """Say that a folder is used now."""
+    """Record that a folder is being used now."""
     os.utime(folder)
 
 
@@ -92,7 +92,7 @@ def _folders(data_dir: Path) -> Iterator[tuple[float, Path]]:
 
 
 def _remove(folder: Path) -> bool:
-    """Remove a folder whole, unless it is just being built; a half removed one is never found."""
+    """Remove a folder, unless it is being built; renaming it first hides it while it is half removed."""
     lock = os.open(folder.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

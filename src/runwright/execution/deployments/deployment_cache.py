@@ -1,4 +1,4 @@
-"""What of a Deployment lies on this machine: its unpacked Bundle and its Environment."""
+"""Deployments installed on this machine: their unpacked Bundles and Environments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from runwright.storage import projects as rows
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Installed:
-    """A Deployment that Runners can be started for."""
+    """A Deployment that is ready for Runners."""
 
     deployment_id: DeploymentId
     workspace_id: WorkspaceId
@@ -34,13 +34,13 @@ class Installed:
     settings: ProjectSettings
     apis: tuple[str, ...]
     proxy: str | None = None
-    """What its Runs go through where neither they nor their session name a proxy."""
+    """The proxy for Runs where neither they nor their AuthSession have one."""
     parameters: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
-    """The JSON Schemas that parameters are held to, by Api."""
+    """The JSON Schemas enforced on parameters, by Api."""
 
 
 async def folder(platform: Platform, bundle_sha256: str) -> Path:
-    """Return the unpacked Bundle, fetching and unpacking it the first time."""
+    """The folder of the unpacked Bundle; the first call fetches and unpacks it."""
     directory = platform.settings.data_dir / "deployments" / bundle_sha256
     if directory.is_dir():
         cache_gc.mark_used(directory)
@@ -58,11 +58,11 @@ async def folder(platform: Platform, bundle_sha256: str) -> Path:
 
 
 async def install(platform: Platform, deployment_id: DeploymentId) -> Installed:
-    """Return a ready Deployment with everything it needs on this machine.
+    """Install a ready Deployment, with everything it needs, on this machine.
 
     Raises:
-        PlatformError: it is not ready.
-        NotFound: its Bundle is no longer stored.
+        PlatformError: the Deployment is not ready.
+        NotFound: there is no such Deployment, or its Bundle is no longer stored.
     """
     deployment = await rows.deployment(platform.database, deployment_id)
     if deployment is None:
@@ -75,7 +75,7 @@ async def install(platform: Platform, deployment_id: DeploymentId) -> Installed:
 async def from_manifest(
     platform: Platform, deployment: Deployment, manifest: Manifest
 ) -> Installed:
-    """Return the Deployment installed as its manifest says."""
+    """Install a Deployment as described by its manifest."""
 
     async def silent(_line: str) -> None: ...
 

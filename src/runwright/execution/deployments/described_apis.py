@@ -1,4 +1,4 @@
-"""What a Runner says of Apis, taken with care: the author's code may have said it instead."""
+"""Reads a Runner's description of Apis defensively: the author's code may have written it instead."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runwright.domain.projects import PLAYGROUND_SAMPLE, Api, ProjectSettings
 
 _MAX_REMARKS = 50
 _MAX_DEPTH = 100
-"""Of a schema: whoever walks one may go as deep as that."""
+"""Limit for a schema's nesting, so that schemas can be walked recursively."""
 _MAX_REMARK_LENGTH = 500
 
 
@@ -20,7 +20,7 @@ def read(
     sample_parameters: Mapping[str, dict[str, Any]],
     settings: ProjectSettings,
 ) -> tuple[tuple[Api, ...], list[str]]:
-    """Return the Apis, and what is to be remarked on them to who deploys."""
+    """Return the Apis, and remarks on them for the person who deploys."""
     apis: list[Api] = []
     remarks: list[str] = []
     for each in told:
@@ -40,7 +40,7 @@ def read(
 
 
 def _checkable(schema: Any, remarks: list[str]) -> dict[str, Any] | None:
-    """Return a schema that parameters can be checked with, or none."""
+    """The schema, without patterns if need be, if parameters can be checked against it; otherwise None."""
     found = _plain(schema)
     if found is None:
         return None
@@ -54,9 +54,9 @@ def _checkable(schema: Any, remarks: list[str]) -> dict[str, Any] | None:
     try:
         parameters.check_schema(without)
     except ValueError:
-        remarks.append(f"parameters are not checked before a run begins: {reason}")
+        remarks.append(f"parameters are not checked before a run starts: {reason}")
         return None
-    remarks.append(f"patterns of parameters are not checked before a run begins: {reason}")
+    remarks.append(f"patterns of parameters are not checked before a run starts: {reason}")
     return without
 
 
@@ -96,7 +96,7 @@ def _unfit_samples(api: Api, settings: ProjectSettings) -> list[str]:
     if schema is None:
         return []
     return [
-        f"the sample {_called(case)} does not fit: `{found[0].path}` {found[0].message}"
+        f"the sample {_called(case)} is invalid: `{found[0].path}` {found[0].message}"
         for case, sample in api.samples.items()
         if (found := parameters.problems(sample, schema))
     ]

@@ -1,11 +1,11 @@
-"""Environments: the virtual environment a Deployment runs in, made by uv, shared by content.
+"""Environments: the virtual environments that Deployments run in, built by uv and shared by content.
 
-A project without requirements runs on the platform's own interpreter. Any other gets a folder named
-by the hash of its interpreter and of the files that say what it requires; a lock file makes one process build
-it and the others wait, and a marker written last tells a finished one from what a crash left.
+A project without requirements runs on the platform's own interpreter. Any other gets a folder named by
+the hash of its interpreter and requirement files; a lock file makes one process build it while the others
+wait, and a marker written last tells a finished Environment from what a crash left.
 
-uv is given copies of those files, in a folder with nothing else, and first pins everything in a `pylock.toml`:
-so what the platform serves itself is left out while what it would bring along is not.
+uv gets copies of those files, in a folder with nothing else, and first pins everything in a `pylock.toml`:
+this way the packages that the platform provides are left out, but their dependencies are not.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ version = "{}"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Environment:
-    """Where a Deployment's code finds its interpreter."""
+    """The Environment of a Deployment."""
 
     id: str
     python: Path
@@ -71,13 +71,13 @@ async def ensure(
     read: Callable[[], RequirementFiles],
     report: Report,
 ) -> Environment:
-    """Return the Environment of the requirements, building it if it is not there.
+    """Return the Environment for the requirements, building it if it does not exist.
 
-    `read` gives the files that they stand in; only building needs them.
+    `read` returns the requirement files, which are only needed for building.
 
     Raises:
-        AuthorError: the requirements cannot be met, with what uv said.
-        PlatformError: there is no place for one.
+        AuthorError: the requirements cannot be installed; includes uv's output.
+        PlatformError: the file system cannot run programs.
     """
     interpreter = await _interpreter(requirements)
     asks_for_nothing = not requirements.packages and requirements.sha256 is None
@@ -93,13 +93,13 @@ async def ensure(
     directory.parent.mkdir(parents=True, exist_ok=True)
     if not disk.runs_programs(directory.parent):
         raise PlatformError(
-            f"{directory.parent} is on a file system mounted `noexec`, from which no environment runs: "
-            "mount it with `exec`, or serve from another `--data-dir`"
+            f"{directory.parent} is on a file system mounted `noexec`, where environments cannot run: "
+            "mount it with `exec`, or use another `--data-dir`"
         )
     async with _locked(directory.with_suffix(".lock")):
         if not (directory / _MARKER).is_file():
             count = len(requirements.packages)
-            await report(f"Building an environment of {count} requirements")
+            await report(f"Building an environment with {count} requirements")
             wanted = await asyncio.to_thread(read)
             await _Build(settings, directory, wanted, report).make(interpreter)
             (directory / _MARKER).write_text(key)
@@ -133,15 +133,15 @@ class _Build:
     async def _make(self, interpreter: str) -> None:
         venv = ["venv", "--no-config", "--quiet", "--python", interpreter, str(self._directory)]
         await self._uv.run(venv, self._directory.parent)
-        # uv looks for settings upwards, and stops at these.
+        # uv searches parent folders for settings, and stops at this file.
         (self._directory / "uv.toml").touch()
         await asyncio.to_thread(self._wanted.copy, self._project)
         await self._pin()
-        # Runners keep no bytecode, and each would compile what it imports.
+        # Runners write no bytecode, so each one would compile everything it imports.
         install = ["pip", "install", "--compile-bytecode", *self._python]
         pinned = self._directory / _PINNED
         if self._wanted.hashed:
-            # Before the rest: a `pylock.toml` holds the index's own hashes, and not the author's.
+            # Installed first, because a `pylock.toml` has the index's hashes instead of the author's.
             hashed = self._project / _HASHED
             hashed.write_text(self._wanted.hashed, encoding="utf-8")
             await self._uv.run(
@@ -152,7 +152,7 @@ class _Build:
             await self._uv.run([*install, _own_playwright()], self._project)
 
     async def _pin(self) -> None:
-        """Write down exactly what is to be installed."""
+        """Write the `pylock.toml` with the exact versions to install."""
         output = self._directory / _PINNED
         left_out = [
             "--no-emit-package",
@@ -177,7 +177,7 @@ class _Build:
         playwright, excluded = self._directory / _PLAYWRIGHT, self._directory / _LEFT_OUT
         playwright.write_text("playwright\n", encoding="utf-8")
         excluded.write_text(f"{PLATFORM}\n", encoding="utf-8")
-        # Where the author leaves the choice, ours: uv keeps to what it finds in the file that it writes.
+        # Prefer our Playwright version unless the author pins one: uv reuses versions found in its output file.
         output.write_text(_PREFERRED.format(version("playwright")), encoding="utf-8")
         inputs = [*map(str, self._wanted.inputs), str(playwright)]
         compiling = [
@@ -201,12 +201,12 @@ class _Build:
             except AuthorError:
                 raise error from None
             await self._report(
-                f"What `{OTHER_FORMAT}` would bring along cannot be installed beside the rest, and is left out"
+                f"The dependencies of `{OTHER_FORMAT}` conflict with the other requirements and are left out"
             )
 
 
 async def _interpreter(requirements: Requirements) -> str:
-    """Return the interpreter that is asked for or preferred, or a specifier for uv to look for; ours where it fits."""
+    """The required or preferred interpreter, or a specifier for uv to search; our own if it fits."""
     specifier = _specifier(requirements)
     own_version = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
     is_own_fit = specifier.contains(own_version)
@@ -216,7 +216,7 @@ async def _interpreter(requirements: Requirements) -> str:
     preferred = SpecifierSet(requirements.preferred_python)
     if preferred.contains(own_version):
         return found
-    # Without one, ours: what is required may well do with it.
+    # If the preferred version is missing, use what was found: the requirements may well work on it.
     return await interpreters.find(preferred, otherwise=found)
 
 
@@ -230,10 +230,10 @@ def _specifier(requirements: Requirements) -> SpecifierSet:
 
 
 def _contents(requirements: Requirements) -> dict[str, Any]:
-    """Return what tells one Environment from another."""
+    """What identifies an Environment, besides its interpreter."""
     if requirements.sha256 is not None:
         return {"sha256": requirements.sha256}
-    # As earlier versions did, whose Environments are there.
+    # As in earlier versions, so that their Environments are still found.
     packages = [*requirements.packages]
     if not any(requirement_lines.name(each) == "playwright" for each in packages):
         packages.append(_own_playwright())
@@ -251,7 +251,7 @@ def _own_playwright() -> str:
 
 @asynccontextmanager
 async def _locked(file: Path) -> AsyncGenerator[None]:
-    """Hold a lock file; the lock goes with the process, whatever ends it."""
+    """Hold a lock file; the lock is released when the process dies, however it dies."""
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         while True:

@@ -1,4 +1,4 @@
-"""Finds the Python interpreters of this machine: on PATH, and those of pyenv, which PATH hides."""
+"""Finds the Python interpreters on this machine: on PATH, and pyenv's, which are not on PATH."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 async def find(specifier: SpecifierSet, *, otherwise: str | None = None) -> str:
-    """Return the newest interpreter that fits; without one what to take otherwise, or the specifier for uv to look for.
+    """The newest interpreter that fits; if there is none, `otherwise`, or the specifier for uv to search.
 
-    uv knows places of its own, and downloads one where it may.
+    uv searches more places, and may download an interpreter.
     """
     found: dict[Version, str] = {}
     for program in await asyncio.to_thread(_programs):

@@ -1,4 +1,4 @@
-"""JSON with comments and trailing commas, as projects' own files are written."""
+"""JSON with comments and trailing commas, the format of projects' own files."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from typing import Any
 from runwright.domain.text import strict_json
 from runwright.errors import AuthorError
 
-# What was matched is not tried in another way, nor again: a line of slashes, or comments that do not end,
-# would take for ever.
+# Possessive and atomic, so without backtracking: a line of slashes, or unterminated comments, would take
+# forever.
 _COMMENT = r"//[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/)?+"
 _TOKEN = re.compile(rf'"(?:\\.|[^"\\])*+"|{_COMMENT}|,(?=(?>(?:\s|{_COMMENT})*)[\]}}])', re.DOTALL)
 
 
 def read(file: Path) -> dict[str, Any]:
-    """Return the object in a file.
+    """Read the object in a file.
 
     Raises:
-        AuthorError: there is none, or it cannot be read.
+        AuthorError: the file is not valid, or holds something else.
     """
     try:
         body = strict_json.read(without_comments(file.read_text(encoding="utf-8-sig")))
     except ValueError as error:
         raise AuthorError(f"Cannot read `{file.name}`: {error}") from error
     if not isinstance(body, dict):
-        raise AuthorError(f"`{file.name}` must hold one object.")
+        raise AuthorError(f"`{file.name}` must contain a JSON object.")
     return body  # pyright: ignore[reportUnknownVariableType]
 
 
 def without_comments(text: str) -> str:
-    """Return JSONC as JSON: comments and trailing commas become blanks, positions stay."""
+    """Convert JSONC to JSON: comments and trailing commas become blanks, so positions stay the same."""
 
     def blank(found: re.Match[str]) -> str:
         token = found.group()

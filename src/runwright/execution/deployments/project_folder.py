@@ -31,7 +31,7 @@ _DECLARED_JOBS = "intuned-resources/jobs"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProjectFolder:
-    """What a project says of itself."""
+    """What a project's files declare."""
 
     settings: ProjectSettings
     requirements: RequirementFiles
@@ -39,16 +39,16 @@ class ProjectFolder:
     """Sample parameters by Api and case."""
     secrets: ProjectSecrets
     dev_proxy: str | None
-    """The proxy of `dev`."""
+    """The proxy for `runwright dev`."""
     lacks_check: bool
-    """Auth sessions are enabled and nothing can say whether one is good."""
+    """AuthSessions are enabled, but there is no `check`."""
 
 
 def read(root: Path, deployed: Iterable[Path] | None = None) -> ProjectFolder:
     """Read a project's folder; `deployed` as in `requirement_files.read`.
 
     Raises:
-        AuthorError: a settings file cannot be parsed, or says something impossible; names file and key.
+        AuthorError: a settings file cannot be parsed or has an invalid value; names the file and the key.
     """
     pyproject = requirement_files.toml(root / "pyproject.toml")
     intuned = next(
@@ -64,7 +64,9 @@ def read(root: Path, deployed: Iterable[Path] | None = None) -> ProjectFolder:
         reader = SettingsReader(body, source, is_native=True)
     settings = project_settings.of(reader)
     if not (root / "api").is_dir():
-        raise AuthorError("The project has no folder `api`: each file in it becomes one API.")
+        raise AuthorError(
+            "The project has no `api` folder: create it; each file in it becomes one API."
+        )
     settings = replace(settings, can_create_sessions=(root / _CREATE).is_file())
     declared = _auth_sessions(root)
     if declared and not (settings.has_auth_sessions and settings.can_create_sessions):
@@ -87,7 +89,7 @@ def read(root: Path, deployed: Iterable[Path] | None = None) -> ProjectFolder:
 
 
 def _default_sink(body: dict[str, Any], source: str) -> Sink | None:
-    """Return the sink of `defaults.sink.deployed`, whose keys stand as they do on the wire."""
+    """The Sink in `defaults.sink.deployed`, whose keys are spelled as on the wire."""
     found: Any = body
     for name in ("defaults", "sink", "deployed"):
         found = found.get(name) if isinstance(found, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
@@ -105,7 +107,7 @@ def _auth_sessions(root: Path) -> dict[str, dict[str, Any]]:
     for session_id, file in _declared(root, _DECLARED, "auth-session").items():
         if not is_session_id(session_id):
             raise AuthorError(
-                f"`{file.relative_to(root)}`: an id has 1 to 128 letters, digits, `-` or `_`."
+                f"`{file.relative_to(root)}`: an id must consist of 1 to 128 letters, digits, `-` or `_`."
             )
         parameters = jsonc.read(file).get("parameters", {})
         if not isinstance(parameters, dict):
@@ -120,7 +122,7 @@ def _jobs(root: Path) -> dict[str, JobPlan]:
         name = file.relative_to(root)
         if not is_job_id(job_id):
             raise AuthorError(
-                f"`{name}`: an id has 1 to 128 letters, digits, `.`, `_`, `~` or `-`."
+                f"`{name}`: an id must consist of 1 to 128 letters, digits, `.`, `_`, `~` or `-`."
             )
         try:
             found[job_id] = job_text.parse(jsonc.read(file))
@@ -130,7 +132,7 @@ def _jobs(root: Path) -> dict[str, JobPlan]:
 
 
 def _declared(root: Path, folder: str, kind: str) -> dict[str, Path]:
-    """Return the files below a folder that declare something, by the id that each is named by."""
+    """The declaration files below a folder, by the id in their name."""
     found: dict[str, Path] = {}
     for file in sorted((root / folder).rglob(f"*.{kind}.json*")):
         identifier, _, ending = file.name.partition(f".{kind}.")
@@ -138,8 +140,8 @@ def _declared(root: Path, folder: str, kind: str) -> dict[str, Path]:
             continue
         if identifier in found:
             raise AuthorError(
-                f"`{file.relative_to(root)}` and `{found[identifier].relative_to(root)}` declare "
-                f"`{identifier}` twice."
+                f"`{file.relative_to(root)}` and `{found[identifier].relative_to(root)}` both declare "
+                f"`{identifier}`."
             )
         found[identifier] = file
     return found

@@ -1,4 +1,4 @@
-"""What a project's settings say, as values, or which key of which file is wrong."""
+"""Parses a project's settings; errors name the key and the file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 class SettingsReader:
-    """Takes typed values out of a settings table; keys may be in snake_case or camelCase."""
+    """Reads typed values from a settings table; keys may be snake_case or camelCase."""
 
     def __init__(self, body: dict[str, Any], source: str, *, is_native: bool) -> None:
         self._body: dict[str, Any] = _snake_keys(body)
@@ -36,10 +36,10 @@ class SettingsReader:
         self.is_native = is_native
 
     def get(self, path: str) -> Any:
-        """Return the value of a key such as `browser_size.width`; None where there is none.
+        """The value of a key such as `browser_size.width`; None if it is not set.
 
         Raises:
-            AuthorError: what it should be in is not a table.
+            AuthorError: a parent of the key is not a table.
         """
         value: Any = self._body
         parts = path.split(".")
@@ -52,7 +52,7 @@ class SettingsReader:
         return value  # pyright: ignore[reportUnknownVariableType]
 
     def boolean(self, path: str, *, default: bool) -> bool:
-        """Return true or false."""
+        """A boolean."""
         value = self.get(path)
         if value is None:
             return default
@@ -61,25 +61,25 @@ class SettingsReader:
         return value
 
     def whole(self, path: str, *, low: int, high: int | None = None) -> int | None:
-        """Return a whole number within bounds."""
+        """An integer within bounds; None if it is not set."""
         value = self.get(path)
         if value is None:
             return None
         is_whole = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_whole or value % 1 or value < low or (high is not None and value > high):
             bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
-            raise self.wrong(path, value, f"a whole number {bounds}")
+            raise self.wrong(path, value, f"an integer {bounds}")
         return int(value)
 
     def text(self, path: str) -> str | None:
-        """Return a string that is not empty."""
+        """A non-empty string; None if it is empty or not set."""
         value = self.get(path)
         if value is not None and not isinstance(value, str):
             raise self.wrong(path, value, "a string")
         return value or None
 
     def choice(self, path: str, kind: type[_Choice], default: _Choice) -> _Choice:
-        """Return one of the values of an enum."""
+        """A member of an enum."""
         value = self.get(path)
         if value is None:
             return default
@@ -90,23 +90,23 @@ class SettingsReader:
             raise self.wrong(path, value, expected) from error
 
     def spelled(self, path: str) -> str:
-        """Return a key as its author spells it."""
+        """The key as spelled in the project's format."""
         return path if self.is_native else re.sub(r"_([a-z])", lambda m: m[1].upper(), path)
 
     def wrong(self, path: str, value: object, expected: str) -> AuthorError:
-        """Return the error of a key whose value is another than expected."""
-        return self.error(path, f"is {value!r:.200}, and must be {expected}")
+        """The error for a key with an unexpected value."""
+        return self.error(path, f"is {value!r:.200}, but must be {expected}")
 
     def error(self, path: str, message: str) -> AuthorError:
-        """Return the error of a key."""
+        """The error for a key."""
         return AuthorError(f"{self._source}: `{self.spelled(path)}` {message}.")
 
 
 def of(reader: SettingsReader) -> ProjectSettings:
-    """Return a project's settings, with our defaults where it is silent.
+    """A project's settings, with defaults for those not set.
 
     Raises:
-        AuthorError: a value cannot be; says which key of which file.
+        AuthorError: a value is invalid; names the key and the file.
     """
     is_native = reader.is_native
     default_browser = BrowserKind.SHELL if is_native else BrowserKind.CHROMIUM
@@ -141,19 +141,20 @@ def of(reader: SettingsReader) -> ProjectSettings:
 
 
 def proxy(reader: SettingsReader, *paths: str) -> str | None:
-    """Return the proxy that the first of some keys with a value names.
+    """The proxy set by the first of the keys that has a value.
 
     Raises:
-        AuthorError: it is one of the hosted platform's own, or none.
+        AuthorError: it is a proxy of the hosted platform, or not a proxy URL.
     """
     for path in paths:
         value = reader.get(path)
         if value is None or value == "":
             continue
-        # The value may hold a password, so no message shows it.
+        # The value may contain a password, so messages never show it.
         if isinstance(value, str) and value.startswith(_HOSTED):
             raise reader.error(
-                path, "names a proxy of the hosted platform, which is not here: name one of yours"
+                path,
+                "names a proxy of the hosted platform, which does not exist here: use your own",
             )
         if not isinstance(value, str) or not proxies.is_proxy(value):
             raise reader.error(path, proxies.EXPECTED)
@@ -167,7 +168,7 @@ def _seconds(reader: SettingsReader, path: str) -> timedelta | None:
 
 
 def _unsupported(reader: SettingsReader) -> tuple[str, ...]:
-    """Return what is set, and not switched off, that has no meaning here."""
+    """Settings that are in use but not supported here."""
     found = [path for path in _UNSUPPORTED if _is_on(reader.get(path))]
     given = reader.get("proxy")
     if given is not None and not isinstance(given, dict):

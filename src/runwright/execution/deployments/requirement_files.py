@@ -1,6 +1,6 @@
-"""Finds the files that say what a project requires, and all that they refer to, without running any of its code.
+"""Finds a project's requirement files and everything they refer to, without running any of its code.
 
-An Environment is made from these files and nothing else, so their contents are its key.
+An Environment is built from these files alone, so their contents are its key.
 """
 
 from __future__ import annotations
@@ -27,41 +27,41 @@ _UV = Path("uv.toml")
 _READ_KEYS = ("name", "dependencies", "optional-dependencies", "requires-python")
 _UNREAD = ("Pipfile", "environment.yml", "requirements.in", "setup.cfg", "setup.py")
 PLATFORM, OTHER_FORMAT = "runwright", "intuned-runtime"
-"""Served by the platform itself, so never installed; what the second would bring along is."""
+"""Provided by the platform, so never installed; the second one's dependencies are."""
 _CREDENTIALS = re.compile(r"(://)[^/@\s]*@")
 _OTHER_SETTINGS = {Path("Intuned.jsonc"), Path("Intuned.json")}
 _OTHER_PYTHON = "==3.12.*"
-"""On which projects of that format run where they come from, and `intuned-browser` can be imported."""
+"""The version that projects of that format run on at their origin, and that `intuned-browser` can be imported on."""
 _HEADER = re.compile(r"^[ \t]*\[[ \t]*project[ \t]*\][^\n]*$", re.MULTILINE)
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequirementFiles:
-    """What an Environment is made from."""
+    """The files that an Environment is built from."""
 
     root: Path
     """The project's folder."""
     requirements: Requirements
-    """What the files say."""
+    """What the files require."""
     inputs: tuple[Path, ...] = ()
-    """What uv reads first; nothing: the platform's own environment serves."""
+    """The files passed to uv; empty: the platform's own environment is used."""
     files: tuple[Path, ...] = ()
-    """The inputs and all that they may refer to, relative to the root."""
+    """The inputs and everything they may refer to, relative to the root."""
     lines: Mapping[Path, tuple[Line, ...]] = field(default_factory=dict[Path, tuple[Line, ...]])
-    """Of `requirements.txt` and of what it includes."""
+    """The lines of `requirements.txt` and of the files it includes."""
     hashed: str = ""
-    """A requirements file of all that must have certain hashes; empty where nothing must."""
+    """The content of a requirements file for all packages with hashes; empty if there are none."""
     remarks: tuple[str, ...] = ()
-    """What who deploys should know."""
+    """Remarks for the person who deploys."""
 
     @property
     def is_locked(self) -> bool:
-        """Whether a lock says everything, exactly."""
+        """True when a lock file pins everything."""
         return self.inputs == (_LOCK,)
 
     def copy(self, target: Path) -> None:
-        """Put copies into a new folder: builders write into what they build."""
+        """Copy the files into a new folder, because builds write into their source folder."""
         target.mkdir()
         for file in self.files:
             (target / file).parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ class RequirementFiles:
             (target / _LISTED).write_text(text, encoding="utf-8")
 
     def places(self, said: str) -> list[str]:
-        """Return where the packages are required that an error names."""
+        """The lines that require the packages named in an error."""
         words = {requirement_lines.normalized(each) for each in re.findall(r"[\w.-]+", said)}
         return [
             f"{file}, line {line.number}: {_without_credentials(line.text)}"
@@ -89,12 +89,12 @@ class RequirementFiles:
 
 
 def read(root: Path, deployed: Iterable[Path] | None = None) -> RequirementFiles:
-    """Read what a project requires.
+    """Read a project's requirements.
 
-    `deployed` are the files of its folder that belong to it, relative to the folder; None: all.
+    `deployed` are the files that belong to the project, relative to its folder; None: all files in it.
 
     Raises:
-        AuthorError: a file cannot be read, or refers to what is not there; says which line.
+        AuthorError: a file cannot be read or refers to a missing one; names the line.
     """
     if deployed is None:
         deployed = (each.relative_to(root) for each in root.rglob("*") if each.is_file())
@@ -104,7 +104,7 @@ def read(root: Path, deployed: Iterable[Path] | None = None) -> RequirementFiles
     project = table(pyproject, "project", "pyproject.toml")
     python = project.get("requires-python")
     if python is not None and not isinstance(python, str):
-        raise AuthorError("pyproject.toml: `project.requires-python` must be a text.")
+        raise AuthorError("pyproject.toml: `project.requires-python` must be a string.")
     reading = _Reading(root, files)
     if _LOCK in files:
         inputs, packages = (_LOCK,), _locked(root)
@@ -121,7 +121,7 @@ def read(root: Path, deployed: Iterable[Path] | None = None) -> RequirementFiles
         )
     for name in {_PYPROJECT, _UV} & files:
         reading.take(name)
-    # Of a `pyproject.toml` that nobody builds, uv reads this much.
+    # This is what uv reads of a `pyproject.toml` that is not built.
     said = {"project": {key: project.get(key) for key in _READ_KEYS}, "uv": tool.get("uv")}
     requirements = Requirements(
         python=python,
@@ -141,12 +141,12 @@ def read(root: Path, deployed: Iterable[Path] | None = None) -> RequirementFiles
 
 
 def of_packages(root: Path, requirements: Requirements) -> RequirementFiles:
-    """Return what a manifest requires that was made when the list of packages was all that was kept."""
+    """The requirements of an old manifest, from when only the list of packages was stored."""
     return RequirementFiles(root=root, requirements=requirements, inputs=(_LISTED,))
 
 
 def toml(file: Path) -> dict[str, Any]:
-    """Read a TOML file; one that is not there says nothing.
+    """Read a TOML file; a missing one is empty.
 
     Raises:
         AuthorError: it cannot be parsed.
@@ -160,10 +160,10 @@ def toml(file: Path) -> dict[str, Any]:
 
 
 def table(parent: dict[str, Any], name: str, source: str) -> dict[str, Any]:
-    """Return a table of a TOML file; one that is not there is empty.
+    """A table of a TOML file; a missing one is empty.
 
     Raises:
-        AuthorError: it is something else.
+        AuthorError: it is not a table.
     """
     found = parent.get(name, {})
     if not isinstance(found, dict):
@@ -172,7 +172,7 @@ def table(parent: dict[str, Any], name: str, source: str) -> dict[str, Any]:
 
 
 class _Reading:
-    """Follows what one file says of another."""
+    """Collects files by following references from one file to another."""
 
     def __init__(self, root: Path, deployed: frozenset[Path]) -> None:
         self._root = root
@@ -187,14 +187,14 @@ class _Reading:
         self.files.add(file)
 
     def take_all(self) -> None:
-        """Count everything in: what a package's own builder reads, only it can tell."""
+        """Include all files: only a package's own build backend knows what it reads."""
         self.files |= self._deployed
         self.is_all = True
 
     def unlocked(
         self, project: dict[str, Any], tool: dict[str, Any]
     ) -> tuple[tuple[Path, ...], list[str]]:
-        """Return what uv is to read, and what that requires."""
+        """The files for uv to read, and the packages they require."""
         inputs: list[Path] = []
         packages = _texts(project.get("dependencies", []), "pyproject.toml: `project.dependencies`")
         for each in packages:
@@ -216,12 +216,12 @@ class _Reading:
         return tuple(inputs), packages
 
     def required(self) -> list[Line]:
-        """Return the lines of all files but those of constraints."""
+        """The lines of all files except constraints."""
         files = (each for each in self.lines if each not in self._constraints)
         return [line for file in files for line in self.lines[file]]
 
     def hashed(self) -> str:
-        """Return a requirements file, for the project's root, of all that must have certain hashes."""
+        """The content of a requirements file in the project's root for all packages with hashes."""
         if not any(line.has_hash for line in self.required()):
             return ""
         kept: list[str] = []
@@ -236,7 +236,7 @@ class _Reading:
         return "\n".join([*kept, ""])
 
     def _follow(self, file: Path, *, constrains: bool = False) -> None:
-        """Take a requirements file, and what it refers to."""
+        """Take a requirements file and everything it refers to."""
         self.take(file)
         if constrains:
             self._constraints.add(file)
@@ -248,7 +248,7 @@ class _Reading:
                 continue
             included = self._found(line.includes, file, place)
             if included not in self._deployed:
-                raise AuthorError(f"{place}: there is no such file in the project.")
+                raise AuthorError(f"{place}: this file does not exist in the project.")
             if included not in self.lines:
                 self._follow(included, constrains=constrains or line.constrains)
 
@@ -262,23 +262,23 @@ class _Reading:
             self.take_all()
         else:
             raise AuthorError(
-                f"{place}: there is no `{path}` in the project. What `.gitignore` leaves out is not deployed."
+                f"{place}: `{path}` does not exist in the project. Files ignored by `.gitignore` are not deployed."
             )
 
     def _found(self, path: str, file: Path, place: str) -> Path:
-        """Return what a path in a file means: seen from the file's own folder, otherwise from the project's."""
+        """Resolve a path in a file, relative to the file's folder or else to the project's."""
         meant = [Path(os.path.normpath(base / path)) for base in (file.parent, Path())]
         inside = [each for each in meant if not each.is_absolute() and ".." not in each.parts]
         if not inside:
             raise AuthorError(
-                f"{place}: `{path}` is outside of the project, and only the project is deployed."
+                f"{place}: `{path}` is outside the project, and only the project is deployed."
             )
         known = self._deployed | self._folders
         return next((each for each in inside if each in known), inside[0])
 
 
 def _named(pyproject: str) -> str:
-    """Return a project whose name and version uv can read: it wants both, and nothing here needs them."""
+    """A `pyproject.toml` completed with name and version, which uv requires and nothing here uses."""
     project = table(tomllib.loads(pyproject), "project", "pyproject.toml")
     lacking = {"name": "project", "version": "0"}.items()
     known = project.keys() | set(project.get("dynamic", []))
@@ -296,7 +296,7 @@ def _locked(root: Path) -> list[str]:
 
 
 def _is_local(uv: dict[str, Any]) -> bool:
-    """Return whether uv's own settings name files or folders of the project."""
+    """True when uv's settings refer to files or folders of the project."""
     sources: list[Any] = []
     for source in table(uv, "sources", "pyproject.toml [tool.uv]").values():
         sources += source if isinstance(source, list) else [source]
@@ -305,17 +305,17 @@ def _is_local(uv: dict[str, Any]) -> bool:
 
 def _remarks(files: frozenset[Path], inputs: tuple[Path, ...]) -> tuple[str, ...]:
     if inputs == (_LOCK,) and _LISTED in files:
-        return ("`uv.lock` says what is installed, and `requirements.txt` is not read",)
+        return ("`uv.lock` decides what is installed; `requirements.txt` is ignored",)
     unread = next((name for name in _UNREAD if Path(name) in files), None)
     if inputs or unread is None:
         return ()
     return (
-        f"`{unread}` is not read: requirements stand in `pyproject.toml`, `requirements.txt` or `uv.lock`",
+        f"`{unread}` is ignored: put requirements in `pyproject.toml`, `requirements.txt` or `uv.lock`",
     )
 
 
 def _digest(root: Path, files: set[Path], pyproject: dict[str, Any] | None) -> str:
-    """Return the key of all contents; of a `pyproject.toml` the given ones count, if any are."""
+    """The hash of all contents; for `pyproject.toml`, of the given parts only, if any."""
     contents = {str(each): hashlib.sha256((root / each).read_bytes()).hexdigest() for each in files}
     if pyproject is not None:
         contents[str(_PYPROJECT)] = json.dumps(pyproject, sort_keys=True, default=str)
@@ -326,20 +326,20 @@ def _text(file: Path, name: Path) -> str:
     content = file.read_bytes()
     if content.startswith(_UTF_16):
         raise AuthorError(
-            f"`{name}`, line 1: it is UTF-16, as PowerShell writes: save it as UTF-8."
+            f"`{name}`, line 1: the file is UTF-16, as PowerShell writes it: save it as UTF-8."
         )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         number = content[: error.start].count(b"\n") + 1
         raise AuthorError(
-            f"`{name}`, line {number}: it is not UTF-8, in which files are written: {error.reason}."
+            f"`{name}`, line {number}: not valid UTF-8 ({error.reason}): save the file as UTF-8."
         ) from error
 
 
 def _texts(found: object, what: str) -> list[str]:
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):  # pyright: ignore[reportUnknownVariableType]
-        raise AuthorError(f"{what} must be a list of texts.")
+        raise AuthorError(f"{what} must be a list of strings.")
     return [str(each).strip() for each in found]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 

@@ -1,4 +1,4 @@
-"""The lines of a requirements file, as pip and uv read them: joined, without comments, told apart. Pure."""
+"""Parses the lines of a requirements file as pip and uv do: joined, without comments, classified. Pure."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ _ROOT_VARIABLE = "${PROJECT_ROOT}"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """One line, with those that continue it."""
+    """One logical line, including its continuation lines."""
 
     number: int
-    """The first one's, from 1."""
+    """Number of its first line, from 1."""
     text: str
     includes: str | None
-    """The further requirements file that it names, or file of constraints."""
+    """The requirements or constraints file that it includes."""
     constrains: bool
-    """What it includes are constraints."""
+    """True when it includes constraints."""
     path: str | None
-    """The file or folder of this machine that it names otherwise."""
+    """Any other local file or folder that it names."""
     name: str | None
-    """The package's, normalized."""
+    """The package's normalized name."""
 
     @property
     def is_requirement(self) -> bool:
-        """Whether it asks for a package."""
+        """True when it requires a package."""
         return not self.text.startswith("-") or bool(_EDITABLE.match(self.text))
 
     @property
     def is_option(self) -> bool:
-        """Whether it says where packages come from, or in what form."""
+        """True for an option on where packages come from, or in what form."""
         return not self.is_requirement and self.includes is None
 
     @property
     def has_hash(self) -> bool:
-        """Whether it says which files may be installed."""
+        """True when it lists hashes of permitted files."""
         return " --hash" in self.text
 
 
 def lines(text: str) -> Iterator[Line]:
-    """Yield the lines that say something."""
+    """Yield the logical lines that are not empty."""
     joined, first = "", 0
     for number, each in enumerate(text.splitlines(), 1):
         first = first if joined else number
-        # A comment ends at its line, also below a line that goes on.
+        # A comment ends with its line, even within a continuation.
         said = _COMMENT.sub("", each).rstrip() if _COMMENT.search(each) else each.rstrip()
         if said.endswith("\\"):
             joined += said.removesuffix("\\") + " "
@@ -70,7 +70,7 @@ def lines(text: str) -> Iterator[Line]:
 
 
 def joined(text: str) -> str:
-    """Return a file whose requirements take a line each, in the place of their first: pip lets any line go on, uv few."""
+    """Rewrite a file with one line per requirement, at its first line: pip allows any continuation, uv only a few."""
     written = [""] * len(text.splitlines())
     for line in lines(text):
         written[line.number - 1] = line.text.replace(_ROOT_VARIABLE, ".")
@@ -78,19 +78,19 @@ def joined(text: str) -> str:
 
 
 def name(requirement: str) -> str | None:
-    """Return the normalized name of a requirement's package; a bare path or address has none."""
+    """The normalized name of a requirement's package; None for a bare path or URL."""
     found = _NAME.match(requirement)
     is_path = found is None or path(requirement) == requirement
     return None if found is None or is_path else normalized(found.group(1))
 
 
 def normalized(package: str) -> str:
-    """Return a package's name as indexes compare it."""
+    """A package's name as indexes compare it."""
     return re.sub(r"[._-]+", "-", package).lower()
 
 
 def path(requirement: str) -> str | None:
-    """Return the file or folder that a requirement names; None for one that comes from an index or an address."""
+    """The file or folder that a requirement names; None if it comes from an index or a URL."""
     at = _AT.match(requirement)
     target = re.split(r"\s+;|\s+--|;\s", at.group(1) if at else requirement, maxsplit=1)[0].strip()
     if target.startswith("file:"):

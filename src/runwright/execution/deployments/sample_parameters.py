@@ -1,4 +1,4 @@
-"""Sample parameters that a project brings: its files, and what its settings pre-fill a playground with."""
+"""A project's sample parameters: from its files, and from the settings that pre-fill a playground."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _SETTINGS = (
 
 
 def read(root: Path, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the samples by Api and case; one that is no JSON, or none, is nobody's error.
+    """Sample parameters by Api and case; missing or invalid ones are skipped.
 
-    `settings` are the project's own as they stand in their file.
+    `settings` is the parsed settings file, with its own spelling.
     """
     folder = root / ".parameters" / "api"
     found = _of_playground(settings)

@@ -1,4 +1,4 @@
-"""Runs uv, which builds Environments: within a time, and within a size."""
+"""Runs uv, which builds Environments, within limits for time and size."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from runwright.config import Settings
 from runwright.errors import AuthorError
 
 Report = Callable[[str], Awaitable[None]]
-"""Tells whoever deploys how it goes."""
+"""Reports progress to the person who deploys."""
 _SIZE_SECONDS = 2.0
 _MAX_OUTPUT_LINES = 200
 
 
 class Uv:
-    """One build: what it takes counts from here."""
+    """One build; its time limit starts now."""
 
     def __init__(self, settings: Settings, folder: Path, report: Report) -> None:
         self._settings = settings
@@ -32,10 +32,10 @@ class Uv:
         self._deadline = asyncio.get_running_loop().time() + seconds
 
     async def run(self, arguments: list[str], cwd: Path, *, is_told: bool = True) -> None:
-        """Run uv in a folder, telling what it says as it says it, if that is wanted.
+        """Run uv in a folder, reporting its output line by line if `is_told`.
 
         Raises:
-            AuthorError: it failed, with what it said; or it took too long, or made the folder too large.
+            AuthorError: uv failed, with its output; or it took too long, or the folder grew too large.
         """
         running = asyncio.create_task(self._run(arguments, cwd, is_told=is_told))
         watching = asyncio.create_task(self._watch_size())
@@ -74,7 +74,10 @@ class Uv:
                         await self._report(said[-1])
                 code = await process.wait()
         except TimeoutError as error:
-            raise AuthorError("The environment took too long to build and was given up.") from error
+            raise AuthorError(
+                "Building the environment took too long: require less, or have the operator raise "
+                "`RUNWRIGHT_ENVIRONMENT_TIMEOUT`."
+            ) from error
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -82,7 +85,7 @@ class Uv:
                 await process.wait()
         if code != 0:
             raise AuthorError(
-                "The environment cannot be built:\n" + "\n".join(said[-_MAX_OUTPUT_LINES:])
+                "The environment could not be built:\n" + "\n".join(said[-_MAX_OUTPUT_LINES:])
             )
 
     async def _watch_size(self) -> None:
@@ -92,7 +95,7 @@ class Uv:
             held = await asyncio.to_thread(_size_bytes, self._folder)
             if held > limit:
                 raise AuthorError(
-                    f"The environment has more than {limit // 2**20} MiB: require less, or have the "
+                    f"The environment is larger than {limit // 2**20} MiB: require less, or have the "
                     "operator raise `RUNWRIGHT_MAX_ENVIRONMENT_BYTES`."
                 )
 
