@@ -23,7 +23,8 @@ from runwright.adapters.blobs import boto
 from runwright.adapters.blobs.s3 import Buckets, NotWritten
 from runwright.adapters.webhook import NotSent, Reply, Sender
 from runwright.domain.deliveries import sinks
-from runwright.domain.deliveries.sinks import InvalidSink
+from runwright.domain.deliveries.buckets import S3Sink
+from runwright.domain.text.fields import InvalidFields
 
 _SINK: dict[str, Any] = {
     "type": "s3",
@@ -69,6 +70,12 @@ def _cases() -> Iterator[dict[str, Any]]:
         yield {**_SINK, "region": region, "bucket": bucket, **more}
 
 
+def _parsed(value: dict[str, Any]) -> S3Sink:
+    sink = sinks.parse(value)
+    assert isinstance(sink, S3Sink)
+    return sink
+
+
 def _client(sink: dict[str, Any]) -> Any:
     """Return boto3's own client with the same fields."""
     style: Any = {"addressing_style": "path"}
@@ -108,9 +115,9 @@ def _our_place(sink: dict[str, Any], key: str) -> tuple[str, str, str] | None:
         raise NotSent
 
     try:
-        parsed = sinks.parse(sink)
+        parsed = _parsed(sink)
         boto.check(parsed, key)
-    except InvalidSink:
+    except InvalidFields:
         return None
     with pytest.raises(NotSent):
         boto.put(parsed, key, b"{}", catch)
@@ -148,7 +155,7 @@ def _buckets(*, seconds: float = 5) -> Buckets:
 
 
 async def _put(recorder: Recorder, key: str = "p/x.json", **more: Any) -> None:
-    sink = sinks.parse({**_SINK, "endpoint": recorder.url, **more})
+    sink = _parsed({**_SINK, "endpoint": recorder.url, **more})
     await _buckets().put(sink, key, b'{"a": 1}')
 
 
@@ -165,7 +172,7 @@ async def test_what_goes_over_the_wire_is_what_boto3_sends(recorder: Recorder, k
     for sink in sinks_of_it:
         recorder.seen.clear()
         _client(sink).put_object(Bucket=sink["bucket"], Key=key, Body=b"{}")
-        await _buckets().put(sinks.parse(sink), key, b"{}")
+        await _buckets().put(_parsed(sink), key, b"{}")
         theirs, ours = recorder.seen
 
         assert (ours.method, ours.target, ours.body) == (theirs.method, theirs.target, theirs.body)
@@ -220,7 +227,7 @@ async def test_what_is_not_there_is_not_taken_for_there(
     recorder: Recorder, answer: Answer, reason: str
 ) -> None:
     recorder.answers = [answer] * 3
-    sink = sinks.parse({**_SINK, "endpoint": recorder.url})
+    sink = _parsed({**_SINK, "endpoint": recorder.url})
 
     with pytest.raises((NotWritten, NotSent), match=reason):
         await _buckets(seconds=1).put(sink, "p/x.json", b"{}")
@@ -238,7 +245,7 @@ async def test_what_an_answer_says_of_when_to_come_again_is_told(recorder: Recor
 async def test_an_endpoint_at_a_private_address_is_refused(recorder: Recorder) -> None:
     patience = timedelta(seconds=5)
     buckets = Buckets(Sender(allow_private=False, timeout=patience), patience=patience)
-    sink = sinks.parse({**_SINK, "endpoint": recorder.url})
+    sink = _parsed({**_SINK, "endpoint": recorder.url})
 
     with pytest.raises(NotSent, match=r"127\.0\.0\.1 is private"):
         await buckets.put(sink, "p/x.json", b"{}")
@@ -248,7 +255,7 @@ async def test_an_endpoint_at_a_private_address_is_refused(recorder: Recorder) -
 
 @pytest.mark.parametrize("host", ["169.254.169.254", "[::ffff:169.254.169.254]", "[fe80::1]"])
 async def test_no_setting_opens_an_endpoint_at_a_link_local_address(host: str) -> None:
-    sink = sinks.parse({**_SINK, "endpoint": f"http://{host}"})
+    sink = _parsed({**_SINK, "endpoint": f"http://{host}"})
 
     with pytest.raises(NotSent, match="is link-local"):
         await _buckets().put(sink, "p/x.json", b"{}")

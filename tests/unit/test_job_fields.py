@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from runwright.domain.jobs import job_json, job_text
-from runwright.domain.jobs.job_text import InvalidJob
 from runwright.domain.jobs.jobs import JobPlan, JobRunStatus, is_job_id
+from runwright.domain.text.fields import InvalidFields
 
 _ITEM: dict[str, Any] = {"apiName": "a", "parameters": {}}
 _BODY: dict[str, Any] = {"payload": [_ITEM], "configuration": {}}
@@ -21,10 +21,10 @@ def _configured(**configuration: Any) -> JobPlan:
 
 @pytest.mark.parametrize("value", [0, 101, 1.5, "1", True, [1]])
 def test_what_is_no_number_of_attempts(value: Any) -> None:
-    with pytest.raises(InvalidJob, match="whole number from 1 to 100") as caught:
+    with pytest.raises(InvalidFields, match="integer from 1 to 100") as caught:
         _configured(retry={"maximumAttempts": value})
 
-    assert caught.value.path == "configuration.retry.maximumAttempts"
+    assert caught.value.problems[0].path == "configuration.retry.maximumAttempts"
 
 
 @pytest.mark.parametrize(("value", "number"), [(1, 1), (100, 100), (2.0, 2)])
@@ -85,7 +85,7 @@ def test_the_name_of_an_api_has_bounds(api: str, is_one: bool) -> None:
     if is_one:
         assert job_text.parse(body).payload[0].api == api
     else:
-        with pytest.raises(InvalidJob, match="name of an API"):
+        with pytest.raises(InvalidFields, match="name of an API"):
             job_text.parse(body)
 
 
@@ -119,10 +119,10 @@ def test_a_session_is_checked_and_made_so_often(
     ],
 )
 def test_a_field_is_named_by_where_it_stands(body: dict[str, Any], path: str) -> None:
-    with pytest.raises(InvalidJob) as caught:
+    with pytest.raises(InvalidFields) as caught:
         job_text.parse({**_BODY, **body})
 
-    assert caught.value.path == path
+    assert caught.value.problems[0].path == path
 
 
 def test_a_job_tells_up_to_ten() -> None:

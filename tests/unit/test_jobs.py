@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, strategies as st
 
 from runwright.domain.jobs import job_json, job_text, jobs, schedules
-from runwright.domain.jobs.job_text import InvalidJob
 from runwright.domain.jobs.jobs import (
     Counts,
     End,
@@ -21,6 +20,7 @@ from runwright.domain.jobs.jobs import (
     next_step,
 )
 from runwright.domain.jobs.schedules import Schedule
+from runwright.domain.text.fields import InvalidFields
 
 _FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 _SECONDLY = Schedule(intervals=(timedelta(seconds=1),))
@@ -267,10 +267,10 @@ def test_masks_that_come_back_stand_for_what_is_there() -> None:
     ids=lambda value: value or "whole" if isinstance(value, str) else None,
 )
 def test_what_is_no_job_is_named_by_its_field(body: Any, path: str) -> None:
-    with pytest.raises(InvalidJob) as caught:
+    with pytest.raises(InvalidFields) as caught:
         job_text.parse(body)
 
-    assert caught.value.path == path
+    assert caught.value.problems[0].path == path
 
 
 @given(
@@ -294,7 +294,7 @@ def test_nothing_breaks_the_reader(value: Any) -> None:
     said = ""
     try:
         job_text.parse(job_text.unmasked(value, jobs.JobSecrets()))
-    except InvalidJob as error:
+    except InvalidFields as error:
         said = str(error)
 
     assert said or isinstance(value, dict)

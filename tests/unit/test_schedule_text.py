@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from runwright.domain.jobs import schedule_text
-from runwright.domain.jobs.schedule_text import InvalidSchedule
+from runwright.domain.jobs import schedule_fields, schedule_text
 from runwright.domain.jobs.schedules import Calendar
+from runwright.domain.text.fields import InvalidFields
 
 
 @pytest.mark.parametrize(
@@ -27,15 +27,15 @@ from runwright.domain.jobs.schedules import Calendar
     ],
 )
 def test_durations(value: Any, seconds: float) -> None:
-    assert schedule_text.duration(value, "jitter") == timedelta(seconds=seconds)
+    assert schedule_fields.duration(value) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize(
     "value", ["", "x", "5", "1 fortnight", -1, True, 1.5, None, "9" * 12 + "w", 10**400]
 )
 def test_what_is_no_duration(value: Any) -> None:
-    with pytest.raises(InvalidSchedule):
-        schedule_text.duration(value, "jitter")
+    with pytest.raises(ValueError, match="must"):
+        schedule_fields.duration(value)
 
 
 def _calendar(**fields: Any) -> Calendar:
@@ -132,7 +132,7 @@ def test_what_leaves_hour_or_minute_open(fields: dict[str, Any], is_open: bool) 
     ],
 )
 def test_what_is_no_schedule_is_refused_by_its_field(value: Any, path: str) -> None:
-    with pytest.raises(InvalidSchedule) as caught:
+    with pytest.raises(InvalidFields) as caught:
         schedule_text.parse(value)
 
-    assert caught.value.path == path
+    assert caught.value.problems[0].path == path

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from runwright.domain.deliveries import sinks
-from runwright.domain.deliveries.sinks import InvalidSink
+from runwright.domain.deliveries import sinks, webhooks
+from runwright.domain.deliveries.buckets import S3Sink
+from runwright.domain.deliveries.webhooks import Webhook, WebhookSink
 from runwright.domain.text import retry_after
+from runwright.domain.text.fields import InvalidFields
+from runwright.domain.text.urls import MASK
 
 _FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 _WEBHOOK: dict[str, Any] = {"type": "webhook", "url": "https://example.com/hook"}
@@ -20,6 +23,94 @@ _S3: dict[str, Any] = {
     "secretAccessKey": "hush",
     "region": "r",
 }
+
+
+def _webhook(**more: Any) -> WebhookSink:
+    sink = sinks.parse({**_WEBHOOK, **more})
+    assert isinstance(sink, WebhookSink)
+    return sink
+
+
+def _bucket(**more: Any) -> S3Sink:
+    sink = sinks.parse({**_S3, **more})
+    assert isinstance(sink, S3Sink)
+    return sink
+
+
+def _delays(window: timedelta) -> list[float]:
+    """Return after how many seconds each try follows the one before, if all fail at once."""
+    now, found = _FIRST, list[float]()
+    while True:
+        delay = sinks.next_delay(
+            first_try_at=_FIRST, failures=len(found) + 1, now=now, window=window
+        )
+        if delay is None:
+            return found
+        found.append(delay.total_seconds())
+        now += delay
+
+
+def test_delays_double_from_ten_seconds_to_two_minutes_until_the_window_is_over() -> None:
+    hour = _delays(timedelta(hours=1))
+
+    assert hour[:6] == [10, 20, 40, 80, 120, 120]
+    assert set(hour[4:]) == {120}
+    assert 3600 - 120 < sum(hour) <= 3600
+    assert _delays(timedelta(minutes=10)) == [10, 20, 40, 80, 120, 120, 120]
+    assert _delays(timedelta(0)) == []
+
+
+@given(failures=st.integers(1, 10_000), late=st.integers(0, 4000))
+def test_a_try_never_follows_after_the_window(failures: int, late: int) -> None:
+    now, window = _FIRST + timedelta(seconds=late), timedelta(hours=1)
+
+    delay = sinks.next_delay(first_try_at=_FIRST, failures=failures, now=now, window=window)
+
+    assert delay is None or now + delay <= _FIRST + window
+    assert delay is None or timedelta(seconds=10) <= delay <= timedelta(minutes=2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "failures", "left", "delay"),
+    [
+        (45, 1, 3600, 45),
+        (45, 5, 3600, 45),
+        (0, 1, 3600, 1),
+        (0, 5, 3600, 12),
+        (5, 1, 7, 5),
+        (60, 1, 10, 10),
+        (10**9, 1, 3600, 3600),
+        (10**9, 1, 9, None),
+        (10**9, 5, 119, None),
+        (60, 1, 0, None),
+    ],
+)
+def test_what_a_receiver_asks_for_is_kept_within_the_window(
+    asked: int, failures: int, left: int, delay: int | None
+) -> None:
+    found = sinks.next_delay(
+        first_try_at=_FIRST,
+        failures=failures,
+        now=_FIRST,
+        window=timedelta(seconds=left),
+        asked=timedelta(seconds=asked),
+    )
+
+    assert found == (None if delay is None else timedelta(seconds=delay))
+
+
+@given(asked=st.integers(0, 10**9), failures=st.integers(1, 10_000), late=st.integers(0, 4000))
+def test_a_try_that_was_asked_for_is_within_the_window_too(
+    asked: int, failures: int, late: int
+) -> None:
+    now, window = _FIRST + timedelta(seconds=late), timedelta(hours=1)
+
+    delay = sinks.next_delay(
+        first_try_at=_FIRST, failures=failures, now=now, window=window,
+        asked=timedelta(seconds=asked),
+    )  # fmt: skip
+
+    assert delay is None or timedelta(seconds=1) <= delay <= _FIRST + window - now
 
 
 @pytest.mark.parametrize(
@@ -83,8 +174,8 @@ def test_what_a_sink_wants(
 
 def test_where_an_object_goes() -> None:
     def key(prefix: str, job: tuple[str, str] | None) -> str:
-        sink = sinks.parse({**_S3, "prefix": prefix})
-        return sinks.object_key(sink, "p", job=job, day=_FIRST, run_id="id")
+        sink = _bucket(prefix=prefix)
+        return sink.object_key("p", job=job, day=_FIRST, run_id="id")
 
     assert key("x/y/", None) == "x/y/p/runs/2026-01-01/id.json"
     assert key("", ("j", "jr")) == "p/j/jr/id.json"
@@ -103,12 +194,12 @@ def test_where_an_object_goes() -> None:
 )  # fmt: skip
 def test_secrets_are_masked_and_a_mask_that_comes_back_keeps_them(value: dict[str, Any]) -> None:
     sink = sinks.parse(value)
-    shown = sinks.as_json(sink, is_masked=True)
+    shown = sink.as_json(is_masked=True)
 
     assert "hush" not in str(shown)
     assert "hush" in sink.secrets
     assert sinks.parse(sinks.unmasked(shown, sink)) == sink
-    assert sinks.stored(sinks.as_json(sink, is_masked=False)) == sink
+    assert sinks.stored(sink.as_json(is_masked=False)) == sink
     assert sinks.unmasked("anything", sink) == "anything"
 
 
@@ -117,10 +208,11 @@ def test_secrets_are_masked_and_a_mask_that_comes_back_keeps_them(value: dict[st
 )
 def test_what_is_secret_goes_to_no_other_place(url: str) -> None:
     known = sinks.parse({**_WEBHOOK, "headers": {"x-a": "hush"}})
-    changed = {"type": "webhook", "url": url, "headers": {"x-a": sinks.MASK, "x-b": "new"}}
+    changed = {"type": "webhook", "url": url, "headers": {"x-a": MASK, "x-b": "new"}}
 
     found = sinks.parse(sinks.unmasked(changed, known))
 
+    assert isinstance(found, WebhookSink)
     assert (found.url, found.headers) == (url, (("x-b", "new"),))
 
 
@@ -132,7 +224,7 @@ def test_what_is_secret_goes_to_no_other_place(url: str) -> None:
 def test_a_mask_is_no_part_of_another_address(url: str) -> None:
     known = sinks.parse({**_WEBHOOK, "url": "https://u:hush@example.com/a?b=hush"})
 
-    with pytest.raises(InvalidSink, match="mask"):
+    with pytest.raises(InvalidFields, match="mask"):
         sinks.parse(sinks.unmasked({"type": "webhook", "url": url}, known))
 
 
@@ -140,46 +232,46 @@ def test_headers_are_kept_for_another_path_of_the_same_host() -> None:
     known = sinks.parse({**_WEBHOOK, "headers": {"x-a": "hush"}})
 
     changed = sinks.unmasked(
-        {"type": "webhook", "url": "https://EXAMPLE.com:443/b", "headers": {"x-a": sinks.MASK}},
+        {"type": "webhook", "url": "https://EXAMPLE.com:443/b", "headers": {"x-a": MASK}},
         known,
     )
 
-    assert sinks.parse(changed).headers == (("x-a", "hush"),)
+    assert _webhook(**changed).headers == (("x-a", "hush"),)
 
 
 def test_what_is_as_long_as_it_may_be_is_taken() -> None:
-    given = {**_S3, "bucket": "b" * 2048, "prefix": "ü" * 350, "secretAccessKey": "hush é"}
+    given = {"bucket": "b" * 2048, "prefix": "ü" * 350, "secretAccessKey": "hush é"}
 
-    sink = sinks.parse({**given, "endpoint": "https://s3.example.com"})
+    sink = _bucket(**given, endpoint="https://s3.example.com")
 
     assert (sink.bucket, sink.prefix) == (given["bucket"], given["prefix"])
     assert sink.secret_access_key == "hush é"
     assert sink.endpoint == "https://s3.example.com"
-    assert sinks.parse(_WEBHOOK).headers == ()
+    assert _webhook().headers == ()
 
 
 def test_of_several_that_are_known_the_one_that_is_shown_so_keeps_its_secrets() -> None:
-    known = [
-        ("https://u:p1@example.com/a", (("x", "1"),)),
-        ("https://u:p2@example.com/b", (("x", "2"),)),
-        ("https://u:p3@example.com/b", (("x", "3"),)),
+    known: list[Webhook] = [
+        _webhook(url="https://u:p1@example.com/a", headers={"x": "1"}),
+        _webhook(url="https://u:p2@example.com/b", headers={"x": "2"}),
+        _webhook(url="https://u:p3@example.com/b", headers={"x": "3"}),
     ]
 
     found = [
-        sinks.webhook_unmasked({"url": url, "headers": {"x": sinks.MASK}}, known)
-        for url in ("https://u:********@example.com/b", known[2][0], "https://example.com/c")
+        webhooks.unmasked({"url": url, "headers": {"x": MASK}}, known)
+        for url in ("https://u:********@example.com/b", known[2].url, "https://example.com/c")
     ]
 
     assert found == [
-        {"url": known[1][0], "headers": {"x": "2"}},
-        {"url": known[2][0], "headers": {"x": "3"}},
+        {"url": known[1].url, "headers": {"x": "2"}},
+        {"url": known[2].url, "headers": {"x": "3"}},
         {"url": "https://example.com/c", "headers": {"x": "1"}},
     ]
 
 
 @pytest.mark.parametrize("known", [None, sinks.parse(_S3)])
 def test_where_nothing_was_known_a_mask_stands_for_nothing(known: sinks.Sink | None) -> None:
-    given = {**_WEBHOOK, "headers": {"x-a": sinks.MASK}}
+    given = {**_WEBHOOK, "headers": {"x-a": MASK}}
 
     assert sinks.unmasked(given, known) == given
 
@@ -197,15 +289,15 @@ def test_where_nothing_was_known_a_mask_stands_for_nothing(known: sinks.Sink | N
     ],
 )
 def test_where_the_bucket_s_name_stands(more: dict[str, Any], style: str) -> None:
-    assert sinks.parse({**_S3, **more}).addressing_style == style
+    assert _bucket(**more).addressing_style == style
 
 
 def test_a_header_s_value_has_no_white_space_around_it_and_may_be_any_of_the_receiver_s() -> None:
     headers = {"Content-Type": " application/json ", "X-é": "x"}
 
-    with pytest.raises(InvalidSink):
+    with pytest.raises(InvalidFields):
         sinks.parse({**_WEBHOOK, "headers": headers})
-    found = sinks.parse({**_WEBHOOK, "headers": {"Content-Type": "\tapplication/json "}})
+    found = _webhook(headers={"Content-Type": "\tapplication/json "})
 
     assert found.headers == (("Content-Type", "application/json"),)
 
@@ -238,7 +330,7 @@ def test_a_target_tells_nothing_secret() -> None:
         ({**_WEBHOOK, "headers": {"X-A": "x", "x-a": "y"}}, "headers.x-a"),
         ({**_WEBHOOK, "headers": {"Transfer-Encoding": "chunked"}}, "headers.Transfer-Encoding"),
         ({**_WEBHOOK, "headers": {"a": "日"}}, "headers.a"),
-        ({**_WEBHOOK, "headers": {"a": sinks.MASK}}, "headers.a"),
+        ({**_WEBHOOK, "headers": {"a": MASK}}, "headers.a"),
         ({**_WEBHOOK, "skipOnFail": 1}, "skipOnFail"),
         ({**_WEBHOOK, "apisToSend": "a"}, "apisToSend"),
         ({**_WEBHOOK, "apisToSend": [1]}, "apisToSend"),
@@ -255,7 +347,7 @@ def test_a_target_tells_nothing_secret() -> None:
         ({**_S3, "secretAccessKey": "hush\n"}, "secretAccessKey"),
         ({**_S3, "secretAccessKey": " hush"}, "secretAccessKey"),
         ({**_S3, "secretAccessKey": "hu\nsh"}, "secretAccessKey"),
-        ({**_S3, "secretAccessKey": sinks.MASK}, "secretAccessKey"),
+        ({**_S3, "secretAccessKey": MASK}, "secretAccessKey"),
         ({**_S3, "prefix": "a/../b"}, "prefix"),
         ({**_S3, "prefix": "./a"}, "prefix"),
         ({**_S3, "prefix": "a\0b"}, "prefix"),
@@ -268,7 +360,7 @@ def test_a_target_tells_nothing_secret() -> None:
     ids=lambda value: None if not isinstance(value, str) else repr(value),
 )
 def test_what_is_no_sink_is_named_by_its_field(value: Any, path: str) -> None:
-    with pytest.raises(InvalidSink) as caught:
+    with pytest.raises(InvalidFields) as caught:
         sinks.parse(value)
 
-    assert caught.value.path == path
+    assert caught.value.problems[0].path == path

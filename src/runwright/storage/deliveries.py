@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runwright.domain.deliveries.deliveries import Delivery, DeliveryStatus, Try
-from runwright.domain.deliveries.sinks import SinkKind
+from runwright.domain.deliveries.sink_fields import SinkKind
 from runwright.domain.ids import DeliveryId, ProjectId, RunId
 from runwright.storage.database import queries
 

@@ -24,8 +24,8 @@ from runwright.control.projects import deployments
 from runwright.control.runs import author_calls, live, runs
 from runwright.control.upkeep import disk_quota, retention
 from runwright.domain.auth_sessions import SessionOperation, SessionPlan, SessionStatus, SessionType
+from runwright.domain.deliveries import sinks
 from runwright.domain.deliveries.deliveries import DeliveryStatus
-from runwright.domain.deliveries.sinks import Sink, SinkKind
 from runwright.domain.ids import DeploymentId, RunId
 from runwright.domain.jobs import job_text
 from runwright.domain.live import Ticket
@@ -43,7 +43,7 @@ from runwright.web.server import errors
 
 MakeProject = Callable[..., Any]
 _LONG = timedelta(minutes=1)
-_SINK = Sink(kind=SinkKind.WEBHOOK, url="https://example.com/")
+_SINK = sinks.parse({"type": "webhook", "url": "https://example.com/"})
 _PLAIN = ProjectSettings()
 _WITH_SESSIONS = ProjectSettings(has_auth_sessions=True, can_create_sessions=True)
 _OLD, _NEW = "0" * 64, "1" * 64

@@ -19,7 +19,7 @@ from runwright.control.projects import deployments
 from runwright.control.runs import attempts, claims, runs
 from runwright.control.upkeep import disk_quota, retention
 from runwright.domain import retention as domain
-from runwright.domain.deliveries.sinks import Sink, SinkKind
+from runwright.domain.deliveries import sinks
 from runwright.domain.ids import WorkerId
 from runwright.domain.projects import Project
 from runwright.domain.retention import Kind, Pruning
@@ -29,15 +29,15 @@ from runwright.storage import retention as rows
 
 MakeProject = Callable[..., Any]
 _LONG = timedelta(minutes=1)
-_SINK = Sink(kind=SinkKind.WEBHOOK, url="https://example.com/")
+_SINK = sinks.parse({"type": "webhook", "url": "https://example.com/"})
 
 
-async def _start(platform: Platform, project: Project, sink: Sink | None = None) -> Run:
+async def _start(platform: Platform, project: Project, sink: sinks.Sink | None = None) -> Run:
     request = RunRequest(api="a", parameters={}, sink=sink)
     return await runs.start(platform, project, request, idempotency_key=None, request_text="")
 
 
-async def _ended(platform: Platform, project: Project, sink: Sink | None = None) -> Run:
+async def _ended(platform: Platform, project: Project, sink: sinks.Sink | None = None) -> Run:
     """Return a Run that has ended, with a log line and a file of 1000 bytes."""
     run = await _start(platform, project, sink)
     claim = await claims.take(platform, run.id, WorkerId(uuid.uuid4()))

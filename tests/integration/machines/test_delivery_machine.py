@@ -14,14 +14,13 @@ from machines.stage import Died, Machine, Stage, cuts, play
 
 from runwright.adapters.queue import engine
 from runwright.control.deliveries import deliveries
+from runwright.domain.deliveries import sinks
 from runwright.domain.deliveries.deliveries import Try
-from runwright.domain.deliveries.sinks import Sink, SinkKind
-from runwright.domain.retry import DONE, FollowUp
 from runwright.storage.deliveries import DeliveryRow
 
 _WORKERS = 2
 _MOST = 3
-_SINK = Sink(kind=SinkKind.WEBHOOK, url="https://example.com/hook")
+_SINK = sinks.parse({"type": "webhook", "url": "https://example.com/hook"})
 _DELIVERIES = "SELECT * FROM deliveries WHERE project_id = $1 ORDER BY created_at, id"
 _TRIES = (
     "SELECT delivery_tries.* FROM delivery_tries JOIN deliveries ON deliveries.id = delivery_id"

@@ -16,7 +16,7 @@ from machines.stage import Died, Machine, Stage, cuts, play
 from runwright.adapters.queue import engine
 from runwright.control.runs import attempts, claims, queue_limits, runs
 from runwright.control.runs.claims import Claim
-from runwright.domain.deliveries.sinks import Sink, SinkKind
+from runwright.domain.deliveries import sinks
 from runwright.domain.ids import RunId, WorkerId
 from runwright.domain.retry import DONE, FollowUp
 from runwright.domain.runs import Outcome, Run, RunRequest
@@ -24,7 +24,7 @@ from runwright.domain.runs import Outcome, Run, RunRequest
 _WORKERS = 3
 _MOST_RUNS = 4
 """Few, so that much happens to each."""
-_SINK = Sink(kind=SinkKind.WEBHOOK, url="https://example.com/hook")
+_SINK = sinks.parse({"type": "webhook", "url": "https://example.com/hook"})
 _ENDINGS = st.sampled_from(["completed", "failed", "failed for good"])
 _A_MINUTE_OLDER = (
     "UPDATE runs SET created_at = created_at - interval '1 minute' WHERE project_id = $1"

@@ -15,8 +15,8 @@ from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
 from runwright.control.jobs import jobs
 from runwright.control.runs import attempts, claims, questions, queue_limits, runs
+from runwright.domain.deliveries import sinks
 from runwright.domain.deliveries.deliveries import Try
-from runwright.domain.deliveries.sinks import Sink, SinkKind
 from runwright.domain.ids import WorkerId
 from runwright.domain.jobs import job_text
 from runwright.domain.projects import Project
@@ -97,7 +97,7 @@ async def test_a_delivery_has_its_whole_window_on_a_machine_whose_clock_is_wrong
     platform: Platform, make_project: MakeProject
 ) -> None:
     project = await make_project()
-    sink = Sink(kind=SinkKind.WEBHOOK, url="https://receiver.test/")
+    sink = sinks.parse({"type": "webhook", "url": "https://receiver.test/"})
     run = await _start(platform, project, sink)
     claim = await claims.take(platform, run.id, WorkerId(uuid4()))
     assert isinstance(claim, claims.Claim)
@@ -152,7 +152,7 @@ async def test_a_jump_of_the_databases_clock_loses_no_worker(
     assert isinstance(found, LookAgain)
 
 
-async def _start(platform: Platform, project: Project, sink: Sink | None = None) -> Run:
+async def _start(platform: Platform, project: Project, sink: sinks.Sink | None = None) -> Run:
     request = RunRequest(api="a", parameters={}, sink=sink)
     return await runs.start(platform, project, request, idempotency_key=None, request_text="")
 

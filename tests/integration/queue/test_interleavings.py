@@ -27,7 +27,7 @@ from runwright.control.jobs.job_starts import Trigger
 from runwright.control.runs import attempts, claims, runs
 from runwright.db_retry import patiently
 from runwright.domain.auth_sessions import SessionPlan, SessionStatus, SessionType
-from runwright.domain.deliveries.sinks import Sink, SinkKind
+from runwright.domain.deliveries import sinks
 from runwright.domain.ids import RunId, WorkerId
 from runwright.domain.jobs import job_text
 from runwright.domain.jobs.jobs import JobRunStatus
@@ -206,7 +206,7 @@ async def test_a_lost_entry_is_found_behind_however_many_others(
 
 
 async def _deliveries(platform: Platform, project: Project) -> None:
-    sink = Sink(kind=SinkKind.WEBHOOK, url="https://a.test/")
+    sink = sinks.parse({"type": "webhook", "url": "https://a.test/"})
     async with platform.database.acquire() as connection:
         for _ in range(5):
             await deliveries.accept_notification(platform, connection, project.id, None, sink, "{}")

@@ -29,7 +29,8 @@ from botocore.loaders import Loader
 from botocore.session import Session
 
 from runwright.adapters.webhook import NotSent, Reply
-from runwright.domain.deliveries.sinks import InvalidSink, Sink
+from runwright.domain.deliveries.buckets import S3Sink
+from runwright.domain.text.fields import InvalidFields
 
 Send = Callable[[str, str, list[tuple[bytes, bytes]], bytes], Reply]
 """Sends method, URL, headers and body, and returns the response."""
@@ -56,8 +57,8 @@ class _Built(Exception):
     """Raised in place of sending, once the request has been built."""
 
 
-def put(sink: Sink, key: str, body: bytes, send: Send) -> None:
-    """Put an object into the bucket; exceptions from `send` propagate.
+def put(sink: S3Sink, key: str, body: bytes, send: Send) -> None:
+    """Put an object there; what `send` raises is raised.
 
     Raises:
         NotTaken: the bucket refused the object, or did not confirm it.
@@ -77,30 +78,32 @@ def put(sink: Sink, key: str, body: bytes, send: Send) -> None:
         raise NotTaken("the response has no `ETag`, so it is not from S3: check the endpoint")
 
 
-def check(sink: Sink, key: str) -> None:
-    """Reject a bucket that no request can be made for.
+def check(sink: S3Sink, key: str) -> None:
+    """Refuse a bucket that no request can be made for.
 
     Raises:
-        InvalidSink: it is invalid; names the field.
+        InvalidFields: it is one; says which field.
     """
     try:
         _put(sink, key, b"", _stop)
     except _Built:
         return
     except InvalidRegionError as error:
-        raise InvalidSink("region", "is not the name of a region") from error
+        raise InvalidFields.at("region", "is no name of a region") from error
     except MissingDependencyException as error:
-        raise InvalidSink(
-            "bucket", "needs a kind of signature (SigV4A) that is not supported"
+        raise InvalidFields.at(
+            "bucket", "needs a kind of signature (SigV4A) that is not made here"
         ) from error
     except (BotoCoreError, ClientError, ValueError) as error:
         text = " ".join(str(error).split()).removeprefix("Parameter validation failed: ")
         is_endpoint = "endpoint" in text.lower() and sink.endpoint is not None
         path = "endpoint" if is_endpoint else "bucket"
-        raise InvalidSink(path, f"cannot hold objects: {text}") from error
+        raise InvalidFields.at(
+            path, f"is nothing that an object can be put into: {text}"
+        ) from error
 
 
-def _put(sink: Sink, key: str, body: bytes, send: Send) -> dict[str, Any]:
+def _put(sink: S3Sink, key: str, body: bytes, send: Send) -> dict[str, Any]:
     with _sent_by(send):
         client = _client(
             sink.region,

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpcore2
 
 from runwright.adapters.webhook import Reply, Sender
-from runwright.domain.deliveries.sinks import Sink
+from runwright.domain.deliveries.buckets import S3Sink
 
 _AT_ONCE = 32
 _ANSWER_BYTES = 64 * 1024
@@ -36,7 +36,7 @@ class Buckets:
         # A separate pool, because each thread waits for the network.
         self._threads = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="bucket")
 
-    async def put(self, sink: Sink, key: str, body: bytes) -> None:
+    async def put(self, sink: S3Sink, key: str, body: bytes) -> None:
         """Write one object.
 
         Raises:
@@ -91,16 +91,16 @@ class Buckets:
         )
 
 
-async def check(sink: Sink) -> None:
-    """Reject a bucket that boto3 could not make a request for.
+async def check(sink: S3Sink) -> None:
+    """Refuse a bucket that boto3 would make no request for.
 
     Raises:
-        InvalidSink: it is invalid; names the field.
+        InvalidFields: it is one; says which field.
     """
     await asyncio.to_thread(_check, sink)
 
 
-def _check(sink: Sink) -> None:
+def _check(sink: S3Sink) -> None:
     from runwright.adapters.blobs import boto  # noqa: PLC0415 - heavy, and few have a bucket
 
     boto.check(sink, f"{sink.prefix.strip('/')}/x.json")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import json
 import os
 from collections.abc import Iterable
@@ -15,14 +14,16 @@ from runwright.adapters.blobs import s3
 from runwright.adapters.queue import engine
 from runwright.control.base import cursors
 from runwright.control.base.platform import Platform
-from runwright.domain import retry
-from runwright.domain.deliveries import sink_fields, sinks
+from runwright.domain.deliveries import sinks
+from runwright.domain.deliveries.buckets import S3Sink
 from runwright.domain.deliveries.deliveries import Delivery, DeliveryStatus, Try
-from runwright.domain.deliveries.sinks import InvalidSink, Sink, SinkKind
+from runwright.domain.deliveries.sink_fields import SinkKind
+from runwright.domain.deliveries.sinks import Sink
+from runwright.domain.deliveries.webhooks import WebhookSink
 from runwright.domain.ids import DeliveryId, ProjectId, RunId, new_delivery_id
 from runwright.domain.retry import DONE, FollowUp, LookAgain
 from runwright.domain.runs import Run, RunStatus
-from runwright.domain.text import urls
+from runwright.domain.text.fields import InvalidFields
 from runwright.errors import NotFound, Problem, ValidationError
 from runwright.storage import (
     database,
@@ -56,13 +57,12 @@ async def check_sink(sink: Sink | None, path: str) -> None:
     Raises:
         ValidationError: it is a bucket that boto3 would make no request for; names the field below `path`.
     """
-    if sink is None or sink.kind is not SinkKind.S3:
+    if not isinstance(sink, S3Sink):
         return
     try:
         await s3.check(sink)
-    except InvalidSink as error:
-        problem = Problem(path=f"{path}.{error.path}", message=str(error))
-        raise ValidationError([problem]) from error
+    except InvalidFields as error:
+        raise ValidationError(error.below(path).problems) from error
 
 
 async def accept(
@@ -95,7 +95,7 @@ async def accept_notifications(
     connection: Any,
     project_id: ProjectId,
     job_run_id: str | None,
-    sinks: Iterable[Sink],
+    sinks: Iterable[WebhookSink],
     body: str,
 ) -> None:
     """Accept such a Delivery to each address that the sinks name, once."""
@@ -186,14 +186,14 @@ async def end_try(
         await rows.end_try(platform.database, row, found, DeliveryStatus.DELIVERED, None)
         return DONE
     settings = platform.settings
-    is_webhook = row.delivery.kind is SinkKind.WEBHOOK
+    windows = {SinkKind.WEBHOOK: settings.webhook_window, SinkKind.S3: settings.s3_window}
     # By the clock that the first try was noted with.
     now = await database.now(platform.database)
     delay = retry.delivery_delay(
         first_try_at=row.first_try_at or now,
         failures=row.failures + 1,
         now=now,
-        window=settings.webhook_window if is_webhook else settings.s3_window,
+        window=windows[row.delivery.kind],
         asked=asked,
     )
     if is_gone:
@@ -298,7 +298,7 @@ async def requeue_lost(
 
 def seal(platform: Platform, record: str, sink: Sink) -> bytes:
     """Seal a sink as part of a record."""
-    text = json.dumps(sinks.as_json(sink, is_masked=False))
+    text = json.dumps(sink.as_json(is_masked=False))
     return platform.vault.seal(text.encode(), record=record)
 
 
@@ -359,16 +359,14 @@ def _outcome(run: Run) -> str:
 
 
 def _elsewhere(sink: Sink, url: str) -> Sink:
-    """Return the sink with another address; what it sends along is not for another host."""
-    if sink.kind is not SinkKind.WEBHOOK:
+    """Return the sink with another address."""
+    if not isinstance(sink, WebhookSink):
         message = "is given, and this delivery goes to a bucket"
         raise ValidationError([Problem(path="url", message=message)])
     try:
-        checked = sink_fields.url(str(urls.unmasked(url, sink.url)), "url")
-    except InvalidSink as error:
-        raise ValidationError([Problem(path=error.path, message=str(error))]) from error
-    headers = sink.headers if urls.is_same_origin(checked, sink.url) else ()
-    return dataclasses.replace(sink, url=checked, headers=headers)
+        return sink.elsewhere(url)
+    except ValueError as error:
+        raise ValidationError([Problem(path="url", message=str(error))]) from error
 
 
 async def _row(platform: Platform, project_id: ProjectId, delivery_id: str) -> DeliveryRow:

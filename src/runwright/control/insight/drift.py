@@ -15,7 +15,7 @@ from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
 from runwright.control.runs import job_items
 from runwright.domain import drift as domain
-from runwright.domain.deliveries.sinks import Sink, SinkKind
+from runwright.domain.deliveries.webhooks import WebhookSink
 from runwright.domain.drift import Drift
 from runwright.domain.ids import ProjectId, RunId
 from runwright.domain.projects import Project
@@ -138,11 +138,14 @@ async def _notify(
     )
 
 
-async def _webhooks(platform: Platform, connection: Any, api: str, run: Unexamined) -> list[Sink]:
+async def _webhooks(
+    platform: Platform, connection: Any, api: str, run: Unexamined
+) -> list[WebhookSink]:
     if run.job_run_id is not None:
         return await job_items.told_of(platform, connection, run.job_run_id)
     if run.sealed_sink is None:
         return []
     sink = deliveries.unseal(platform, f"run-sink:{run.run_id}", run.sealed_sink)
-    is_wanted = sink.kind is SinkKind.WEBHOOK and sink.wants(api, is_completed=True)
-    return [sink] if is_wanted else []
+    if isinstance(sink, WebhookSink) and sink.wants(api, is_completed=True):
+        return [sink]
+    return []

@@ -16,7 +16,8 @@ from runwright.adapters.queue import engine
 from runwright.control.base import queues
 from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
-from runwright.domain.deliveries.sinks import Sink, SinkKind
+from runwright.domain.deliveries import webhooks
+from runwright.domain.deliveries.webhooks import WebhookSink
 from runwright.domain.ids import ProjectId, RunId, new_run_id
 from runwright.domain.jobs import job_json, job_text, jobs as domain
 from runwright.domain.jobs.jobs import (
@@ -239,20 +240,17 @@ async def notify(
         )
 
 
-async def told_of(platform: Platform, connection: Any, job_run_id: str | None) -> list[Sink]:
-    """The webhooks to notify of a JobRun's Runs; empty when the JobRun does not exist."""
+async def told_of(platform: Platform, connection: Any, job_run_id: str | None) -> list[WebhookSink]:
+    """Return the webhooks to notify of a JobRun's Runs; none for a JobRun that does not exist."""
     if job_run_id is None:
         return []
     job_run = await job_run_rows.find(connection, job_run_id)
     return [] if job_run is None else told(platform, job_run)
 
 
-def told(platform: Platform, job_run: JobRunRow) -> list[Sink]:
-    """The subscribers of a JobRun and its Runs."""
-    return [
-        Sink(kind=SinkKind.WEBHOOK, url=each.url, headers=each.headers)
-        for each in secrets_of(platform, job_run).notifications
-    ]
+def told(platform: Platform, job_run: JobRunRow) -> list[WebhookSink]:
+    """Return who wants to know of a JobRun and its Runs."""
+    return [webhooks.as_sink(each) for each in secrets_of(platform, job_run).notifications]
 
 
 def opened(platform: Platform, job_run: JobRunRow) -> domain.JobRun:

@@ -13,7 +13,7 @@ from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
 from runwright.control.runs import job_items
 from runwright.control.runs.claims import Claim
-from runwright.domain.deliveries.sinks import Sink, SinkKind
+from runwright.domain.deliveries.webhooks import WebhookSink
 from runwright.domain.ids import ProjectId, WorkspaceId
 from runwright.domain.questions import MAX_ANSWER_LENGTH, AskedRun, Question
 from runwright.domain.runs import RunKind
@@ -116,7 +116,7 @@ async def _notify(platform: Platform, connection: Any, claim: Claim, question: Q
     )
 
 
-async def _webhook(platform: Platform, connection: Any, claim: Claim) -> Sink | None:
+async def _webhook(platform: Platform, connection: Any, claim: Claim) -> WebhookSink | None:
     asking = claim.parent_id or claim.run_id
     of_run, of_deployment = await rows.sinks(connection, asking)
     if of_run is not None:
@@ -127,7 +127,7 @@ async def _webhook(platform: Platform, connection: Any, claim: Claim) -> Sink | 
     else:
         return None
     is_wanted = claim.kind is not RunKind.API or sink.wants(claim.plan.api, is_completed=True)
-    return sink if sink.kind is SinkKind.WEBHOOK and is_wanted else None
+    return sink if isinstance(sink, WebhookSink) and is_wanted else None
 
 
 async def _notification(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from runwright.domain.deliveries.sinks import SinkKind
+from runwright.domain.deliveries.sink_fields import SinkKind
 from runwright.domain.ids import DeliveryId, ProjectId, RunId
 
 

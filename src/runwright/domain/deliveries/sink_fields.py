@@ -1,14 +1,18 @@
-"""Reads the fields of sinks, and refuses what no sink can have. Pure."""
+"""What all Sinks have, and the fields that one can have. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from enum import StrEnum
+from typing import Annotated, Any, cast
 from urllib.parse import urlsplit
 
-from runwright.domain.text import urls
-from runwright.domain.text.urls import MASK, InvalidUrl
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
+
+from runwright.domain.text import fields, urls
+from runwright.domain.text.fields import Fields
+from runwright.domain.text.urls import MASK
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,4096}")
@@ -21,140 +25,136 @@ _OWN_HEADERS = frozenset(
 _MAX_TEXT = 2048
 _MAX_PREFIX_BYTES = 700
 """A key has 1024, and what stands behind the prefix never more than the rest."""
+_MASKED = "is a mask, and no secret is known here: give the value"
 
 
-class InvalidSink(ValueError):
-    """A sink's field is wrong; `path` says which."""
+class SinkKind(StrEnum):
+    """What takes a Delivery."""
 
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(message)
-        self.path = path
-
-
-class Fields:
-    """Takes typed fields out of a JSON object; null means absent."""
-
-    def __init__(self, body: Mapping[str, Any]) -> None:
-        self._body = body
-
-    def value(self, name: str) -> Any:
-        """Return a field as it is."""
-        return self._body.get(name)
-
-    def text(self, name: str, *, default: str | None = None) -> str:
-        """Return a text."""
-        value = self._body.get(name)
-        if value is None and default is not None:
-            return default
-        if not isinstance(value, str) or len(value) > _MAX_TEXT or (not value and default is None):
-            raise InvalidSink(name, f"must be a text of 1 to {_MAX_TEXT} characters")
-        return value
-
-    def boolean(self, name: str) -> bool:
-        """Return a truth; absent it is false."""
-        value = self._body.get(name)
-        if value not in (None, True, False) or isinstance(value, int) != isinstance(value, bool):
-            raise InvalidSink(name, "must be true or false")
-        return value is True
-
-    def texts(self, name: str) -> tuple[str, ...] | None:
-        """Return a list of texts, or None."""
-        value = self._body.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, list):
-            raise InvalidSink(name, "must be a list of texts")
-        items = cast("list[Any]", value)
-        if not all(isinstance(item, str) for item in items):
-            raise InvalidSink(name, "must be a list of texts")
-        return tuple(str(item) for item in items)
+    WEBHOOK = "webhook"
+    S3 = "s3"
 
 
-def url(text: str, path: str) -> str:
-    """Return an address of http or https as it was given.
+def checked_url(text: str) -> str:
+    """An address of http or https as it was given.
 
     Raises:
-        InvalidSink: it is invalid.
+        ValueError: it is invalid.
     """
-    try:
-        urls.check(text)
-    except InvalidUrl as error:
-        raise InvalidSink(path, str(error)) from error
+    urls.check(text)
     return text
 
 
-def headers(value: Any, path: str) -> tuple[tuple[str, str], ...]:
-    """Return headers as pairs, without white space around their values.
-
-    Raises:
-        InvalidSink: one cannot be sent, comes twice, or is the platform's own.
-    """
-    if value is None:
-        return ()
+def _headers(value: Any) -> tuple[tuple[str, str], ...]:
+    """Headers as pairs, without white space around their values; the first wrong one ends it."""
     if not isinstance(value, dict):
-        raise InvalidSink(path, "must be an object of texts")
+        raise ValueError("must map strings to strings")  # noqa: TRY004 - pydantic tells of these
     found: dict[str, tuple[str, str]] = {}
-    for name, text in cast("dict[Any, Any]", value).items():
-        below = f"{path}.{name}"
+    for name, text in cast("dict[str, Any]", value).items():
         if not isinstance(text, str) or not _HEADER_VALUE.fullmatch(text):
-            raise InvalidSink(below, "must be a text that a header can hold")
+            raise fields.wrong_at(name, "must be a string that a header can hold")
         if text == MASK:
-            raise InvalidSink(below, "is a mask, and no secret is known here: give the value")
-        lower = str(name).lower()
-        if not _HEADER_NAME.fullmatch(str(name)) or lower in _OWN_HEADERS:
-            raise InvalidSink(below, "is no name of a header, or one that is set here")
+            raise fields.wrong_at(name, _MASKED)
+        lower = name.lower()
+        if not _HEADER_NAME.fullmatch(name) or lower in _OWN_HEADERS:
+            raise fields.wrong_at(
+                name, "is not the name of a header, or of one that Runwright sets itself"
+            )
         if lower in found:
-            raise InvalidSink(below, f"is the same header as `{found[lower][0]}`")
-        found[lower] = (str(name), text.strip(" \t"))
+            raise fields.wrong_at(name, f"is the same header as `{found[lower][0]}`")
+        found[lower] = (name, text.strip(" \t"))
     return tuple(found.values())
 
 
-def credential(fields: Fields, name: str) -> str:
-    """Return a key of a bucket.
+def _access_key_id(text: str) -> str:
+    # It stands in a header, the secret nowhere.
+    if not text.isascii() or " " in text:
+        raise ValueError("has characters that no such key has: look for spaces and line ends")
+    return _credential(text)
 
-    Raises:
-        InvalidSink: it cannot be one.
-    """
-    text = fields.text(name)
+
+def _credential(text: str) -> str:
     if text == MASK:
-        raise InvalidSink(name, "is a mask, and no secret is known here: give the value")
-    # A line's end comes along when it is copied. The id stands in a header, the secret nowhere.
-    is_plain = name == "secretAccessKey" or (text.isascii() and " " not in text)
-    if text.strip() != text or not text.isprintable() or not is_plain:
-        raise InvalidSink(
-            name, "has characters that no such key has: look for spaces and line ends"
-        )
+        raise ValueError(_MASKED)
+    # A line's end comes along when it is copied.
+    if text.strip() != text or not text.isprintable():
+        raise ValueError("has characters that no such key has: look for spaces and line ends")
     return text
 
 
-def prefix(fields: Fields) -> str:
-    """Return what stands before the name of each object.
-
-    Raises:
-        InvalidSink: it cannot be one.
-    """
-    found = fields.text("prefix", default="")
-    if len(found.encode()) > _MAX_PREFIX_BYTES:
-        raise InvalidSink("prefix", f"must be {_MAX_PREFIX_BYTES} bytes of UTF-8 at the most")
-    if any(char < " " or char == "\x7f" for char in found):
-        raise InvalidSink("prefix", "must have no control characters")
-    if {".", ".."} & set(found.split("/")):
-        raise InvalidSink(
-            "prefix", "must have no part that is `.` or `..`: they are no folders here"
-        )
-    return found
+def _prefix(text: str) -> str:
+    if len(text.encode()) > _MAX_PREFIX_BYTES:
+        raise ValueError(f"must have at most {_MAX_PREFIX_BYTES} bytes of UTF-8")
+    if any(char < " " or char == "\x7f" for char in text):
+        raise ValueError("must have no control characters")
+    if {".", ".."} & set(text.split("/")):
+        raise ValueError("must have no part that is `.` or `..`: they are no folders here")
+    return text
 
 
-def endpoint(text: str) -> str:
-    """Return the address of an S3 that is not Amazon's.
-
-    Raises:
-        InvalidSink: it cannot be one.
-    """
-    parts = urlsplit(url(text, "endpoint"))
+def _endpoint(text: str) -> str | None:
+    """The address of an S3 that is not Amazon's; an empty text is none."""
+    if not text:
+        return None
+    parts = urlsplit(checked_url(text))
     if "@" in parts.netloc or parts.query or parts.fragment:
-        message = (
+        raise ValueError(
             "must be an address without user, query and fragment, such as `https://s3.example.com`"
         )
-        raise InvalidSink("endpoint", message)
     return text
+
+
+Url = Annotated[str, AfterValidator(checked_url)]
+Headers = Annotated[
+    tuple[tuple[str, str], ...],
+    PlainValidator(_headers),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
+]
+Text = Annotated[
+    str,
+    Field(min_length=1, max_length=_MAX_TEXT),
+    fields.expected(f"must be a string of 1 to {_MAX_TEXT} characters"),
+]
+_MaybeEmpty = Annotated[
+    str,
+    Field(max_length=_MAX_TEXT),
+    fields.expected(f"must be a string of at most {_MAX_TEXT} characters"),
+]
+Texts = Annotated[
+    tuple[str, ...],
+    Field(strict=False, fail_fast=True),
+    fields.expected("must be an array of strings"),
+]
+AccessKeyId = Annotated[Text, AfterValidator(_access_key_id)]
+SecretAccessKey = Annotated[Text, AfterValidator(_credential)]
+Prefix = Annotated[_MaybeEmpty, AfterValidator(_prefix)]
+Endpoint = Annotated[_MaybeEmpty, AfterValidator(_endpoint)]
+
+
+class Filters(Fields):
+    """Which outcomes go to a Sink: the part that all of them share."""
+
+    skip_on_fail: bool = False
+    """Only completed Runs are delivered."""
+    apis_to_send: Texts | None = None
+    """Only Runs of these Apis are; None: all."""
+
+    def wants(self, api: str, *, is_completed: bool) -> bool:
+        """True when the outcome of a Run that ended so goes here."""
+        if self.skip_on_fail and not is_completed:
+            return False
+        return self.apis_to_send is None or api in self.apis_to_send
+
+    def filters_json(self) -> dict[str, Any]:
+        """The filters as fields of a JSON value."""
+        body: dict[str, Any] = {"skipOnFail": self.skip_on_fail}
+        return body if self.apis_to_send is None else body | {"apisToSend": list(self.apis_to_send)}
+
+    @staticmethod
+    def stored_filters(body: Mapping[str, Any]) -> dict[str, Any]:
+        """The filters that `filters_json` gave, by their names here."""
+        apis = body.get("apisToSend")
+        return {
+            "skip_on_fail": body["skipOnFail"],
+            "apis_to_send": None if apis is None else tuple(apis),
+        }

@@ -6,8 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from runwright.domain.auth_sessions import SessionPlan
-from runwright.domain.deliveries import sinks
-from runwright.domain.jobs.jobs import JobConfiguration, JobRun, JobSecrets, Notification, Payload
+from runwright.domain.jobs.jobs import JobConfiguration, JobRun, JobSecrets, Payload
 from runwright.domain.text import urls
 
 
@@ -40,19 +39,13 @@ def of_session(plan: SessionPlan) -> dict[str, Any]:
     return body if plan.save_trace is None else body | {"saveTrace": plan.save_trace}
 
 
-def of_notification(notification: Notification, *, is_masked: bool) -> dict[str, Any]:
-    """Return a notification as a JSON value; masked without its secrets."""
-    url, headers = notification.url, notification.headers
-    return {"type": "webhook", **sinks.webhook_json(url, headers, is_masked=is_masked)}
-
-
 def of_secrets(secrets: JobSecrets) -> dict[str, Any]:
     """Return what is sealed of a Job as a JSON value."""
     return {
-        "sink": None if secrets.sink is None else sinks.as_json(secrets.sink, is_masked=False),
+        "sink": None if secrets.sink is None else secrets.sink.as_json(is_masked=False),
         "proxy": secrets.proxy,
         "configurationProxy": secrets.configuration_proxy,
-        "notifications": [of_notification(each, is_masked=False) for each in secrets.notifications],
+        "notifications": [each.as_json(is_masked=False) for each in secrets.notifications],
     }
 
 
@@ -61,15 +54,13 @@ def of_job_run(job_run: JobRun) -> dict[str, Any]:
     secrets = job_run.secrets
     snapshot: dict[str, Any] = {"configuration": of_configuration(job_run.configuration, secrets)}
     if secrets.sink is not None:
-        snapshot["sink"] = sinks.as_json(secrets.sink, is_masked=True)
+        snapshot["sink"] = secrets.sink.as_json(is_masked=True)
     if job_run.session is not None:
         snapshot["auth_session"] = of_session(job_run.session)
     if secrets.proxy is not None:
         snapshot["proxy"] = {"version": "v1", "url": masked_proxy(secrets.proxy)}
     if secrets.notifications:
-        snapshot["notifications"] = [
-            of_notification(each, is_masked=True) for each in secrets.notifications
-        ]
+        snapshot["notifications"] = [each.as_json(is_masked=True) for each in secrets.notifications]
     body: dict[str, Any] = {
         "id": job_run.id,
         "job_id": job_run.job_id,

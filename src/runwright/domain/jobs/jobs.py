@@ -10,6 +10,7 @@ from typing import Any
 
 from runwright.domain.auth_sessions import SessionPlan
 from runwright.domain.deliveries.sinks import Sink
+from runwright.domain.deliveries.webhooks import Webhook
 from runwright.domain.ids import DeploymentId, JobRunId, ProjectId, WorkspaceId
 from runwright.domain.jobs.schedules import Schedule
 
@@ -117,15 +118,6 @@ class JobConfiguration:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Notification:
-    """Who is told when a JobRun starts, pauses or ends."""
-
-    url: str
-    headers: tuple[tuple[str, str], ...] = ()
-    """Sent along; secret."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class JobSecrets:
     """What of a Job is sealed."""
 
@@ -135,7 +127,8 @@ class JobSecrets:
     """Of all its Runs."""
     configuration_proxy: str | None = None
     """The same, as a caller may write it too; `proxy` wins."""
-    notifications: tuple[Notification, ...] = ()
+    notifications: tuple[Webhook, ...] = ()
+    """Who is told when a JobRun starts, pauses or ends."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
+from pydantic import AfterValidator
+
+from runwright.domain.text import fields
 from runwright.domain.text.urls import MASK
 
 _SCHEMES = ("http", "https", "socks5", "socks5h")
@@ -33,6 +37,21 @@ def is_proxy(text: str) -> bool:
         and MASK not in text
         and (not parts.scheme.startswith("socks") or all(map(_fits_socks, credentials)))
     )
+
+
+def checked(text: str) -> str:
+    """A proxy's URL as it was given.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not is_proxy(text):
+        raise ValueError(EXPECTED)
+    return text
+
+
+Proxy = Annotated[str, AfterValidator(checked), fields.expected(EXPECTED)]
+"""As a field of a body."""
 
 
 def place(url: str) -> str:

@@ -9,11 +9,11 @@ from typing import Any
 
 from runwright.domain.auth_sessions import is_session_id
 from runwright.domain.deliveries import sinks
-from runwright.domain.deliveries.sinks import InvalidSink, Sink
+from runwright.domain.deliveries.sinks import Sink
 from runwright.domain.jobs import job_text
-from runwright.domain.jobs.job_text import InvalidJob
 from runwright.domain.jobs.jobs import JobPlan, is_job_id
 from runwright.domain.projects import ProjectSecrets, ProjectSettings
+from runwright.domain.text.fields import InvalidFields
 from runwright.errors import AuthorError
 from runwright.execution.deployments import (
     jsonc,
@@ -97,9 +97,8 @@ def _default_sink(body: dict[str, Any], source: str) -> Sink | None:
         return None
     try:
         return sinks.parse(found)
-    except InvalidSink as error:
-        path = ".".join(part for part in ("defaults.sink.deployed", error.path) if part)
-        raise AuthorError(f"{source}: `{path}` {error}.") from error
+    except InvalidFields as error:
+        raise AuthorError(f"{source}: {error.below('defaults.sink.deployed')}.") from error
 
 
 def _auth_sessions(root: Path) -> dict[str, dict[str, Any]]:
@@ -126,8 +125,8 @@ def _jobs(root: Path) -> dict[str, JobPlan]:
             )
         try:
             found[job_id] = job_text.parse(jsonc.read(file))
-        except InvalidJob as error:
-            raise AuthorError(f"`{name}`: `{error.path}` {error}.") from error
+        except InvalidFields as error:
+            raise AuthorError(f"`{name}`: {error}.") from error
     return found
 
 

@@ -14,11 +14,10 @@ from runwright.adapters.blobs.s3 import Buckets, NotWritten
 from runwright.adapters.webhook import Answer, NotSent, Sender
 from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
-from runwright.db_retry import patiently
-from runwright.domain.deliveries import sinks
+from runwright.domain.deliveries.buckets import S3Sink
 from runwright.domain.deliveries.deliveries import Try
-from runwright.domain.deliveries.sinks import Sink, SinkKind
-from runwright.domain.retry import DONE, FollowUp
+from runwright.domain.deliveries.sinks import Sink
+from runwright.domain.deliveries.webhooks import WebhookSink
 from runwright.domain.text import retry_after, urls
 from runwright.errors import NotFound
 from runwright.redaction import Redactor
@@ -95,11 +94,11 @@ class DeliveryFlow:
         """Send once and return the result."""
         try:
             body = await deliveries.body(self._platform, row)
-            if sink.kind is SinkKind.S3:
-                await self._put(row, sink, body.encode())
-                return _Sent()
-            headers = await self._headers(row, sink, body)
-            answered = await self._sender.post(sink.url, headers, body.encode())
+            match sink:
+                case WebhookSink():
+                    return await self._post(row, sink, body)
+                case S3Sink():
+                    return await self._put(row, sink, body)
         except (NotSent, NotFound) as error:
             return _Sent(error=str(error))
         except NotWritten as error:
@@ -109,19 +108,23 @@ class DeliveryFlow:
                 raise
             log.exception("delivery failed in the platform", event_name="delivery_failed")
             return _Sent(error=f"The platform failed: {type(error).__name__}")
-        return _sent(answered)
 
-    async def _put(self, row: DeliveryRow, sink: Sink, body: bytes) -> None:
+    async def _post(self, row: DeliveryRow, sink: WebhookSink, body: str) -> _Sent:
+        headers = await self._headers(row, sink, body)
+        return _sent(await self._sender.post(sink.url, headers, body.encode()))
+
+    async def _put(self, row: DeliveryRow, sink: S3Sink, body: str) -> _Sent:
         delivery = row.delivery
         name = await deliveries.project_name(self._platform, delivery.project_id)
         job = await deliveries.job_of(self._platform, row)
-        key = sinks.object_key(
-            sink, name, job=job, day=delivery.created_at, run_id=delivery.run_id or delivery.id
+        key = sink.object_key(
+            name, job=job, day=delivery.created_at, run_id=delivery.run_id or delivery.id
         )
-        await self._buckets.put(sink, key, body)
+        await self._buckets.put(sink, key, body.encode())
+        return _Sent()
 
-    async def _headers(self, row: DeliveryRow, sink: Sink, body: str) -> dict[str, str]:
-        """The Sink's own headers, plus those of Standard Webhooks."""
+    async def _headers(self, row: DeliveryRow, sink: WebhookSink, body: str) -> dict[str, str]:
+        """Return the sink's own headers, and those of Standard Webhooks."""
         secrets = await deliveries.signing_secrets(self._platform, row.delivery.project_id)
         now = datetime.now(UTC)
         signatures = [Webhook(each).sign(row.delivery.id, now, body) for each in secrets]

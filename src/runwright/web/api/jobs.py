@@ -52,7 +52,7 @@ async def show(caller: Reader, project_name: str, job_id: str) -> Response:
 @routes.put(
     f"{PROJECT}/jobs/{{job_id}}",
     response_model=wire.CreatedAnswer,
-    openapi_extra=bodies.documented(bodies.JSON, wire.UpdateBody.model_json_schema(by_alias=True)),
+    openapi_extra=bodies.documented(bodies.JSON, wire.JobBody.model_json_schema(by_alias=True)),
 )
 async def update(request: Request, caller: Starter, project_name: str, job_id: str) -> Response:
     """Replace a Job's plan; a JobRun in progress keeps its own."""

@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fastapi import Request, Response
 
@@ -109,5 +109,19 @@ def answer_text(text: str, status: int = 200) -> Response:
 
 
 def documented(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """The OpenAPI description of a body that the route reads itself."""
-    return {"requestBody": {"required": True, "content": {kind: {"schema": schema}}}}
+    """Return the OpenAPI text of a body that the route reads by itself."""
+    # A reference would be looked for in the whole document, where no definition is.
+    whole = _inlined(schema, schema.get("$defs", {}))
+    return {"requestBody": {"required": True, "content": {kind: {"schema": whole}}}}
+
+
+def _inlined(value: Any, definitions: dict[str, Any]) -> Any:
+    """Return a JSON Schema with what it refers to in its place; no body of ours refers to itself."""
+    if isinstance(value, list):
+        return [_inlined(item, definitions) for item in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    body = cast("dict[str, Any]", value)
+    if "$ref" in body:
+        return _inlined(definitions[body["$ref"].removeprefix("#/$defs/")], definitions)
+    return {name: _inlined(item, definitions) for name, item in body.items() if name != "$defs"}

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from runwright import db_errors, telemetry, tracing
+from runwright.domain.text import fields
 from runwright.errors import (
     Category,
     Conflict,
@@ -160,10 +161,7 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     found = error.errors()
     if any(each["loc"][0] == "path" for each in found):
         return await _answer_request_error(request, NotFound())
-    problems = [
-        Problem(path=".".join(str(part) for part in each["loc"][1:]), message=str(each["msg"]))
-        for each in found
-    ]
+    problems = [fields.problem(each, skipped=1) for each in found]
     return await _answer_request_error(request, ValidationError(problems))
 
 

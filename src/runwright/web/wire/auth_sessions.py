@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from runwright.domain.auth_sessions import (
@@ -19,10 +19,10 @@ from runwright.domain.auth_sessions import (
     SessionType,
 )
 from runwright.domain.runs import Run, RunStatus
+from runwright.domain.text.proxies import Proxy
 from runwright.web.wire.common import (
     Body,
     SessionAttempts,
-    checked_proxy,
     parse,
     plan_fields,
     time_text,
@@ -69,12 +69,7 @@ class RecordBody(Body):
     check_attempts: Annotated[int, Field(ge=1, le=10, strict=True)] | None = Field(
         default=None, alias="checkAttempts"
     )
-    proxy: str | None = None
-
-    @field_validator("proxy")
-    @classmethod
-    def _is_proxy(cls, value: str | None) -> str | None:
-        return checked_proxy(value)
+    proxy: Proxy | None = None
 
 
 class CookieBody(Body):

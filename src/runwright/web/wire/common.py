@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, NotRequired, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError as InvalidBody, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError as InvalidBody
 from typing_extensions import TypedDict
 
 from runwright.domain.auth_sessions import DEFAULT_ATTEMPTS, DEFAULT_TIMEOUT
-from runwright.domain.text import proxies, strict_json
+from runwright.domain.text import fields, strict_json
+from runwright.domain.text.proxies import Proxy
 from runwright.errors import Category, Problem, ValidationError
 
 _Parsed = TypeVar("_Parsed", bound=BaseModel)
@@ -27,7 +28,7 @@ class Body(BaseModel):
 class SessionAttempts(Body):
     """How often, and with what time limit, a session is checked and created."""
 
-    proxy: str | None = None
+    proxy: Proxy | None = None
     check_attempts: Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)] | None = Field(
         default=None, alias="checkAttempts"
     )
@@ -38,11 +39,6 @@ class SessionAttempts(Body):
         default=None, alias="requestTimeout"
     )
     save_trace: bool | None = Field(default=None, alias="saveTrace")
-
-    @field_validator("proxy")
-    @classmethod
-    def _is_proxy(cls, value: str | None) -> str | None:
-        return checked_proxy(value)
 
 
 class ErrorDetail(TypedDict):
@@ -87,27 +83,7 @@ def parse(kind: type[_Parsed], value: Any) -> _Parsed:
     try:
         return kind.model_validate(value)
     except InvalidBody as invalid:
-        problems = [
-            Problem(
-                path=".".join(str(part) for part in each["loc"]),
-                message=str(each["msg"]).removeprefix("Value error, "),
-            )
-            for each in invalid.errors(include_url=False, include_input=False)
-        ]
-        raise ValidationError(problems) from invalid
-
-
-def checked_proxy(value: str | None) -> str | None:
-    """A proxy's URL, unchanged.
-
-    Raises:
-        ValueError: the value is not a proxy's URL.
-    """
-    if value is None:
-        return None
-    if not proxies.is_proxy(value):
-        raise ValueError(proxies.EXPECTED)
-    return value
+        raise ValidationError(fields.problems(invalid)) from invalid
 
 
 def plan_fields(body: SessionAttempts) -> dict[str, Any]:

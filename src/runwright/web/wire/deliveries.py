@@ -7,10 +7,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from runwright.domain.deliveries import sinks
 from runwright.domain.deliveries.deliveries import Delivery, DeliveryStatus, Try
-from runwright.domain.deliveries.sinks import InvalidSink, Sink, SinkKind
-from runwright.errors import Problem, ValidationError
+from runwright.domain.deliveries.sink_fields import SinkKind
 from runwright.web.wire.common import Body, parse, time_text, time_text_or_none
 
 
@@ -74,19 +72,6 @@ class SecretAnswer(TypedDict):
     """The secret that signs a project's webhooks."""
 
     secret: str
-
-
-def parse_sink(value: Any, path: str) -> Sink:
-    """Parse the Sink of a request.
-
-    Raises:
-        ValidationError: the Sink is invalid; names the field below `path`.
-    """
-    try:
-        return sinks.parse(value)
-    except InvalidSink as error:
-        whole = ".".join(part for part in (path, error.path) if part)
-        raise ValidationError([Problem(path=whole, message=str(error))]) from error
 
 
 def parse_redeliver(value: Any) -> str | None:

@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal, NotRequired, cast
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
-from runwright.domain.deliveries import sinks
 from runwright.domain.jobs import job_json, job_text
-from runwright.domain.jobs.job_text import InvalidJob
+from runwright.domain.jobs.job_text import JobBody
 from runwright.domain.jobs.jobs import (
     Job,
     JobPlan,
@@ -23,67 +22,13 @@ from runwright.domain.jobs.jobs import (
 )
 from runwright.errors import Problem, ValidationError
 from runwright.storage.job_runs import SORTABLE
-from runwright.web.wire.common import Body, time_text, time_text_or_none
+from runwright.web.wire.common import parse, time_text, time_text_or_none
 
 _PAGE_SIZE, _LARGEST_PAGE = 20, 200
 _LARGEST_NUMBER = 1_000_000
 
 
-class RetryBody(Body):
-    """The number of attempts."""
-
-    maximum_attempts: int | None = Field(default=None, alias="maximumAttempts")
-
-
-class PayloadBody(Body):
-    """One item of a Job."""
-
-    api_name: str = Field(alias="apiName")
-    parameters: dict[str, Any]
-    retry: RetryBody | None = None
-    request_timeout: int | None = Field(default=None, alias="requestTimeout")
-
-
-class ConfigurationBody(Body):
-    """How the items of a Job are executed."""
-
-    retry: RetryBody | None = None
-    max_concurrent_requests: float | None = Field(default=None, alias="maxConcurrentRequests")
-    request_timeout: int | None = Field(default=None, alias="requestTimeout")
-    max_runs: int | None = Field(default=None, alias="maxRuns")
-    proxy: str | None = None
-
-
-class JobSessionBody(Body):
-    """The AuthSession that all Runs of a Job use."""
-
-    id: str
-    check_attempts: int | None = Field(default=None, alias="checkAttempts")
-    create_attempts: int | None = Field(default=None, alias="createAttempts")
-    save_trace: bool | None = Field(default=None, alias="saveTrace")
-
-
-class NotificationBody(Body):
-    """A receiver of notifications when a JobRun starts, pauses or ends."""
-
-    type: Literal["webhook"]
-    url: str
-    headers: dict[str, str] | None = None
-
-
-class UpdateBody(Body):
-    """A Job's plan. This model only describes the body; `domain.jobs.job_text` parses it."""
-
-    payload: list[PayloadBody]
-    configuration: ConfigurationBody
-    schedule: dict[str, Any] | None = None
-    sink: dict[str, Any] | None = None
-    proxy: str | None = None
-    auth_session: JobSessionBody | None = None
-    notifications: list[NotificationBody] | None = None
-
-
-class CreateBody(UpdateBody):
+class CreateBody(JobBody):
     """A new Job."""
 
     id: str
@@ -234,11 +179,8 @@ def parse_create(value: Any) -> tuple[str, JobPlan]:
     Raises:
         ValidationError: a field is invalid; names it.
     """
-    plan = parse_plan(value)
-    job_id = value.get("id")
-    if not isinstance(job_id, str):
-        raise ValidationError([Problem(path="id", message="must be a string")])
-    return job_id, plan
+    body = parse(CreateBody, value)
+    return body.id, body.plan(value)
 
 
 def parse_plan(value: Any) -> JobPlan:
@@ -247,10 +189,7 @@ def parse_plan(value: Any) -> JobPlan:
     Raises:
         ValidationError: a field is invalid; names it.
     """
-    try:
-        return job_text.parse(value)
-    except InvalidJob as error:
-        raise ValidationError([Problem(path=error.path, message=str(error))]) from error
+    return parse(JobBody, value).plan(value)
 
 
 def parse_update(value: Any, known: Job) -> JobPlan:
@@ -327,13 +266,9 @@ def _parts(found: Job) -> _JobParts:
         "configuration": job_json.of_configuration(plan.configuration, plan.secrets),
         "payload": [job_json.of_payload(each) for each in plan.payload],
         "schedule": plan.schedule_body,
-        "sink": None
-        if plan.secrets.sink is None
-        else sinks.as_json(plan.secrets.sink, is_masked=True),
+        "sink": None if plan.secrets.sink is None else plan.secrets.sink.as_json(is_masked=True),
         "auth_session": None if plan.session is None else job_json.of_session(plan.session),
-        "notifications": [
-            job_json.of_notification(each, is_masked=True) for each in plan.secrets.notifications
-        ]
+        "notifications": [each.as_json(is_masked=True) for each in plan.secrets.notifications]
         or None,
         "created_at": time_text(found.created_at),
         "next_run_time": time_text_or_none(found.fires_at),

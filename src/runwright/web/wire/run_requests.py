@@ -9,20 +9,20 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, Field, field_validator, model_validator
 
 from runwright.domain.auth_sessions import SessionPlan, is_session_id
+from runwright.domain.deliveries.sinks import SinkBody
 from runwright.domain.runs import CLIENT_DEFAULT_ATTEMPTS, RunFilter, RunRequest, RunStatus
+from runwright.domain.text.proxies import Proxy
 from runwright.errors import Problem, ValidationError
 from runwright.web.wire.common import (
     MAX_ATTEMPTS,
     MAX_TIMEOUT_SECONDS,
     Body,
     SessionAttempts,
-    checked_proxy,
     in_utc,
     parse,
     plan_fields,
     read_json,
 )
-from runwright.web.wire.deliveries import parse_sink
 
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -57,7 +57,7 @@ class StartBody(Body):
 
     api: Annotated[str, Field(min_length=1, max_length=500)]
     parameters: dict[str, Any]
-    proxy: str | None = None
+    proxy: Proxy | None = None
     save_trace: bool | None = Field(default=None, alias="saveTrace")
     save_har: bool | None = Field(default=None, alias="saveHar")
     request_timeout: Annotated[int, Field(ge=1, le=MAX_TIMEOUT_SECONDS)] | None = Field(
@@ -65,12 +65,7 @@ class StartBody(Body):
     )
     retry: RetryBody | None = None
     auth_session: SessionBody | None = Field(default=None, alias="authSession")
-    sink: dict[str, Any] | None = None
-
-    @field_validator("proxy")
-    @classmethod
-    def _is_proxy(cls, value: str | None) -> str | None:
-        return checked_proxy(value)
+    sink: SinkBody | None = None
 
 
 class ListQuery(BaseModel):
@@ -113,7 +108,7 @@ def parse_start(value: Any) -> RunRequest:
         if body.retry is None
         else body.retry.maximum_attempts or CLIENT_DEFAULT_ATTEMPTS,
         session=None if body.auth_session is None else _session(body.auth_session),
-        sink=None if body.sink is None else parse_sink(body.sink, "sink"),
+        sink=body.sink,
     )
 
 

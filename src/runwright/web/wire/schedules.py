@@ -8,10 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from runwright.domain.jobs import schedule_text
-from runwright.domain.jobs.schedule_text import InvalidSchedule
+from runwright.domain.jobs.schedule_text import ScheduleBody
 from runwright.domain.jobs.schedules import Schedule
-from runwright.errors import Problem, ValidationError
 from runwright.web.wire.common import Body, parse, time_text
 
 _MAX_COUNT = 100
@@ -21,7 +19,7 @@ _DEFAULT_COUNT = 5
 class PreviewBody(Body):
     """A Schedule, and the number of firings to list."""
 
-    schedule: dict[str, Any]
+    schedule: ScheduleBody
     count: Annotated[int, Field(ge=1, le=_MAX_COUNT)] | None = None
 
 
@@ -31,23 +29,23 @@ class UpcomingAnswer(TypedDict):
     upcoming: list[str]
 
 
-def parse_schedule(value: Any, path: str) -> Schedule:
-    """Parse the Schedule of a request.
+def parse_schedule(value: Any) -> Schedule:
+    """Return the Schedule of a request for a preview of it alone.
 
     Raises:
-        ValidationError: the Schedule is invalid; names the field below `path`.
+        ValidationError: it is none; names each wrong field, below `schedule`.
     """
-    try:
-        return schedule_text.parse(value)
-    except InvalidSchedule as error:
-        whole = ".".join(part for part in (path, error.path) if part)
-        raise ValidationError([Problem(path=whole, message=str(error))]) from error
+    return parse_preview({"schedule": value})[0]
 
 
 def parse_preview(value: Any) -> tuple[Schedule, int]:
-    """The Schedule and the number of firings to list."""
+    """Return the Schedule of a request and how many of its firings are asked for.
+
+    Raises:
+        ValidationError: it is none; names each wrong field.
+    """
     body = parse(PreviewBody, value)
-    return parse_schedule(body.schedule, "schedule"), body.count or _DEFAULT_COUNT
+    return body.schedule.schedule(), body.count or _DEFAULT_COUNT
 
 
 def upcoming(firings: list[datetime]) -> UpcomingAnswer:

@@ -1,0 +1,213 @@
+"""JSON objects as pydantic models, and what is wrong with one in JSON's words. Pure.
+
+A model here describes a body once: it reads it, and it is what the OpenAPI document shows of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeGuard, TypeVar, cast
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
+
+from runwright.errors import Problem
+
+_Read = TypeVar("_Read")
+
+_MARK = "\0"
+_LITERAL = re.compile(r"(?:<[\w.]+: )?'([^']*)'>?")
+_WORDS = {
+    "missing": "is missing",
+    "string_type": "must be a string",
+    "int_type": "must be an integer",
+    "int_from_float": "must be an integer",
+    "int_parsing": "must be an integer",
+    "int_parsing_size": "must be a smaller integer",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "bool_type": "must be a boolean: true or false",
+    "bool_parsing": "must be a boolean: true or false",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "dict_type": "must be an object",
+    "list_type": "must be an array",
+    "tuple_type": "must be an array",
+    "too_long": "must have at most {max_length} items",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+}
+
+
+class InvalidFields(ValueError):
+    """Fields of a JSON value are wrong; `problems` says which, in the wire's spelling."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(_told(each) for each in problems))
+        self.problems = list(problems)
+
+    @classmethod
+    def at(cls, path: str, message: str) -> InvalidFields:
+        """The error of one field."""
+        return cls([Problem(path=path, message=message)])
+
+    def below(self, path: str) -> InvalidFields:
+        """The same error of a value that stands at `path` in another."""
+        return InvalidFields([
+            Problem(path=".".join(part for part in (path, each.path) if part), message=each.message)
+            for each in self.problems
+        ])  # fmt: skip
+
+
+class Fields(BaseModel):
+    """An object whose keys are in camelCase: unknown ones are ignored, null means absent."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="ignore",
+        frozen=True,
+        alias_generator=to_camel,
+        # What is wrong may be secret.
+        hide_input_in_errors=True,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        body = cast("dict[str, Any]", value)
+        return {name: item for name, item in body.items() if item is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Annotates an integer with its bounds; `2.0` is one too."""
+
+    low: int
+    high: int | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        """How pydantic reads one."""
+        return core_schema.no_info_plain_validator_function(self._read)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        """What the OpenAPI document says of one."""
+        most = {} if self.high is None else {"maximum": self.high}
+        return {"type": "integer", "minimum": self.low, **most}
+
+    def _read(self, value: Any) -> int:
+        number = int(value) if isinstance(value, float) and value.is_integer() else value
+        if not is_integer(number) or not self.low <= number <= (self.high or number):
+            low, high = self.low, self.high
+            bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
+            raise ValueError(f"must be an integer {bounds}")
+        return number
+
+
+class OneOf:
+    """Annotates a union of models that tell themselves apart by the value of `type`."""
+
+    def __init__(self, kinds: Mapping[str, type[BaseModel]]) -> None:
+        self._kinds = kinds
+        known = " or ".join(f"`{kind}`" for kind in kinds)
+        self._unknown = {"at": "type", "message": f"must be {known}"}
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """How pydantic reads one."""
+        return core_schema.tagged_union_schema(
+            {tag(kind): handler.generate_schema(model) for kind, model in self._kinds.items()},
+            self._tag,
+            custom_error_type="wrong_at",
+            custom_error_message="{message}",
+            custom_error_context=dict(self._unknown),
+        )
+
+    def _tag(self, value: Any) -> str | None:
+        if not isinstance(value, dict):
+            # Each of them says that it must be an object.
+            return tag(next(iter(self._kinds)))
+        kind = cast("dict[str, Any]", value).get("type")
+        return tag(kind) if isinstance(kind, str) and kind in self._kinds else None
+
+
+def read(adapter: TypeAdapter[_Read], value: Any) -> _Read:
+    """A parsed JSON value as what an adapter describes.
+
+    Raises:
+        InvalidFields: it is none; names each wrong field.
+    """
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as invalid:
+        raise InvalidFields(problems(invalid)) from invalid
+
+
+def problems(invalid: ValidationError) -> list[Problem]:
+    """What pydantic found, by path and in JSON's words."""
+    return [problem(each) for each in invalid.errors(include_url=False, include_input=False)]
+
+
+def problem(found: ErrorDetails, *, skipped: int = 0) -> Problem:
+    """One of pydantic's errors, without the first `skipped` parts of its place."""
+    context = found.get("ctx", {})
+    parts = [str(part) for part in found["loc"][skipped:]] + [str(context.get("at", ""))]
+    path = ".".join(part for part in parts if part and not part.startswith(_MARK))
+    return Problem(path=path, message=_message(found["type"], str(found["msg"]), context))
+
+
+def is_integer(value: Any) -> TypeGuard[int]:
+    """True for an integer of JSON, which a boolean is not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def expected(message: str) -> WrapValidator:
+    """Have one message tell what a value must be, whatever is wrong with it."""
+
+    def checked(value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return inner(value)
+        except ValidationError:
+            raise ValueError(message) from None
+
+    return WrapValidator(checked)
+
+
+def wrong_at(name: str, message: str) -> PydanticCustomError:
+    """The error of one key, for a validator of the object that it is in."""
+    return PydanticCustomError("wrong_at", "{message}", {"at": name, "message": message})
+
+
+def tag(name: str) -> str:
+    """The name of an alternative, which no path shows."""
+    return _MARK + name
+
+
+def _told(found: Problem) -> str:
+    return f"`{found.path}` {found.message}" if found.path else found.message
+
+
+def _message(kind: str, message: str, context: Mapping[str, Any]) -> str:
+    if kind == "value_error":
+        return str(context["error"])
+    words = _WORDS.get(kind)
+    # pydantic writes the values of a literal as Python does.
+    return message if words is None else _LITERAL.sub(r"`\1`", words.format_map(context))
