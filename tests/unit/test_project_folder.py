@@ -78,8 +78,8 @@ def test_native_settings_are_in_snake_case(tmp_path: Path) -> None:
         ('{"replication": {"maxConcurrentRequests": 0}}', "`replication.maxConcurrentRequests`"),
         ('{"replication": {"maxConcurrentRequests": 1.5}}', "integer"),
         ('{"replication": [2]}', "`replication` must be an object"),
-        ('{"apiAccess": false}', "`apiAccess` must be an object"),
-        ('{"defaults": {"retry": 3}}', "`defaults.retry` must be an object"),
+        ('{"apiAccess": false}', "`apiAccess` is false, and must be an object"),
+        ('{"defaults": {"retry": 3}}', "`defaults.retry` is 3, and must be an object"),
         ('{"authSessions": {"enabled": "true"}}', "`authSessions.enabled`"),
         ('{"ignoreHttpsErrors": "yes"}', "`ignoreHttpsErrors`"),
         ('{"proxy": "http://h:1"}', "`deployed` and `dev`"),
@@ -92,8 +92,8 @@ def test_native_settings_are_in_snake_case(tmp_path: Path) -> None:
         ('{"proxy": {"deployed": "socks4://h:1"}}', "socks5"),
         ('{"defaults": {"proxy": "h:1"}}', "`defaults.proxy`"),
         ('{"browserSize": {"width": 9999}}', "from 200 to 3840"),
-        ('{"browser": "firefox"}', '"shell" or "chromium"'),
-        ("[]", "a JSON object"),
+        ('{"browser": "firefox"}', "`shell` or `chromium`"),
+        ("[]", "one object"),
         ("{", "Intuned.json"),
     ],
 )
@@ -103,6 +103,22 @@ def test_a_wrong_setting_names_file_and_key(tmp_path: Path, text: str, said: str
 
     assert "Intuned.json" in caught.value.message
     assert said in caught.value.message
+
+
+def test_all_wrong_settings_are_told_at_once_as_their_author_spells_them(tmp_path: Path) -> None:
+    text = (
+        '{"headful": "yes", "replication": {"maxConcurrentRequests": 1.5}, "browserSize": [1], '
+        '"defaults": {"requestTimeout": true}}'
+    )
+
+    with pytest.raises(AuthorError) as caught:
+        project_folder.read(_write(tmp_path, Intuned__json=text))
+
+    assert caught.value.message == (
+        "Intuned.json: `replication.maxConcurrentRequests` is 1.5, and must be an integer of at least 1; "
+        '`headful` is "yes", and must be a boolean: true or false; `browserSize` must be an object; '
+        "`defaults.requestTimeout` is true, and must be an integer of at least 1."
+    )
 
 
 def test_a_comment_sign_inside_a_text_is_text() -> None:
@@ -175,8 +191,9 @@ def test_a_projects_proxies(
     assert "://" not in str(found.settings)
 
 
-def test_no_message_shows_the_password_of_a_proxy(tmp_path: Path) -> None:
-    text = '{"proxy": {"deployed": "socks4://user:secret@h:1"}}'
+@pytest.mark.parametrize("deployed", ["", '{"deployed": '], ids=["alone", "by its name"])
+def test_no_message_shows_the_password_of_a_proxy(tmp_path: Path, deployed: str) -> None:
+    text = f'{{"proxy": {deployed}"socks4://user:secret@h:1"{"}" if deployed else ""}}}'
 
     with pytest.raises(AuthorError) as caught:
         project_folder.read(_write(tmp_path, Intuned__json=text))

@@ -17,11 +17,10 @@ from runwright.domain.text.fields import InvalidFields
 from runwright.errors import AuthorError
 from runwright.execution.deployments import (
     jsonc,
-    project_settings,
     requirement_files,
     sample_parameters,
 )
-from runwright.execution.deployments.project_settings import SettingsReader
+from runwright.execution.deployments.project_settings import SettingsTable
 from runwright.execution.deployments.requirement_files import RequirementFiles
 
 _CREATE, _CHECK = "auth-sessions/create.py", "auth-sessions/check.py"
@@ -56,13 +55,13 @@ def read(root: Path, deployed: Iterable[Path] | None = None) -> ProjectFolder:
     )
     if intuned is not None:
         body, source = jsonc.read(intuned), intuned.name
-        reader = SettingsReader(body, source, is_native=False)
+        table = SettingsTable(body, source, is_native=False)
     else:
         tool = requirement_files.table(pyproject, "tool", "pyproject.toml")
         body = requirement_files.table(tool, "runwright", "pyproject.toml [tool]")
         source = "pyproject.toml [tool.runwright]"
-        reader = SettingsReader(body, source, is_native=True)
-    settings = project_settings.of(reader)
+        table = SettingsTable(body, source, is_native=True)
+    settings = table.settings()
     if not (root / "api").is_dir():
         raise AuthorError(
             "The project has no `api` folder: create it; each file in it becomes one API."
@@ -80,10 +79,10 @@ def read(root: Path, deployed: Iterable[Path] | None = None) -> ProjectFolder:
         secrets=ProjectSecrets(
             auth_sessions=declared,
             default_sink=_default_sink(body, source),
-            proxy=project_settings.proxy(reader, "proxy.deployed", "defaults.proxy"),
+            proxy=table.proxy("proxy.deployed", "defaults.proxy"),
             jobs=_jobs(root),
         ),
-        dev_proxy=project_settings.proxy(reader, "proxy.dev", "defaults.proxy"),
+        dev_proxy=table.proxy("proxy.dev", "defaults.proxy"),
         lacks_check=settings.has_auth_sessions and not (root / _CHECK).is_file(),
     )
 

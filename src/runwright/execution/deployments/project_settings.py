@@ -1,19 +1,20 @@
-"""Parses a project's settings; errors name the key and the file."""
+"""What a project's settings say, as values, or which keys of which file are wrong."""
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
-from enum import StrEnum
-from typing import Any, TypeVar, cast
+from typing import Annotated, Any, cast
+
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from runwright.domain.projects import BrowserKind, Isolation, ProjectSettings
-from runwright.domain.text import proxies
-from runwright.errors import AuthorError
+from runwright.domain.text import fields, proxies
+from runwright.domain.text.fields import Fields, InvalidFields, Whole
+from runwright.errors import AuthorError, Problem
 
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_WIDTHS = (200, 3840)
-_HEIGHTS = (200, 2160)
 _NATIVE_WINDOW = (1280, 800)
 _INTUNED_WINDOW = (1024, 800)
 _UNSUPPORTED = (
@@ -24,167 +25,182 @@ _UNSUPPORTED = (
     "auth_sessions.browser_mode",
 )
 _HOSTED = "intuned://"
-_Choice = TypeVar("_Choice", bound=StrEnum)
+_Count = Annotated[int, Whole(1)]
 
 
-class SettingsReader:
-    """Reads typed values from a settings table; keys may be snake_case or camelCase."""
+class _Table(Fields):
+    """A table of settings, whose keys are in snake_case by now."""
+
+    model_config = ConfigDict(alias_generator=None)
+
+
+class _Queue(_Table):
+    max_length: _Count | None = None
+    time_to_live: _Count | None = None
+    """Seconds, as all times here."""
+
+
+class _ApiAccess(_Table):
+    enabled: bool = True
+
+
+class _Replication(_Table):
+    max_concurrent_requests: _Count | None = None
+    max_count: _Count | None = None
+    """The older name of that."""
+
+
+class _BrowserSize(_Table):
+    width: Annotated[int, Whole(200, 3840)] | None = None
+    height: Annotated[int, Whole(200, 2160)] | None = None
+
+
+class _AuthSessions(_Table):
+    enabled: bool = False
+    save_traces: bool = False
+    check_every: Annotated[int, Whole(0)] = 0
+    start_url: str | None = None
+    finish_url: str | None = None
+
+
+class _Retry(_Table):
+    maximum_attempts: _Count | None = None
+
+
+class _Defaults(_Table):
+    retry: _Retry = _Retry()
+    request_timeout: _Count | None = None
+
+
+class _Settings(_Table):
+    """All that is read; the rest is ignored, or told of as unsupported."""
+
+    queue: _Queue = _Queue()
+    api_access: _ApiAccess = _ApiAccess()
+    replication: _Replication = _Replication()
+    headful: bool = False
+    browser_size: _BrowserSize = _BrowserSize()
+    user_agent: str | None = None
+    ignore_https_errors: bool = False
+    browser: Annotated[BrowserKind, Field(strict=False)] | None = None
+    isolation: Annotated[Isolation, Field(strict=False)] = Isolation.MODULE
+    auth_sessions: _AuthSessions = _AuthSessions()
+    defaults: _Defaults = _Defaults()
+    proxy: Annotated[
+        dict[str, Any], fields.expected("must be an object with `deployed` and `dev`")
+    ] = Field(default_factory=dict[str, Any])
+
+
+_SETTINGS = TypeAdapter(_Settings)
+
+
+class SettingsTable:
+    """A project's settings as they stand in a file; keys may be in snake_case or camelCase."""
 
     def __init__(self, body: dict[str, Any], source: str, *, is_native: bool) -> None:
         self._body: dict[str, Any] = _snake_keys(body)
         self._source = source
-        self.is_native = is_native
+        """The file, and the table in it."""
+        self._is_native = is_native
 
-    def get(self, path: str) -> Any:
-        """The value of a key such as `browser_size.width`; None if it is not set.
+    def settings(self) -> ProjectSettings:
+        """The settings, with our defaults where the table is silent.
 
         Raises:
-            AuthorError: a parent of the key is not a table.
+            AuthorError: a value cannot be; says which keys of which file.
         """
-        value: Any = self._body
-        parts = path.split(".")
-        for depth, part in enumerate(parts):
-            if value is None:
-                return None
-            if not isinstance(value, dict):
-                raise self.error(".".join(parts[:depth]), "must be an object")
-            value = value.get(part)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        return value  # pyright: ignore[reportUnknownVariableType]
+        try:
+            found = fields.read(_SETTINGS, self._body)
+        except InvalidFields as error:
+            said = "; ".join(self._said(each) for each in error.problems)
+            raise AuthorError(f"{self._source}: {said}.") from error
+        unsupported = [path for path in _UNSUPPORTED if _is_on(self._get(path))]
+        unsupported += [f"proxy.{name}" for name in found.proxy if name not in ("deployed", "dev")]
+        return _project_settings(
+            found, tuple(map(self._spelled, unsupported)), is_native=self._is_native
+        )
 
-    def boolean(self, path: str, *, default: bool) -> bool:
-        """A boolean."""
-        value = self.get(path)
-        if value is None:
-            return default
-        if not isinstance(value, bool):
-            raise self.wrong(path, value, "true or false")
+    def proxy(self, *paths: str) -> str | None:
+        """The proxy that the first of some keys with a value names.
+
+        Raises:
+            AuthorError: it is one of the hosted platform's own, or none.
+        """
+        given = [(path, value) for path in paths if (value := self._get(path)) not in (None, "")]
+        if not given:
+            return None
+        path, value = given[0]
+        # The value may hold a password, so no message shows it.
+        message = proxies.EXPECTED
+        if isinstance(value, str) and value.startswith(_HOSTED):
+            message = "names a proxy of the hosted platform, which is not here: name one of yours"
+        elif isinstance(value, str) and proxies.is_proxy(value):
+            return value
+        raise AuthorError(f"{self._source}: `{self._spelled(path)}` {message}.")
+
+    def _get(self, path: str) -> Any:
+        """The value of a key such as `browser_size.width`; None where there is none."""
+        value: Any = self._body
+        for part in path.split("."):
+            value = cast("dict[str, Any]", value).get(part) if isinstance(value, dict) else None
         return value
 
-    def whole(self, path: str, *, low: int, high: int | None = None) -> int | None:
-        """An integer within bounds; None if it is not set."""
-        value = self.get(path)
-        if value is None:
-            return None
-        is_whole = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_whole or value % 1 or value < low or (high is not None and value > high):
-            bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
-            raise self.wrong(path, value, f"an integer {bounds}")
-        return int(value)
+    def _said(self, problem: Problem) -> str:
+        value = self._get(problem.path)
+        # A proxy may hold a password.
+        is_plain = isinstance(value, str | bool | int | float) and problem.path != "proxy"
+        shown = f"is {json.dumps(value):.200}, and " if is_plain else ""
+        return f"`{self._spelled(problem.path)}` {shown}{problem.message}"
 
-    def text(self, path: str) -> str | None:
-        """A non-empty string; None if it is empty or not set."""
-        value = self.get(path)
-        if value is not None and not isinstance(value, str):
-            raise self.wrong(path, value, "a string")
-        return value or None
-
-    def choice(self, path: str, kind: type[_Choice], default: _Choice) -> _Choice:
-        """A member of an enum."""
-        value = self.get(path)
-        if value is None:
-            return default
-        try:
-            return kind(value)
-        except ValueError as error:
-            expected = " or ".join(f'"{item.value}"' for item in kind)
-            raise self.wrong(path, value, expected) from error
-
-    def spelled(self, path: str) -> str:
-        """The key as spelled in the project's format."""
-        return path if self.is_native else re.sub(r"_([a-z])", lambda m: m[1].upper(), path)
-
-    def wrong(self, path: str, value: object, expected: str) -> AuthorError:
-        """The error for a key with an unexpected value."""
-        return self.error(path, f"is {value!r:.200}, but must be {expected}")
-
-    def error(self, path: str, message: str) -> AuthorError:
-        """The error for a key."""
-        return AuthorError(f"{self._source}: `{self.spelled(path)}` {message}.")
+    def _spelled(self, path: str) -> str:
+        """A key as its author spells it."""
+        return path if self._is_native else re.sub(r"_([a-z])", lambda m: m[1].upper(), path)
 
 
-def of(reader: SettingsReader) -> ProjectSettings:
-    """A project's settings, with defaults for those not set.
-
-    Raises:
-        AuthorError: a value is invalid; names the key and the file.
-    """
-    is_native = reader.is_native
-    default_browser = BrowserKind.SHELL if is_native else BrowserKind.CHROMIUM
+def _project_settings(
+    found: _Settings, unsupported: tuple[str, ...], *, is_native: bool
+) -> ProjectSettings:
     width, height = _NATIVE_WINDOW if is_native else _INTUNED_WINDOW
-    headful = reader.boolean("headful", default=False)
-    browser = reader.choice("browser", BrowserKind, default_browser)
-    replication = reader.whole("replication.max_concurrent_requests", low=1)
-    older_name = reader.whole("replication.max_count", low=1)
+    default_browser = BrowserKind.SHELL if is_native else BrowserKind.CHROMIUM
+    browser = BrowserKind.CHROMIUM if found.headful else found.browser or default_browser
+    replication, sessions = found.replication, found.auth_sessions
     return ProjectSettings(
         kind="native" if is_native else "intuned",
-        max_queued_runs=reader.whole("queue.max_length", low=1),
-        queue_time_to_live=_seconds(reader, "queue.time_to_live"),
-        is_api_access_enabled=reader.boolean("api_access.enabled", default=True),
-        max_concurrent_runs=replication if replication is not None else older_name,
-        headful=headful,
-        window_width=reader.whole("browser_size.width", low=_WIDTHS[0], high=_WIDTHS[1]) or width,
-        window_height=reader.whole("browser_size.height", low=_HEIGHTS[0], high=_HEIGHTS[1])
-        or height,
-        user_agent=reader.text("user_agent"),
-        ignore_https_errors=reader.boolean("ignore_https_errors", default=False),
-        browser=BrowserKind.CHROMIUM if headful else browser,
-        isolation=reader.choice("isolation", Isolation, Isolation.MODULE),
-        has_auth_sessions=reader.boolean("auth_sessions.enabled", default=False),
-        save_session_traces=reader.boolean("auth_sessions.save_traces", default=False),
-        session_check_every=float(reader.whole("auth_sessions.check_every", low=0) or 0),
-        session_start_url=reader.text("auth_sessions.start_url"),
-        session_finish_url=reader.text("auth_sessions.finish_url"),
-        default_maximum_attempts=reader.whole("defaults.retry.maximum_attempts", low=1),
-        default_request_timeout=_seconds(reader, "defaults.request_timeout"),
-        unsupported=_unsupported(reader),
+        max_queued_runs=found.queue.max_length,
+        queue_time_to_live=_seconds(found.queue.time_to_live),
+        is_api_access_enabled=found.api_access.enabled,
+        max_concurrent_runs=replication.max_concurrent_requests or replication.max_count,
+        headful=found.headful,
+        window_width=found.browser_size.width or width,
+        window_height=found.browser_size.height or height,
+        user_agent=found.user_agent or None,
+        ignore_https_errors=found.ignore_https_errors,
+        browser=browser,
+        isolation=found.isolation,
+        has_auth_sessions=sessions.enabled,
+        save_session_traces=sessions.save_traces,
+        session_check_every=float(sessions.check_every),
+        session_start_url=sessions.start_url or None,
+        session_finish_url=sessions.finish_url or None,
+        default_maximum_attempts=found.defaults.retry.maximum_attempts,
+        default_request_timeout=_seconds(found.defaults.request_timeout),
+        unsupported=unsupported,
     )
 
 
-def proxy(reader: SettingsReader, *paths: str) -> str | None:
-    """The proxy set by the first of the keys that has a value.
-
-    Raises:
-        AuthorError: it is a proxy of the hosted platform, or not a proxy URL.
-    """
-    for path in paths:
-        value = reader.get(path)
-        if value is None or value == "":
-            continue
-        # The value may contain a password, so messages never show it.
-        if isinstance(value, str) and value.startswith(_HOSTED):
-            raise reader.error(
-                path,
-                "names a proxy of the hosted platform, which does not exist here: use your own",
-            )
-        if not isinstance(value, str) or not proxies.is_proxy(value):
-            raise reader.error(path, proxies.EXPECTED)
-        return value
-    return None
-
-
-def _seconds(reader: SettingsReader, path: str) -> timedelta | None:
-    value = reader.whole(path, low=1)
+def _seconds(value: int | None) -> timedelta | None:
     return None if value is None else timedelta(seconds=value)
 
 
-def _unsupported(reader: SettingsReader) -> tuple[str, ...]:
-    """Settings that are in use but not supported here."""
-    found = [path for path in _UNSUPPORTED if _is_on(reader.get(path))]
-    given = reader.get("proxy")
-    if given is not None and not isinstance(given, dict):
-        raise reader.error("proxy", "must be an object with `deployed` and `dev`")
-    names = cast("dict[str, Any]", given or {})
-    found += [f"proxy.{name}" for name in names if name not in ("deployed", "dev")]
-    return tuple(reader.spelled(path) for path in found)
-
-
 def _is_on(value: Any) -> bool:
+    """True for what is set, and not switched off."""
     if isinstance(value, dict):
-        return value.get("enabled", True) is not False  # pyright: ignore[reportUnknownMemberType]
+        return cast("dict[str, Any]", value).get("enabled", True) is not False
     return value is not None and value is not False
 
 
 def _snake_keys(value: Any) -> Any:
     if isinstance(value, dict):
-        return {_WORD.sub("_", str(key)).lower(): _snake_keys(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        body = cast("dict[Any, Any]", value)
+        return {_WORD.sub("_", str(key)).lower(): _snake_keys(item) for key, item in body.items()}
     return value
