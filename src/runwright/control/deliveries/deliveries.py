@@ -14,6 +14,8 @@ from runwright.adapters.blobs import s3
 from runwright.adapters.queue import engine
 from runwright.control.base import cursors
 from runwright.control.base.platform import Platform
+from runwright.control.deliveries import sealed_sinks
+from runwright.control.deliveries.sealed_sinks import Owner
 from runwright.domain.deliveries import sinks
 from runwright.domain.deliveries.buckets import S3Sink
 from runwright.domain.deliveries.deliveries import Delivery, DeliveryStatus, Try
@@ -155,7 +157,10 @@ async def send_again(
     sealed, target = None, None
     if url is not None:
         sink = _elsewhere(open_sink(platform, row), url)
-        sealed, target = seal(platform, f"delivery:{row.delivery.id}", sink), sink.target
+        sealed, target = (
+            sealed_sinks.seal(platform, Owner.DELIVERY, row.delivery.id, sink),
+            sink.target,
+        )
     async with platform.database.acquire() as connection, database.transaction(connection):
         renewed = await rows.renew(connection, row.delivery.id, sealed, target)
         if renewed is None:
@@ -251,7 +256,7 @@ async def project_name(platform: Platform, project_id: ProjectId) -> str:
 
 def open_sink(platform: Platform, row: DeliveryRow) -> Sink:
     """Return where a Delivery goes, with what is secret of it."""
-    return unseal(platform, f"delivery:{row.delivery.id}", row.sealed_sink)
+    return sealed_sinks.unseal(platform, Owner.DELIVERY, row.delivery.id, row.sealed_sink)
 
 
 async def signing_secrets(platform: Platform, project_id: ProjectId) -> list[str]:
@@ -296,17 +301,6 @@ async def requeue_lost(
         return [DeliveryId(each) for each in lost], following
 
 
-def seal(platform: Platform, record: str, sink: Sink) -> bytes:
-    """Seal a sink as part of a record."""
-    text = json.dumps(sink.as_json(is_masked=False))
-    return platform.vault.seal(text.encode(), record=record)
-
-
-def unseal(platform: Platform, record: str, sealed: bytes) -> Sink:
-    """Return a sink that was sealed as part of a record."""
-    return sinks.stored(json.loads(platform.vault.open(sealed, record=record)))
-
-
 def _place(
     delivery_id: DeliveryId, known: dict[DeliveryId, tuple[ProjectId, int]]
 ) -> tuple[ProjectId, str, int]:
@@ -331,7 +325,7 @@ async def _accept(
         job_run_id=job_run_id,
         kind=sink.kind,
         target=sink.target,
-        sealed_sink=seal(platform, f"delivery:{delivery_id}", sink),
+        sealed_sink=sealed_sinks.seal(platform, Owner.DELIVERY, delivery_id, sink),
         body=body,
     )
     await rows.insert(connection, new)

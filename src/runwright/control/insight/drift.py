@@ -12,7 +12,8 @@ from typing import Any
 
 from runwright.adapters import signals
 from runwright.control.base.platform import Platform
-from runwright.control.deliveries import deliveries
+from runwright.control.deliveries import deliveries, sealed_sinks
+from runwright.control.deliveries.sealed_sinks import Owner
 from runwright.control.runs import job_items
 from runwright.domain import drift as domain
 from runwright.domain.deliveries.webhooks import WebhookSink
@@ -145,7 +146,7 @@ async def _webhooks(
         return await job_items.told_of(platform, connection, run.job_run_id)
     if run.sealed_sink is None:
         return []
-    sink = deliveries.unseal(platform, f"run-sink:{run.run_id}", run.sealed_sink)
+    sink = sealed_sinks.unseal(platform, Owner.RUN, run.run_id, run.sealed_sink)
     if isinstance(sink, WebhookSink) and sink.wants(api, is_completed=True):
         return [sink]
     return []

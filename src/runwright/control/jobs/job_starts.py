@@ -12,7 +12,7 @@ import asyncpg
 from runwright.adapters.queue import engine
 from runwright.control.base import queues, run_plans
 from runwright.control.base.platform import Platform
-from runwright.control.deliveries import deliveries
+from runwright.control.deliveries import sealed_sinks
 from runwright.control.runs import job_items
 from runwright.domain import runs as run_values
 from runwright.domain.auth_sessions import SessionPlan
@@ -137,10 +137,7 @@ def _session(plan: SessionPlan | None, settings: ProjectSettings) -> SessionPlan
 def _secrets(platform: Platform, job: Job, deployment: Deployment) -> JobSecrets:
     """The secrets of a JobRun: the Job's, with the project's defaults filled in."""
     secrets = job.plan.secrets
-    sink = secrets.sink
-    if sink is None and deployment.sealed_sink is not None:
-        record = f"deployment-sink:{deployment.id}"
-        sink = deliveries.unseal(platform, record, deployment.sealed_sink)
+    sink = sealed_sinks.or_default(platform, secrets.sink, deployment)
     proxy = secrets.proxy or secrets.configuration_proxy
     return dataclasses.replace(secrets, sink=sink, proxy=proxy)
 

@@ -14,7 +14,8 @@ from runwright.adapters.queue import engine
 from runwright.control.auth_sessions import declared_sessions
 from runwright.control.base import admission
 from runwright.control.base.platform import Platform
-from runwright.control.deliveries import deliveries
+from runwright.control.deliveries import sealed_sinks
+from runwright.control.deliveries.sealed_sinks import Owner
 from runwright.control.jobs import jobs
 from runwright.control.runs import endings
 from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
@@ -147,8 +148,9 @@ async def finish(
     """Make a built Deployment ready and current, with its declared sessions and Jobs, in one transaction."""
     sealed_sink = sealed_proxy = None
     if secrets.default_sink is not None:
-        record = f"deployment-sink:{deployment.id}"
-        sealed_sink = deliveries.seal(platform, record, secrets.default_sink)
+        sealed_sink = sealed_sinks.seal(
+            platform, Owner.DEPLOYMENT, deployment.id, secrets.default_sink
+        )
     if secrets.proxy is not None:
         sealed_proxy = platform.vault.seal(secrets.proxy.encode(), record=_proxy_of(deployment))
     limit = manifest.settings.max_concurrent_runs or 0

@@ -9,7 +9,8 @@ from runwright.adapters.queue import engine
 from runwright.control.auth_sessions import session_operations
 from runwright.control.base import queues
 from runwright.control.base.platform import Platform
-from runwright.control.deliveries import deliveries
+from runwright.control.deliveries import deliveries, sealed_sinks
+from runwright.control.deliveries.sealed_sinks import Owner
 from runwright.control.runs import job_items
 from runwright.domain.runs import Cancellation, RunKind, RunStatus
 from runwright.storage import attempts as attempt_rows, runs as rows
@@ -79,5 +80,5 @@ async def follow(
     if job_run is not None:
         await job_items.follow(platform, connection, job_run, row)
     if row.sealed_sink is not None:
-        sink = deliveries.unseal(platform, f"run-sink:{row.run.id}", row.sealed_sink)
+        sink = sealed_sinks.unseal(platform, Owner.RUN, row.run.id, row.sealed_sink)
         await deliveries.accept(platform, connection, row.run, sink)

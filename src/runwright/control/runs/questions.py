@@ -10,7 +10,8 @@ from typing import Any
 
 from runwright.adapters import signals
 from runwright.control.base.platform import Platform
-from runwright.control.deliveries import deliveries
+from runwright.control.deliveries import deliveries, sealed_sinks
+from runwright.control.deliveries.sealed_sinks import Owner
 from runwright.control.runs import job_items
 from runwright.control.runs.claims import Claim
 from runwright.domain.deliveries.webhooks import WebhookSink
@@ -120,10 +121,9 @@ async def _webhook(platform: Platform, connection: Any, claim: Claim) -> Webhook
     asking = claim.parent_id or claim.run_id
     of_run, of_deployment = await rows.sinks(connection, asking)
     if of_run is not None:
-        sink = deliveries.unseal(platform, f"run-sink:{asking}", of_run)
+        sink = sealed_sinks.unseal(platform, Owner.RUN, asking, of_run)
     elif of_deployment is not None:
-        record = f"deployment-sink:{claim.deployment_id}"
-        sink = deliveries.unseal(platform, record, of_deployment)
+        sink = sealed_sinks.unseal(platform, Owner.DEPLOYMENT, claim.deployment_id, of_deployment)
     else:
         return None
     is_wanted = claim.kind is not RunKind.API or sink.wants(claim.plan.api, is_completed=True)

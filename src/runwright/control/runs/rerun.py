@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from runwright.control.base.platform import Platform
-from runwright.control.deliveries import deliveries
+from runwright.control.deliveries import sealed_sinks
+from runwright.control.deliveries.sealed_sinks import Owner
 from runwright.control.runs import runs
 from runwright.domain.projects import Project
 from runwright.domain.runs import Run, RunKind, RunRequest
@@ -53,7 +54,7 @@ def _request(platform: Platform, row: RunRow) -> RunRequest:
         proxy = platform.vault.open(row.sealed_proxy, record=f"run:{row.run.id}").decode()
     sink = None
     if row.sealed_sink is not None:
-        sink = deliveries.unseal(platform, f"run-sink:{row.run.id}", row.sealed_sink)
+        sink = sealed_sinks.unseal(platform, Owner.RUN, row.run.id, row.sealed_sink)
     return RunRequest(
         api=row.run.api,
         parameters=json.loads(row.parameters),

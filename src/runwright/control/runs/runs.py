@@ -16,7 +16,8 @@ from runwright.control.auth_sessions import auth_sessions, sealed_sessions
 from runwright.control.base import admission, cursors, idempotency, queues, run_plans
 from runwright.control.base.current import on_current
 from runwright.control.base.platform import Platform
-from runwright.control.deliveries import deliveries
+from runwright.control.deliveries import deliveries, sealed_sinks
+from runwright.control.deliveries.sealed_sinks import Owner
 from runwright.control.runs import endings, job_items, queue_limits
 from runwright.domain.deliveries.sinks import Sink
 from runwright.domain.ids import ProjectId, RunId, WorkspaceId, new_run_id
@@ -317,12 +318,10 @@ def _not_found(run_id: str) -> NotFound:
 
 
 def _seal_sink(
-    platform: Platform, run_id: RunId, sink: Sink | None, deployment: Deployment
+    platform: Platform, run_id: RunId, given: Sink | None, deployment: Deployment
 ) -> bytes | None:
-    if sink is None and deployment.sealed_sink is not None:
-        record = f"deployment-sink:{deployment.id}"
-        sink = deliveries.unseal(platform, record, deployment.sealed_sink)
-    return None if sink is None else deliveries.seal(platform, f"run-sink:{run_id}", sink)
+    sink = sealed_sinks.or_default(platform, given, deployment)
+    return None if sink is None else sealed_sinks.seal(platform, Owner.RUN, run_id, sink)
 
 
 def _seal_proxy(platform: Platform, run_id: RunId, proxy: str | None) -> bytes | None:
