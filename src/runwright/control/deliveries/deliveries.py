@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -90,19 +89,6 @@ async def accept_notification(
 ) -> None:
     """Accept the Delivery of a body of its own, about a JobRun if one is named."""
     await _accept(platform, connection, project_id, sink, (None, job_run_id, body))
-
-
-async def accept_notifications(
-    platform: Platform,
-    connection: Any,
-    project_id: ProjectId,
-    job_run_id: str | None,
-    sinks: Iterable[WebhookSink],
-    body: str,
-) -> None:
-    """Accept such a Delivery to each address that the sinks name, once."""
-    for sink in {each.url: each for each in sinks}.values():
-        await accept_notification(platform, connection, project_id, job_run_id, sink, body)
 
 
 async def get(

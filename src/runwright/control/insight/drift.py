@@ -7,15 +7,16 @@ transaction that stores what was learned from it and accepts the notifications.
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import Any
 
 from runwright.adapters import signals
 from runwright.control.base.platform import Platform
-from runwright.control.deliveries import deliveries, sealed_sinks
+from runwright.control.deliveries import notifications, sealed_sinks
+from runwright.control.deliveries.notifications import AboutRun, Notification
 from runwright.control.deliveries.sealed_sinks import Owner
 from runwright.control.runs import job_items
 from runwright.domain import drift as domain
+from runwright.domain.deliveries.deliveries import NotificationKind
 from runwright.domain.deliveries.webhooks import WebhookSink
 from runwright.domain.drift import Drift
 from runwright.domain.ids import ProjectId, RunId
@@ -115,28 +116,28 @@ async def _notify(
     run: Unexamined,
     drift: Drift,
 ) -> None:
-    """Notify the Run's Sink, if that is a webhook, and the receivers of its JobRun's notifications."""
-    name = await project_rows.name_of(connection, project_id)
-    body = json.dumps(
-        {
-            "type": "run.drifted",
-            "timestamp": (await database.now(connection)).isoformat(),
-            "data": {
-                "workspaceId": str(run.workspace_id),
-                "project": {"id": str(project_id), "name": name},
-                "run": {"id": run.run_id, "api": api},
-                "drift": {
-                    "kinds": [kind.value for kind in drift.kinds],
-                    "message": drift.message,
-                    "fields": list(drift.fields),
-                },
-            },
-        }
+    """Tell where the Run's outcome goes, if that is a webhook, and who is told of its JobRun."""
+    about = AboutRun(
+        run_id=run.run_id,
+        api=api,
+        workspace_id=run.workspace_id,
+        project_id=project_id,
+        project_name=await project_rows.name_of(connection, project_id),
+        job_run_id=run.job_run_id,
     )
-    wanted = await _webhooks(platform, connection, api, run)
-    await deliveries.accept_notifications(
-        platform, connection, project_id, run.job_run_id, wanted, body
+    notification = Notification(
+        kind=NotificationKind.RUN_DRIFTED,
+        at=await database.now(connection),
+        data={
+            "drift": {
+                "kinds": [kind.value for kind in drift.kinds],
+                "message": drift.message,
+                "fields": list(drift.fields),
+            }
+        },
     )
+    webhooks = await _webhooks(platform, connection, api, run)
+    await notifications.of_run(platform, connection, about, notification, webhooks)
 
 
 async def _webhooks(
@@ -147,6 +148,4 @@ async def _webhooks(
     if run.sealed_sink is None:
         return []
     sink = sealed_sinks.unseal(platform, Owner.RUN, run.run_id, run.sealed_sink)
-    if isinstance(sink, WebhookSink) and sink.wants(api, is_completed=True):
-        return [sink]
-    return []
+    return notifications.told(sink, api)

@@ -13,13 +13,13 @@ from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
 from runwright.control.jobs import job_starts
 from runwright.control.runs import endings, job_items
+from runwright.domain.deliveries.deliveries import NotificationKind
 from runwright.domain.ids import ProjectId
 from runwright.domain.jobs.jobs import (
     Job,
     JobRun,
     JobRunReason,
     JobRunStatus,
-    NotificationKind,
 )
 from runwright.domain.retry import DONE, FollowUp, LookAgain
 from runwright.domain.runs import Cancellation, RunStatus
@@ -187,7 +187,7 @@ async def _after_operation(
         good = await rows.stand(connection, row.job_run.id, JobRunStatus.PENDING)
         assert good is not None
         if row.job_run.status is JobRunStatus.PENDING:
-            await job_items.notify(platform, connection, good, NotificationKind.STARTED)
+            await job_items.notify(platform, connection, good, NotificationKind.JOB_RUN_STARTED)
         await job_items.advance(platform, connection, good)
     elif status is None or status.is_terminal:
         reason = _session_not_validated(str(row.auth_session_id), operation)

@@ -16,6 +16,7 @@ from runwright.control.deliveries import sealed_sinks
 from runwright.control.runs import job_items
 from runwright.domain import runs as run_values
 from runwright.domain.auth_sessions import SessionPlan
+from runwright.domain.deliveries.deliveries import NotificationKind
 from runwright.domain.ids import JobRunId, new_job_run_id, new_run_id
 from runwright.domain.jobs import job_json
 from runwright.domain.jobs.jobs import (
@@ -24,7 +25,6 @@ from runwright.domain.jobs.jobs import (
     JobRunStatus,
     JobRunType,
     JobSecrets,
-    NotificationKind,
 )
 from runwright.domain.projects import Deployment, Project, ProjectSettings
 from runwright.storage import auth_sessions as session_rows, database, job_runs as rows
@@ -80,13 +80,13 @@ async def begin(
     )
     job_run = await _insert(connection, new)
     if job_run.job_run.status is JobRunStatus.CANCELED:
-        await job_items.notify(platform, connection, job_run, NotificationKind.ENDED)
+        await job_items.notify(platform, connection, job_run, NotificationKind.JOB_RUN_ENDED)
         return job_run, []
     payload = [(new_run_id(), each) for each in job.plan.payload]
     await job_items.add(platform, connection, job_run, payload)
     if not job_run.is_session_good:
         return job_run, [queues.job_run_entry(job_run_id)]
-    await job_items.notify(platform, connection, job_run, NotificationKind.STARTED)
+    await job_items.notify(platform, connection, job_run, NotificationKind.JOB_RUN_STARTED)
     return job_run, await job_items.feed_first(platform, connection, job_run, len(payload))
 
 

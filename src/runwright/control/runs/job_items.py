@@ -15,18 +15,18 @@ from runwright.adapters import signals
 from runwright.adapters.queue import engine
 from runwright.control.base import queues
 from runwright.control.base.platform import Platform
-from runwright.control.deliveries import deliveries
+from runwright.control.deliveries import deliveries, notifications
 from runwright.domain.deliveries import webhooks
+from runwright.domain.deliveries.deliveries import NotificationKind
 from runwright.domain.deliveries.webhooks import WebhookSink
 from runwright.domain.ids import ProjectId, RunId, new_run_id
-from runwright.domain.jobs import job_json, job_text, jobs as domain
+from runwright.domain.jobs import job_text, jobs as domain
 from runwright.domain.jobs.jobs import (
     End,
     Feed,
     JobRunReason,
     JobRunStatus,
     JobSecrets,
-    NotificationKind,
     Pause,
     Payload,
     Standing,
@@ -137,7 +137,7 @@ async def advance(platform: Platform, connection: Any, job_run: JobRunRow) -> No
             paused = await job_run_rows.stand(
                 connection, run.id, JobRunStatus.PAUSED, reason=_reason_of(job_run)
             )
-            await notify(platform, connection, paused, NotificationKind.PAUSED)
+            await notify(platform, connection, paused, NotificationKind.JOB_RUN_PAUSED)
         case End():
             counted = await job_run_rows.get(connection, run.id)
             assert counted is not None
@@ -178,7 +178,7 @@ async def end(
     """End a locked JobRun, and cancel its items that have not begun."""
     ended = await job_run_rows.end(connection, job_run_id, status, reason)
     if ended is not None:
-        await notify(platform, connection, ended, NotificationKind.ENDED)
+        await notify(platform, connection, ended, NotificationKind.JOB_RUN_ENDED)
         await _clear(platform, connection, ended)
 
 
@@ -201,7 +201,7 @@ async def pause(platform: Platform, connection: Any, job_run: JobRunRow, reason:
         paused = await job_run_rows.stand(
             connection, run.id, JobRunStatus.PAUSED, reason=reason, is_session_good=False
         )
-        await notify(platform, connection, paused, NotificationKind.PAUSED)
+        await notify(platform, connection, paused, NotificationKind.JOB_RUN_PAUSED)
     elif pausing is not None:
         await advance(platform, connection, pausing)
 
@@ -228,16 +228,9 @@ async def notify(
         return
     counted = await job_run_rows.get(connection, job_run.job_run.id)
     assert counted is not None
-    body = {
-        "type": kind.value,
-        "timestamp": (await database.now(connection)).isoformat(),
-        "data": {"jobRun": job_json.of_job_run(opened(platform, counted))},
-    }
-    run = counted.job_run
-    for sink in wanted:
-        await deliveries.accept_notification(
-            platform, connection, run.project_id, run.id, sink, json.dumps(body)
-        )
+    at = await database.now(connection)
+    run = opened(platform, counted)
+    await notifications.of_job_run(platform, connection, run, kind, at, wanted)
 
 
 async def told_of(platform: Platform, connection: Any, job_run_id: str | None) -> list[WebhookSink]:

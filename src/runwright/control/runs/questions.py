@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from datetime import timedelta
 from typing import Any
 
 from runwright.adapters import signals
 from runwright.control.base.platform import Platform
-from runwright.control.deliveries import deliveries, sealed_sinks
+from runwright.control.deliveries import notifications, sealed_sinks
+from runwright.control.deliveries.notifications import AboutRun, Notification
 from runwright.control.deliveries.sealed_sinks import Owner
 from runwright.control.runs import job_items
 from runwright.control.runs.claims import Claim
+from runwright.domain.deliveries.deliveries import NotificationKind
 from runwright.domain.deliveries.webhooks import WebhookSink
-from runwright.domain.ids import ProjectId, WorkspaceId
+from runwright.domain.ids import WorkspaceId
 from runwright.domain.questions import MAX_ANSWER_LENGTH, AskedRun, Question
 from runwright.domain.runs import RunKind
 from runwright.errors import Conflict, Problem, ValidationError
@@ -106,55 +107,47 @@ async def forget_untaken(platform: Platform) -> None:
 
 
 async def _notify(platform: Platform, connection: Any, claim: Claim, question: Question) -> None:
-    """Notify the Run's own webhook, if it has one, and the subscribers of its JobRun."""
-    body = json.dumps(await _notification(platform, connection, claim, question))
-    of_run = await _webhook(platform, connection, claim)
-    wanted = await job_items.told_of(platform, connection, claim.job_run_id)
-    if of_run is not None:
-        wanted.append(of_run)
-    await deliveries.accept_notifications(
-        platform, connection, claim.project_id, claim.job_run_id, wanted, body
+    """Tell where the Run's outcome goes, if that is a webhook, and who is told of its JobRun."""
+    about = AboutRun(
+        run_id=claim.parent_id or claim.run_id,
+        api=claim.plan.api,
+        workspace_id=claim.workspace_id,
+        project_id=claim.project_id,
+        project_name=await project_rows.name_of(connection, claim.project_id),
+        job_run_id=claim.job_run_id,
     )
+    webhooks = await job_items.told_of(platform, connection, claim.job_run_id)
+    webhooks += await _told(platform, connection, claim)
+    notification = _notification(platform, about, question)
+    await notifications.of_run(platform, connection, about, notification, webhooks)
 
 
-async def _webhook(platform: Platform, connection: Any, claim: Claim) -> WebhookSink | None:
+async def _told(platform: Platform, connection: Any, claim: Claim) -> list[WebhookSink]:
     asking = claim.parent_id or claim.run_id
     of_run, of_deployment = await rows.sinks(connection, asking)
+    sink = None
     if of_run is not None:
         sink = sealed_sinks.unseal(platform, Owner.RUN, asking, of_run)
     elif of_deployment is not None:
         sink = sealed_sinks.unseal(platform, Owner.DEPLOYMENT, claim.deployment_id, of_deployment)
-    else:
-        return None
-    is_wanted = claim.kind is not RunKind.API or sink.wants(claim.plan.api, is_completed=True)
-    return sink if isinstance(sink, WebhookSink) and is_wanted else None
+    return notifications.told(sink, claim.plan.api if claim.kind is RunKind.API else None)
 
 
-async def _notification(
-    platform: Platform, connection: Any, claim: Claim, question: Question
-) -> dict[str, Any]:
-    name = await _project_name(connection, claim.project_id)
-    run_id = claim.parent_id or claim.run_id
-    return {
-        "type": "run.question",
-        "timestamp": question.asked_at.isoformat(),
-        "data": {
-            "workspaceId": str(claim.workspace_id),
-            "project": {"id": str(claim.project_id), "name": name},
-            "run": {"id": run_id, "api": claim.plan.api},
+def _notification(platform: Platform, about: AboutRun, question: Question) -> Notification:
+    page = f"/projects/{about.project_name}/runs/{about.run_id}/live"
+    return Notification(
+        kind=NotificationKind.RUN_QUESTION,
+        at=question.asked_at,
+        data={
             "question": {
                 "id": question.id,
                 "text": question.text,
                 "isSecret": question.is_secret,
                 "expiresAt": question.expires_at.isoformat(),
             },
-            "url": f"{platform.settings.url or ''}/projects/{name}/runs/{run_id}/live",
+            "url": f"{platform.settings.url or ''}{page}",
         },
-    }
-
-
-async def _project_name(connection: Any, project_id: ProjectId) -> str:
-    return await project_rows.name_of(connection, project_id) or str(project_id)
+    )
 
 
 def _record(question_id: str) -> str:

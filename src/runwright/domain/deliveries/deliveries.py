@@ -18,6 +18,16 @@ class DeliveryStatus(StrEnum):
     EXHAUSTED = "exhausted"
 
 
+class NotificationKind(StrEnum):
+    """What a notification tells, as the wire spells it."""
+
+    JOB_RUN_STARTED = "job-run.started"
+    JOB_RUN_PAUSED = "job-run.paused"
+    JOB_RUN_ENDED = "job-run.ended"
+    RUN_DRIFTED = "run.drifted"
+    RUN_QUESTION = "run.question"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delivery:
     """One outcome going to one Sink."""

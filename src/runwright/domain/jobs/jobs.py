@@ -83,14 +83,6 @@ class JobRunReason(StrEnum):
     ANOTHER_ACTIVE = "another-job-run-active"
 
 
-class NotificationKind(StrEnum):
-    """What a notification tells."""
-
-    STARTED = "job-run.started"
-    PAUSED = "job-run.paused"
-    ENDED = "job-run.ended"
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Payload:
     """One item of a Job: an Api and what it is carried out with."""
