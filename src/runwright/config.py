@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import shlex
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -223,29 +222,6 @@ def program_places(environ: Mapping[str, str] | None = None) -> tuple[str | None
     downloads = source.get("PLAYWRIGHT_BROWSERS_PATH")
     default = home(source) / ".cache/ms-playwright"
     return source.get("PATH"), Path(downloads) if downloads else default
-
-
-def read_env_file(file: Path) -> dict[str, str]:
-    """The variables of a `.env` file, one `NAME=value` per line, unquoted; empty when the file is missing.
-
-    Raises:
-        ConfigError: a line is not an assignment.
-    """
-    if not file.is_file():
-        return {}
-    found: dict[str, str] = {}
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-        text = line.strip().removeprefix("export ")
-        if not text or text.startswith("#"):
-            continue
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise ConfigError(f"{file.name}, line {number}: not an assignment such as `NAME=value`")
-        try:
-            found[name.strip()] = "".join(shlex.split(value, comments=True)) if value else ""
-        except ValueError as error:
-            raise ConfigError(f"{file.name}, line {number}: {error}") from error
-    return found
 
 
 def interpreter_places(environ: Mapping[str, str] | None = None) -> tuple[str | None, Path]:

@@ -121,7 +121,7 @@ async def _run(root: Path, asked: dict[str, Any], *, is_headed: bool) -> bool:
     import json
 
     from runwright import protocol
-    from runwright.execution.local import local
+    from runwright.execution.local import env_file, local
 
     async with local.opened(_settings(root), root, _report, is_headed=is_headed) as project:
         start = protocol.Start(
@@ -131,7 +131,7 @@ async def _run(root: Path, asked: dict[str, Any], *, is_headed: bool) -> bool:
             parameters=asked["parameters"],
             save_trace=asked["trace"],
             replay_har=asked.get("har"),
-            environment=config.read_env_file(root / ".env"),
+            environment=env_file.read(root / ".env"),
             kind=_kind(asked["api"]),
             auth_session_id=asked.get("session"),
             auth_state=_local_state(root, asked),

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runwright import config, protocol
+from runwright import protocol
 from runwright.adapters import disk
 from runwright.adapters.bundles import project_files
 from runwright.config import Settings
@@ -25,7 +25,8 @@ from runwright.execution.deployments.deployment_cache import Installed
 from runwright.execution.deployments.project_folder import ProjectFolder
 from runwright.execution.flows import inspection
 from runwright.execution.flows.inspection import Report
-from runwright.execution.local.terminal_questions import TerminalQuestions
+from runwright.execution.local import env_file
+from runwright.execution.local.terminal_questions import Terminal
 from runwright.execution.runners import launcher
 from runwright.execution.runners.launcher import Launcher
 from runwright.execution.runners.runner_process import Exited, RunnerProcess
@@ -150,7 +151,7 @@ async def opened(
     )
 
     async def variables(_deployment: Installed) -> dict[str, str]:
-        return config.read_env_file(folder / ".env")
+        return env_file.read(folder / ".env")
 
     async with launcher.opened(settings, variables) as starter:
         yield LocalProject(settings, starter, installed, found)
