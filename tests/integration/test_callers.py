@@ -105,7 +105,7 @@ async def test_a_visitor_may_what_her_key_may(
     platform: Platform, workspace_id: WorkspaceId, scopes: set[Scope], allowed: set[Scope]
 ) -> None:
     visit = await dashboard_sessions.begin(platform, await _key(platform, workspace_id, *scopes))
-    request = _request(platform, f"other=1; runwright_visit={visit}")
+    request = _request(platform, f"other=1; runwright_session={visit}")
 
     for scope in Scope:
         entering = identity._may(scope)(request)
@@ -127,12 +127,12 @@ async def test_without_a_visit_nobody_is_signed_in(
 ) -> None:
     secret = await _key(platform, workspace_id, Scope.ADMIN)
     visit = await dashboard_sessions.begin(platform, secret)
-    cookies = [None, "runwright_visit=", f"runwright_visit={secret}", f"runwright_visit={visit}x"]
+    cookies = [None, "runwright_session=", f"runwright_session={secret}", f"runwright_session={visit}x"]
 
     for request in (
         *[_request(platform, each) for each in cookies],
         # A cookie of an installation on another port.
-        _request(platform, f"runwright_visit={visit}", "own.example:8000"),
+        _request(platform, f"runwright_session={visit}", "own.example:8000"),
     ):
         assert await identity.find(request) is None
         with pytest.raises(identity.NotSignedIn):
@@ -147,7 +147,7 @@ async def test_a_visit_goes_on_until_it_ends_its_time_is_over_or_its_key_is_revo
             platform, workspace_id, name="k", scopes=frozenset({Scope.READ})
         )
         visit = await dashboard_sessions.begin(platform, secret)
-        request = _request(platform, f"runwright_visit_8000={visit}", "own.example:8000")
+        request = _request(platform, f"runwright_session_8000={visit}", "own.example:8000")
         found = await identity.find(request)
         assert found is not None
         assert await found.is_signed_in()
@@ -193,7 +193,7 @@ async def test_a_visit_s_cookie_is_out_of_reach_and_ends_with_the_visit(
     assert answer.headers["location"] == f"{path.rstrip('/')}/projects?a=1"
     cookie = _cookie(answer)
     assert (cookie.key, cookie["path"], bool(cookie["secure"])) == (
-        "runwright_visit",
+        "runwright_session",
         path,
         is_secure,
     )

@@ -16,6 +16,7 @@ from runwright.adapters.queue import engine
 from runwright.control.deliveries import deliveries
 from runwright.domain.deliveries import sinks
 from runwright.domain.deliveries.deliveries import Try
+from runwright.domain.retry import DONE, FollowUp
 from runwright.storage.deliveries import DeliveryRow
 
 _WORKERS = 2

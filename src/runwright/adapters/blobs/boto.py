@@ -58,7 +58,7 @@ class _Built(Exception):
 
 
 def put(sink: S3Sink, key: str, body: bytes, send: Send) -> None:
-    """Put an object there; what `send` raises is raised.
+    """Put an object into the bucket; exceptions from `send` propagate.
 
     Raises:
         NotTaken: the bucket refused the object, or did not confirm it.
@@ -79,27 +79,27 @@ def put(sink: S3Sink, key: str, body: bytes, send: Send) -> None:
 
 
 def check(sink: S3Sink, key: str) -> None:
-    """Refuse a bucket that no request can be made for.
+    """Reject a bucket that no request can be made for.
 
     Raises:
-        InvalidFields: it is one; says which field.
+        InvalidFields: it is invalid; names the field.
     """
     try:
         _put(sink, key, b"", _stop)
     except _Built:
         return
     except InvalidRegionError as error:
-        raise InvalidFields.at("region", "is no name of a region") from error
+        raise InvalidFields.at("region", "is not the name of a region") from error
     except MissingDependencyException as error:
         raise InvalidFields.at(
-            "bucket", "needs a kind of signature (SigV4A) that is not made here"
+            "bucket", "needs a kind of signature (SigV4A) that is not supported"
         ) from error
     except (BotoCoreError, ClientError, ValueError) as error:
         text = " ".join(str(error).split()).removeprefix("Parameter validation failed: ")
         is_endpoint = "endpoint" in text.lower() and sink.endpoint is not None
         path = "endpoint" if is_endpoint else "bucket"
         raise InvalidFields.at(
-            path, f"is nothing that an object can be put into: {text}"
+            path, f"cannot hold objects: {text}"
         ) from error
 
 

@@ -92,10 +92,10 @@ class Buckets:
 
 
 async def check(sink: S3Sink) -> None:
-    """Refuse a bucket that boto3 would make no request for.
+    """Reject a bucket that boto3 could not make a request for.
 
     Raises:
-        InvalidFields: it is one; says which field.
+        InvalidFields: it is invalid; names the field.
     """
     await asyncio.to_thread(_check, sink)
 

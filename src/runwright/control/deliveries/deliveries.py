@@ -15,7 +15,7 @@ from runwright.control.base import cursors
 from runwright.control.base.platform import Platform
 from runwright.control.deliveries import sealed_sinks
 from runwright.control.deliveries.sealed_sinks import Owner
-from runwright.domain.deliveries import sinks
+from runwright.domain import retry
 from runwright.domain.deliveries.buckets import S3Sink
 from runwright.domain.deliveries.deliveries import Delivery, DeliveryStatus, Try
 from runwright.domain.deliveries.sink_fields import SinkKind

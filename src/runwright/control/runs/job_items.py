@@ -234,7 +234,7 @@ async def notify(
 
 
 async def told_of(platform: Platform, connection: Any, job_run_id: str | None) -> list[WebhookSink]:
-    """Return the webhooks to notify of a JobRun's Runs; none for a JobRun that does not exist."""
+    """The webhooks to notify of a JobRun's Runs; empty when the JobRun does not exist."""
     if job_run_id is None:
         return []
     job_run = await job_run_rows.find(connection, job_run_id)
@@ -242,7 +242,7 @@ async def told_of(platform: Platform, connection: Any, job_run_id: str | None) -
 
 
 def told(platform: Platform, job_run: JobRunRow) -> list[WebhookSink]:
-    """Return who wants to know of a JobRun and its Runs."""
+    """The subscribers of a JobRun and its Runs."""
     return [webhooks.as_sink(each) for each in secrets_of(platform, job_run).notifications]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from typing import Annotated, Any, cast
 
 from pydantic import TypeAdapter
@@ -13,9 +12,6 @@ from runwright.domain.deliveries.sink_fields import SinkKind
 from runwright.domain.deliveries.webhooks import WebhookSink
 from runwright.domain.text import fields
 
-_FIRST_DELAY = timedelta(seconds=10)
-_LONGEST_DELAY = timedelta(minutes=2)
-
 Sink = WebhookSink | S3Sink
 _KINDS: dict[str, type[WebhookSink | S3Sink]] = {
     SinkKind.WEBHOOK: WebhookSink,
@@ -24,25 +20,6 @@ _KINDS: dict[str, type[WebhookSink | S3Sink]] = {
 SinkBody = Annotated[Sink, fields.OneOf(_KINDS)]
 """A Sink as a field of a body: its `type` says which it is."""
 _SINK: TypeAdapter[Sink] = TypeAdapter(SinkBody)
-
-
-def next_delay(
-    *,
-    first_try_at: datetime,
-    failures: int,
-    now: datetime,
-    window: timedelta,
-    asked: timedelta | None = None,
-) -> timedelta | None:
-    """Return how long to wait after so many failures, or None when the window is over by then.
-
-    What the receiver asked for is kept: if that is longer than the window, the last try is at its end.
-    If it is shorter than what would be waited anyway, to a tenth of that: nobody is tried without pause.
-    """
-    own = min(_FIRST_DELAY * 2 ** min(failures - 1, 10), _LONGEST_DELAY)
-    left = first_try_at + window - now
-    wanted = own if asked is None else max(asked, own / 10)
-    return min(wanted, left) if min(own, wanted) <= left else None
 
 
 def parse(value: Any) -> Sink:

@@ -14,10 +14,12 @@ from runwright.adapters.blobs.s3 import Buckets, NotWritten
 from runwright.adapters.webhook import Answer, NotSent, Sender
 from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
+from runwright.db_retry import patiently
 from runwright.domain.deliveries.buckets import S3Sink
 from runwright.domain.deliveries.deliveries import Try
 from runwright.domain.deliveries.sinks import Sink
 from runwright.domain.deliveries.webhooks import WebhookSink
+from runwright.domain.retry import DONE, FollowUp
 from runwright.domain.text import retry_after, urls
 from runwright.errors import NotFound
 from runwright.redaction import Redactor

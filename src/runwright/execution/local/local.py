@@ -26,7 +26,7 @@ from runwright.execution.deployments.project_folder import ProjectFolder
 from runwright.execution.flows import inspection
 from runwright.execution.flows.inspection import Report
 from runwright.execution.local import env_file
-from runwright.execution.local.terminal_questions import Terminal
+from runwright.execution.local.terminal_questions import TerminalQuestions
 from runwright.execution.runners import launcher
 from runwright.execution.runners.launcher import Launcher
 from runwright.execution.runners.runner_process import Exited, RunnerProcess

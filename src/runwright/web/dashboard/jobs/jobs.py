@@ -85,9 +85,9 @@ async def create(user: Operator, name: str, form: Sent) -> Response:
 
 
 @routes.post("/projects/{name}/firings")
-async def preview(request: Request, visitor: Viewer, name: str) -> Response:
-    """Draw the next firings of a Schedule that is being edited."""
-    project = await visitor.project(name)
+async def preview(request: Request, user: Reader, name: str) -> Response:
+    """Preview the next firings of the Schedule being edited."""
+    project = await user.project(name)
     schedule = schedule_wire.parse_schedule(await bodies.read_json(request))
     text = pages.text(
         request,
