@@ -113,17 +113,17 @@ Headers = Annotated[
 Text = Annotated[
     str,
     Field(min_length=1, max_length=_MAX_TEXT),
-    fields.expected(f"must be a string of 1 to {_MAX_TEXT} characters"),
+    fields.Expected(f"must be a string of 1 to {_MAX_TEXT} characters"),
 ]
 _MaybeEmpty = Annotated[
     str,
     Field(max_length=_MAX_TEXT),
-    fields.expected(f"must be a string of at most {_MAX_TEXT} characters"),
+    fields.Expected(f"must be a string of at most {_MAX_TEXT} characters"),
 ]
 Texts = Annotated[
     tuple[str, ...],
     Field(strict=False, fail_fast=True),
-    fields.expected("must be an array of strings"),
+    fields.Expected("must be an array of strings"),
 ]
 AccessKeyId = Annotated[Text, AfterValidator(_access_key_id)]
 SecretAccessKey = Annotated[Text, AfterValidator(_credential)]

@@ -36,10 +36,10 @@ _ApiName = Annotated[
     str,
     # As `run/start` takes.
     Field(min_length=1, max_length=500),
-    fields.expected("must be the name of an API: a string of 1 to 500 characters"),
+    fields.Expected("must be the name of an API: a string of 1 to 500 characters"),
 ]
 _Attempts = Annotated[int, Whole(1, _MAX_ATTEMPTS)]
-_SessionId = Annotated[str, AfterValidator(_session_id), fields.expected(_NO_SESSION_ID)]
+_SessionId = Annotated[str, AfterValidator(_session_id), fields.Expected(_NO_SESSION_ID)]
 
 
 class RetryBody(Fields):

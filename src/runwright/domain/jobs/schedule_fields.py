@@ -190,8 +190,8 @@ Duration = Annotated[
     PlainValidator(duration),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string"}]}),
 ]
-_Step = Annotated[int, Field(ge=1), fields.expected("must be an integer of at least 1")]
-Zone = Annotated[str, AfterValidator(_known_zone), fields.expected(_ZONE)]
+_Step = Annotated[int, Field(ge=1), fields.Expected("must be an integer of at least 1")]
+Zone = Annotated[str, AfterValidator(_known_zone), fields.Expected(_ZONE)]
 
 
 class _Range(Fields):

@@ -16,8 +16,6 @@ from pydantic import (
     GetCoreSchemaHandler,
     TypeAdapter,
     ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -83,8 +81,6 @@ class Fields(BaseModel):
         extra="ignore",
         frozen=True,
         alias_generator=to_camel,
-        # What is wrong may be secret.
-        hide_input_in_errors=True,
     )
 
     @model_validator(mode="before")
@@ -93,7 +89,22 @@ class Fields(BaseModel):
         if not isinstance(value, dict):
             return value
         body = cast("dict[str, Any]", value)
+        if None not in body.values():
+            return body
         return {name: item for name, item in body.items() if item is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Annotates a value with the one message that tells what it must be, whatever is wrong with it."""
+
+    message: str
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """How pydantic reads one."""
+        return _expected(handler(source), self.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +116,27 @@ class Whole:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
         """How pydantic reads one."""
-        return core_schema.no_info_plain_validator_function(self._read)
+        low, high = self.low, self.high
+        bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
+        number = core_schema.union_schema(
+            [
+                core_schema.int_schema(strict=True, ge=low, le=high),
+                core_schema.no_info_plain_validator_function(self._from_float),
+            ],
+            mode="left_to_right",
+        )
+        return _expected(number, f"must be an integer {bounds}")
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
         """What the OpenAPI document says of one."""
         most = {} if self.high is None else {"maximum": self.high}
         return {"type": "integer", "minimum": self.low, **most}
 
-    def _read(self, value: Any) -> int:
-        number = int(value) if isinstance(value, float) and value.is_integer() else value
-        if not is_integer(number) or not self.low <= number <= (self.high or number):
-            low, high = self.low, self.high
-            bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
-            raise ValueError(f"must be an integer {bounds}")
-        return number
+    def _from_float(self, value: Any) -> int:
+        is_whole = isinstance(value, float) and value.is_integer()
+        if not is_whole or not self.low <= value <= (self.high or value):
+            raise ValueError
+        return int(value)
 
 
 class OneOf:
@@ -158,7 +176,8 @@ def read(adapter: TypeAdapter[_Read], value: Any) -> _Read:
     try:
         return adapter.validate_python(value)
     except ValidationError as invalid:
-        raise InvalidFields(problems(invalid)) from invalid
+        # What it shows of the value may be secret.
+        raise InvalidFields(problems(invalid)) from None
 
 
 def problems(invalid: ValidationError) -> list[Problem]:
@@ -179,18 +198,6 @@ def is_integer(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def expected(message: str) -> WrapValidator:
-    """Have one message tell what a value must be, whatever is wrong with it."""
-
-    def checked(value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
-        try:
-            return inner(value)
-        except ValidationError:
-            raise ValueError(message) from None
-
-    return WrapValidator(checked)
-
-
 def wrong_at(name: str, message: str) -> PydanticCustomError:
     """The error of one key, for a validator of the object that it is in."""
     return PydanticCustomError("wrong_at", "{message}", {"at": name, "message": message})
@@ -199,6 +206,12 @@ def wrong_at(name: str, message: str) -> PydanticCustomError:
 def tag(name: str) -> str:
     """The name of an alternative, which no path shows."""
     return _MARK + name
+
+
+def _expected(schema: CoreSchema, message: str) -> CoreSchema:
+    return core_schema.custom_error_schema(
+        schema, custom_error_type="not_as_expected", custom_error_message=message
+    )
 
 
 def _told(found: Problem) -> str:

@@ -50,7 +50,7 @@ def checked(text: str) -> str:
     return text
 
 
-Proxy = Annotated[str, AfterValidator(checked), fields.expected(EXPECTED)]
+Proxy = Annotated[str, AfterValidator(checked), fields.Expected(EXPECTED)]
 """As a field of a body."""
 
 

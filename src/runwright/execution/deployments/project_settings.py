@@ -87,7 +87,7 @@ class _Settings(_Table):
     auth_sessions: _AuthSessions = _AuthSessions()
     defaults: _Defaults = _Defaults()
     proxy: Annotated[
-        dict[str, Any], fields.expected("must be an object with `deployed` and `dev`")
+        dict[str, Any], fields.Expected("must be an object with `deployed` and `dev`")
     ] = Field(default_factory=dict[str, Any])
 
 

@@ -83,7 +83,8 @@ def parse(kind: type[_Parsed], value: Any) -> _Parsed:
     try:
         return kind.model_validate(value)
     except InvalidBody as invalid:
-        raise ValidationError(fields.problems(invalid)) from invalid
+        # What it shows of the body may be secret.
+        raise ValidationError(fields.problems(invalid)) from None
 
 
 def plan_fields(body: SessionAttempts) -> dict[str, Any]:
