@@ -226,7 +226,7 @@ async def test_a_link_is_good_once_and_who_gets_in_by_nothing_is_told_why(
     wrong = await sign_in.sign_in(request, Form({"key": ["rw_wrong"]}))
 
     assert (good.status_code, good.headers["location"]) == (303, "/")
-    for answer, told in ((again, b"was already used"), (wrong, b"There is no such key")):
+    for answer, told in ((again, b"was already used"), (wrong, b"Unknown or revoked key")):
         assert answer.status_code == 401
         assert told in answer.body
         assert "set-cookie" not in answer.headers

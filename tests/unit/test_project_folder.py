@@ -93,7 +93,7 @@ def test_native_settings_are_in_snake_case(tmp_path: Path) -> None:
         ('{"defaults": {"proxy": "h:1"}}', "`defaults.proxy`"),
         ('{"browserSize": {"width": 9999}}', "from 200 to 3840"),
         ('{"browser": "firefox"}', "`shell` or `chromium`"),
-        ("[]", "one object"),
+        ("[]", "a JSON object"),
         ("{", "Intuned.json"),
     ],
 )
