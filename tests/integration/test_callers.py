@@ -127,7 +127,12 @@ async def test_without_a_visit_nobody_is_signed_in(
 ) -> None:
     secret = await _key(platform, workspace_id, Scope.ADMIN)
     visit = await dashboard_sessions.begin(platform, secret)
-    cookies = [None, "runwright_session=", f"runwright_session={secret}", f"runwright_session={visit}x"]
+    cookies = [
+        None,
+        "runwright_session=",
+        f"runwright_session={secret}",
+        f"runwright_session={visit}x",
+    ]
 
     for request in (
         *[_request(platform, each) for each in cookies],

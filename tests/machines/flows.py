@@ -20,8 +20,8 @@ from runwright.control.runs import attempts
 from runwright.domain.ids import DeploymentId, WorkerId
 from runwright.domain.retry import AT_ONCE, DONE, FollowUp
 from runwright.domain.runs import Outcome
-from runwright.execution.attempts.attempt import RunningAttempt
 from runwright.execution.attempts.attempt_executor import AttemptExecutor
+from runwright.execution.attempts.running_attempt import RunningAttempt
 from runwright.execution.flows.run_flow import RunFlow
 
 WORKERS = 2

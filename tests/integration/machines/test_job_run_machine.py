@@ -23,7 +23,7 @@ from runwright.domain.jobs import job_text
 from runwright.domain.jobs.jobs import JobRunStatus
 from runwright.domain.runs import ExtendedPayload, Outcome, RunKind
 from runwright.errors import Conflict, NotFound, ValidationError
-from runwright.execution.attempts.attempt import RunningAttempt
+from runwright.execution.attempts.running_attempt import RunningAttempt
 
 _JOB = "j"
 _ITEMS = 3

@@ -17,7 +17,7 @@ from runwright.control.runs import runs
 from runwright.domain.auth_sessions import SessionOperation, SessionPlan, SessionStatus, SessionType
 from runwright.domain.runs import Outcome, RunKind, RunRequest
 from runwright.errors import Conflict, NotFound, ValidationError
-from runwright.execution.attempts.attempt import RunningAttempt
+from runwright.execution.attempts.running_attempt import RunningAttempt
 
 _SESSION = "s"
 _MOST_RUNS = 4

@@ -98,9 +98,7 @@ def check(sink: S3Sink, key: str) -> None:
         text = " ".join(str(error).split()).removeprefix("Parameter validation failed: ")
         is_endpoint = "endpoint" in text.lower() and sink.endpoint is not None
         path = "endpoint" if is_endpoint else "bucket"
-        raise InvalidFields.at(
-            path, f"cannot hold objects: {text}"
-        ) from error
+        raise InvalidFields.at(path, f"cannot hold objects: {text}") from error
 
 
 def _put(sink: S3Sink, key: str, body: bytes, send: Send) -> dict[str, Any]:

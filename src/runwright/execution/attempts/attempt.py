@@ -12,93 +12,36 @@ import dataclasses
 import json
 import math
 import time
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from datetime import UTC, datetime
 from typing import Any
 
 from runwright import protocol, telemetry
 from runwright.config import Settings
 from runwright.control.base.platform import Platform
-from runwright.control.runs.claims import Claim
 from runwright.domain.auth_sessions import RECORD_API
 from runwright.domain.failures import Failure
 from runwright.domain.runs import (
     ExtendedPayload,
     Outcome,
 )
-from runwright.domain.text import strict_json
-from runwright.execution.attempts import attempt_failures
+from runwright.execution.attempts import attempt_failures, result_json
+from runwright.execution.attempts.attempt_progress import LOOK_SECONDS, AttemptProgress
 from runwright.execution.attempts.author_environment import AuthorEnvironment
-from runwright.execution.attempts.clock import Clock
 from runwright.execution.attempts.file_keeper import FileKeeper
 from runwright.execution.attempts.log_writer import LogWriter
 from runwright.execution.attempts.outgoing import Outgoing
 from runwright.execution.attempts.questions import Questions
-from runwright.execution.attempts.screen import Screen
+from runwright.execution.attempts.running_attempt import Interruption, RunningAttempt
 from runwright.execution.runners.runner_process import Exited, RunnerProcess
 from runwright.redaction import Redactor
 
 log = telemetry.logger(__name__)
 
-_LOOK_SECONDS = 2.0
 _LATE_SECONDS = 0.05
 """How long messages sent before the deadline may take to arrive, for example while the Worker was stopped."""
 _KILL_MEMORY_FACTOR = 1.5
-_LONG = 100_000
 _STATE_SECONDS = 6.0
 """Longer than the Runner's own limit for capturing a state."""
-
-
-class Interruption(StrEnum):
-    """Why the Worker stops an unfinished Attempt."""
-
-    CANCELED = "canceled"
-    LOST = "lost"
-    DRAINING = "draining"
-
-
-@dataclass(eq=False, kw_only=True, slots=True)
-class RunningAttempt:
-    """A claimed Attempt that this Worker executes; it can be interrupted at any time."""
-
-    claim: Claim
-    interruption: Interruption | None = None
-    interrupted: asyncio.Event = field(default_factory=asyncio.Event)
-    screen: Screen = field(default_factory=Screen)
-    """Shared with its parts."""
-    parts: list[RunningAttempt] = field(default_factory=list["RunningAttempt"])
-    """The check or create currently running for it."""
-
-    def interrupt(self, interruption: Interruption) -> None:
-        """Stop the Attempt and its parts; only the first reason counts."""
-        if self.interruption is None:
-            self.interruption = interruption
-            self.interrupted.set()
-            for part in self.parts:
-                part.interrupt(interruption)
-
-    async def pause(self, delay: timedelta) -> None:
-        """Wait for the delay or an interruption, whichever comes first."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.interrupted.wait(), delay.total_seconds())
-
-
-@dataclass(eq=False, kw_only=True, slots=True)
-class AttemptProgress:
-    """The state of an Attempt while it runs."""
-
-    author_started_at: datetime | None = None
-    clock: Clock = field(default_factory=Clock)
-    stop_reason: str | None = None
-    """`timeout`, or the interruption, once the author's task has been told to stop."""
-    is_killed_for_memory: bool = False
-    attributes: dict[str, Any] = field(default_factory=dict[str, Any])
-    is_over: bool = False
-    look_at: float = field(default_factory=lambda: time.monotonic() + _LOOK_SECONDS)
-    """When to check memory again, on the monotonic clock."""
-    unheard: int | None = None
-    """Messages that had arrived by the deadline and are still unprocessed; None before the deadline."""
 
 
 class Attempt:
@@ -235,7 +178,7 @@ class Attempt:
             return True
         if time.monotonic() < progress.look_at:
             return False
-        progress.look_at = time.monotonic() + _LOOK_SECONDS
+        progress.look_at = time.monotonic() + LOOK_SECONDS
         return True
 
     async def _next_event(self, runner: RunnerProcess) -> object:
@@ -251,7 +194,7 @@ class Attempt:
         """Return the next event, or None when something else needs attention."""
         if runner.waiting:
             return await runner.receive()
-        left = min(self._progress.clock.left, _LOOK_SECONDS)
+        left = min(self._progress.clock.left, LOOK_SECONDS)
         if left <= 0:
             return None
         receiving = asyncio.ensure_future(runner.receive())
@@ -337,7 +280,7 @@ class Attempt:
             return self._failed(
                 attempt_failures.too_big(len(ended.result), self._settings.max_result_bytes)
             )
-        await _check_json(ended.result)
+        await result_json.check(ended.result)
         payloads = tuple(
             ExtendedPayload(api=str(item["api"]), parameters=dict(item["parameters"]))
             for item in ended.extended_payloads
@@ -404,19 +347,3 @@ def _moment(at: float) -> datetime:
         return datetime.fromtimestamp(at, UTC)
     except (ValueError, OverflowError, OSError):
         return datetime.now(UTC)
-
-
-async def _check_json(text: str) -> None:
-    """Raise ValueError unless the text is JSON; a long one is checked in a thread, to not block other Attempts."""
-    is_json = _is_json(text) if len(text) < _LONG else await asyncio.to_thread(_is_json, text)
-    if not is_json:
-        raise ValueError("the result is not JSON")
-
-
-def _is_json(text: str) -> bool:
-    """True when a result can be passed to callers verbatim: ASCII-only, strict JSON."""
-    try:
-        strict_json.check(text)
-    except ValueError:
-        return False
-    return text.isascii()

@@ -14,8 +14,9 @@ from runwright.domain.ids import DeploymentId
 from runwright.domain.runs import Outcome, RunKind
 from runwright.errors import BlobsAway, RunwrightError
 from runwright.execution.attempts import attempt_failures
-from runwright.execution.attempts.attempt import Attempt, RunningAttempt
+from runwright.execution.attempts.attempt import Attempt
 from runwright.execution.attempts.author_environment import AuthorEnvironment
+from runwright.execution.attempts.running_attempt import RunningAttempt
 from runwright.execution.deployments import cache_gc, deployment_cache
 from runwright.execution.deployments.deployment_cache import Installed
 from runwright.execution.runners.pool import Pool

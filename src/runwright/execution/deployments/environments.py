@@ -33,7 +33,7 @@ from runwright.errors import AuthorError, PlatformError
 from runwright.execution.deployments import (
     cache_gc,
     interpreters,
-    requirement_files,
+    project_toml,
     requirement_lines,
 )
 from runwright.execution.deployments.requirement_files import (
@@ -241,7 +241,7 @@ def _contents(requirements: Requirements) -> dict[str, Any]:
 
 
 def _has_playwright(pinned: Path) -> bool:
-    packages = requirement_files.toml(pinned).get("packages", [])
+    packages = project_toml.toml(pinned).get("packages", [])
     return any(package["name"] == "playwright" for package in packages)
 
 

@@ -17,6 +17,7 @@ from runwright.domain.text.fields import InvalidFields
 from runwright.errors import AuthorError
 from runwright.execution.deployments import (
     jsonc,
+    project_toml,
     requirement_files,
     sample_parameters,
 )
@@ -49,7 +50,7 @@ def read(root: Path, deployed: Iterable[Path] | None = None) -> ProjectFolder:
     Raises:
         AuthorError: a settings file cannot be parsed or has an invalid value; names the file and the key.
     """
-    pyproject = requirement_files.toml(root / "pyproject.toml")
+    pyproject = project_toml.toml(root / "pyproject.toml")
     intuned = next(
         (root / name for name in ("Intuned.jsonc", "Intuned.json") if (root / name).is_file()), None
     )
@@ -57,8 +58,8 @@ def read(root: Path, deployed: Iterable[Path] | None = None) -> ProjectFolder:
         body, source = jsonc.read(intuned), intuned.name
         table = SettingsTable(body, source, is_native=False)
     else:
-        tool = requirement_files.table(pyproject, "tool", "pyproject.toml")
-        body = requirement_files.table(tool, "runwright", "pyproject.toml [tool]")
+        tool = project_toml.table(pyproject, "tool", "pyproject.toml")
+        body = project_toml.table(tool, "runwright", "pyproject.toml [tool]")
         source = "pyproject.toml [tool.runwright]"
         table = SettingsTable(body, source, is_native=True)
     settings = table.settings()

@@ -19,7 +19,7 @@ from typing import Any
 from runwright.domain.projects import Requirements
 from runwright.domain.text import urls
 from runwright.errors import AuthorError
-from runwright.execution.deployments import requirement_lines
+from runwright.execution.deployments import project_toml, requirement_lines
 from runwright.execution.deployments.requirement_lines import Line
 
 _PYPROJECT, _LISTED, _LOCK = Path("pyproject.toml"), Path("requirements.txt"), Path("uv.lock")
@@ -33,7 +33,6 @@ _OTHER_SETTINGS = {Path("Intuned.jsonc"), Path("Intuned.json")}
 _OTHER_PYTHON = "==3.12.*"
 """The version that projects of that format run on at their origin, and that `intuned-browser` can be imported on."""
 _HEADER = re.compile(r"^[ \t]*\[[ \t]*project[ \t]*\][^\n]*$", re.MULTILINE)
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,10 +65,10 @@ class RequirementFiles:
         for file in self.files:
             (target / file).parent.mkdir(parents=True, exist_ok=True)
             if file in self.lines:
-                text = requirement_lines.joined(_text(self.root / file, file))
+                text = requirement_lines.joined(project_toml.text(self.root / file, file))
                 (target / file).write_text(text, encoding="utf-8")
             elif file == _PYPROJECT:
-                text = _named(_text(self.root / file, file))
+                text = _named(project_toml.text(self.root / file, file))
                 (target / file).write_text(text, encoding="utf-8")
             else:
                 shutil.copy2(self.root / file, target / file)
@@ -99,9 +98,9 @@ def read(root: Path, deployed: Iterable[Path] | None = None) -> RequirementFiles
     if deployed is None:
         deployed = (each.relative_to(root) for each in root.rglob("*") if each.is_file())
     files = frozenset(deployed)
-    pyproject = toml(root / _PYPROJECT)
-    tool = table(pyproject, "tool", "pyproject.toml")
-    project = table(pyproject, "project", "pyproject.toml")
+    pyproject = project_toml.toml(root / _PYPROJECT)
+    tool = project_toml.table(pyproject, "tool", "pyproject.toml")
+    project = project_toml.table(pyproject, "project", "pyproject.toml")
     python = project.get("requires-python")
     if python is not None and not isinstance(python, str):
         raise AuthorError("pyproject.toml: `project.requires-python` must be a string.")
@@ -112,7 +111,7 @@ def read(root: Path, deployed: Iterable[Path] | None = None) -> RequirementFiles
     else:
         inputs, packages = reading.unlocked(project, tool)
     remarks = _remarks(files, inputs)
-    if _is_local(table(tool, "uv", "pyproject.toml [tool]")):
+    if _is_local(project_toml.table(tool, "uv", "pyproject.toml [tool]")):
         reading.take_all()
     names = {requirement_lines.name(each) for each in packages}
     if not inputs or (names <= {PLATFORM} and not reading.is_all):
@@ -145,32 +144,6 @@ def of_packages(root: Path, requirements: Requirements) -> RequirementFiles:
     return RequirementFiles(root=root, requirements=requirements, inputs=(_LISTED,))
 
 
-def toml(file: Path) -> dict[str, Any]:
-    """Read a TOML file; a missing one is empty.
-
-    Raises:
-        AuthorError: it cannot be parsed.
-    """
-    if not file.is_file():
-        return {}
-    try:
-        return tomllib.loads(_text(file, Path(file.name)))
-    except tomllib.TOMLDecodeError as error:
-        raise AuthorError(f"Cannot read `{file.name}`: {error}") from error
-
-
-def table(parent: dict[str, Any], name: str, source: str) -> dict[str, Any]:
-    """A table of a TOML file; a missing one is empty.
-
-    Raises:
-        AuthorError: it is not a table.
-    """
-    found = parent.get(name, {})
-    if not isinstance(found, dict):
-        raise AuthorError(f"{source}: `{name}` must be a table.")
-    return found  # pyright: ignore[reportUnknownVariableType]
-
-
 class _Reading:
     """Collects files by following references from one file to another."""
 
@@ -196,14 +169,16 @@ class _Reading:
     ) -> tuple[tuple[Path, ...], list[str]]:
         """The files for uv to read, and the packages they require."""
         inputs: list[Path] = []
-        packages = _texts(project.get("dependencies", []), "pyproject.toml: `project.dependencies`")
+        packages = project_toml.texts(
+            project.get("dependencies", []), "pyproject.toml: `project.dependencies`"
+        )
         for each in packages:
             self._follow_path(requirement_lines.path(each), _PYPROJECT, f"pyproject.toml: `{each}`")
-        is_dynamic = "dependencies" in _texts(
+        is_dynamic = "dependencies" in project_toml.texts(
             project.get("dynamic", []), "pyproject.toml: `project.dynamic`"
         )
-        poetry = {} if project else table(tool, "poetry", "pyproject.toml [tool]")
-        poetry_packages = table(poetry, "dependencies", "pyproject.toml [tool.poetry]")
+        poetry = {} if project else project_toml.table(tool, "poetry", "pyproject.toml [tool]")
+        poetry_packages = project_toml.table(poetry, "dependencies", "pyproject.toml [tool.poetry]")
         if is_dynamic or poetry_packages:
             self.take_all()
             packages += [each for each in poetry_packages if each != "python"]
@@ -240,7 +215,9 @@ class _Reading:
         self.take(file)
         if constrains:
             self._constraints.add(file)
-        self.lines[file] = tuple(requirement_lines.lines(_text(self._root / file, file)))
+        self.lines[file] = tuple(
+            requirement_lines.lines(project_toml.text(self._root / file, file))
+        )
         for line in self.lines[file]:
             place = f"{file}, line {line.number}: `{_without_credentials(line.text)}`"
             if line.includes is None:
@@ -279,7 +256,7 @@ class _Reading:
 
 def _named(pyproject: str) -> str:
     """A `pyproject.toml` completed with name and version, which uv requires and nothing here uses."""
-    project = table(tomllib.loads(pyproject), "project", "pyproject.toml")
+    project = project_toml.table(tomllib.loads(pyproject), "project", "pyproject.toml")
     lacking = {"name": "project", "version": "0"}.items()
     known = project.keys() | set(project.get("dynamic", []))
     lines = [f'{key} = "{value}"' for key, value in lacking if key not in known]
@@ -287,7 +264,7 @@ def _named(pyproject: str) -> str:
 
 
 def _locked(root: Path) -> list[str]:
-    packages = toml(root / _LOCK).get("package", [])
+    packages = project_toml.toml(root / _LOCK).get("package", [])
     return [
         f"{package['name']}=={package['version']}"
         for package in packages
@@ -298,7 +275,7 @@ def _locked(root: Path) -> list[str]:
 def _is_local(uv: dict[str, Any]) -> bool:
     """True when uv's settings refer to files or folders of the project."""
     sources: list[Any] = []
-    for source in table(uv, "sources", "pyproject.toml [tool.uv]").values():
+    for source in project_toml.table(uv, "sources", "pyproject.toml [tool.uv]").values():
         sources += source if isinstance(source, list) else [source]
     return "workspace" in uv or any("path" in each or "workspace" in each for each in sources)
 
@@ -320,27 +297,6 @@ def _digest(root: Path, files: set[Path], pyproject: dict[str, Any] | None) -> s
     if pyproject is not None:
         contents[str(_PYPROJECT)] = json.dumps(pyproject, sort_keys=True, default=str)
     return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
-
-
-def _text(file: Path, name: Path) -> str:
-    content = file.read_bytes()
-    if content.startswith(_UTF_16):
-        raise AuthorError(
-            f"`{name}`, line 1: the file is UTF-16, as PowerShell writes it: save it as UTF-8."
-        )
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = content[: error.start].count(b"\n") + 1
-        raise AuthorError(
-            f"`{name}`, line {number}: not valid UTF-8 ({error.reason}): save the file as UTF-8."
-        ) from error
-
-
-def _texts(found: object, what: str) -> list[str]:
-    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):  # pyright: ignore[reportUnknownVariableType]
-        raise AuthorError(f"{what} must be a list of strings.")
-    return [str(each).strip() for each in found]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
 def _without_credentials(text: str) -> str:

@@ -29,7 +29,7 @@ from runwright.domain.auth_sessions import (
 from runwright.domain.failures import Failure
 from runwright.domain.runs import Cancellation, Outcome
 from runwright.errors import CancelReason, Category, FailureCode, TooLarge
-from runwright.execution.attempts.attempt import Interruption, RunningAttempt
+from runwright.execution.attempts.running_attempt import Interruption, RunningAttempt
 from runwright.execution.flows.session_steps import (
     Interrupted,
     NotPassed,

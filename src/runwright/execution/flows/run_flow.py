@@ -19,8 +19,8 @@ from runwright.domain.retry import AT_ONCE, DONE, FollowUp, LookAgain
 from runwright.domain.runs import Outcome, RunKind
 from runwright.errors import BlobsAway, TooLarge
 from runwright.execution.attempts import attempt_failures
-from runwright.execution.attempts.attempt import Interruption, RunningAttempt
 from runwright.execution.attempts.attempt_executor import AttemptExecutor
+from runwright.execution.attempts.running_attempt import Interruption, RunningAttempt
 from runwright.execution.flows.auth_flow import AuthFlow, Parked, Refused
 from runwright.execution.flows.session_steps import Interrupted, SessionSteps
 

@@ -19,8 +19,8 @@ from runwright.domain.ids import WorkerId
 from runwright.domain.retry import Done, FollowUp
 from runwright.domain.runs import Cancellation, Outcome, RunKind, RunPlan
 from runwright.errors import CancelReason
-from runwright.execution.attempts.attempt import Interruption, RunningAttempt
 from runwright.execution.attempts.attempt_executor import AttemptExecutor
+from runwright.execution.attempts.running_attempt import Interruption, RunningAttempt
 
 _RECORDING_SPARE = timedelta(minutes=2)
 """How long a recording may take besides waiting for the person."""

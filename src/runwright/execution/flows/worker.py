@@ -12,12 +12,9 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
-import psutil
-
 from runwright import db_errors, telemetry
 from runwright.adapters import signals
 from runwright.adapters.queue.consumer import Consumer, Queue
-from runwright.config import Settings
 from runwright.control.base import admission, queues
 from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
@@ -38,6 +35,7 @@ from runwright.execution.flows.deploy_flow import DeployFlow
 from runwright.execution.flows.housekeeping import Housekeeping
 from runwright.execution.flows.run_flow import RunFlow
 from runwright.execution.flows.schedule_tick import ScheduleTick
+from runwright.execution.flows.worker_slots import SPARE_RUNNERS, slots
 from runwright.execution.live.live_flow import LiveFlow
 from runwright.execution.runners import launcher, reaper
 from runwright.execution.runners.launcher import Launcher
@@ -51,10 +49,6 @@ from runwright.storage import (
 log = telemetry.logger(__name__)
 
 _Found = TypeVar("_Found")
-_RUNNER_BYTES = 400 * 1024 * 1024
-"""Estimated memory of one warm Runner with its Chromium."""
-_RUNNERS_PER_CORE = 2
-_SPARE_RUNNERS = 1
 _LOOK_SECONDS = 1.0
 _BEAT_SECONDS = 2.0
 _LEAVING = timedelta(seconds=5)
@@ -81,7 +75,7 @@ class Worker:
         self.id = WorkerId(uuid.uuid4())
         self._platform = platform
         self.slots = slots(platform.settings)
-        self._pool = Pool(capacity=self.slots + _SPARE_RUNNERS, launch=starter.launch)
+        self._pool = Pool(capacity=self.slots + SPARE_RUNNERS, launch=starter.launch)
         self._executor = AttemptExecutor(platform, self._pool, environment)
         self._runs = RunFlow(platform, self.id, self._executor)
         self._live = LiveFlow(platform, self._runs.held)
@@ -287,17 +281,6 @@ class Worker:
         except Exception as error:
             if not (db_errors.is_passing(error) or isinstance(error, TimeoutError)):
                 raise
-
-
-def slots(settings: Settings) -> int:
-    """The number of Attempts to execute at once: as configured, or as cores and memory allow."""
-    if settings.slots is not None:
-        return settings.slots
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    by_memory = psutil.virtual_memory().available // _RUNNER_BYTES - _SPARE_RUNNERS
-    return max(1, min(cores * _RUNNERS_PER_CORE, by_memory))
 
 
 @asynccontextmanager

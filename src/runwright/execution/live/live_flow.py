@@ -15,7 +15,7 @@ from runwright.control.base.platform import Platform
 from runwright.control.runs import live
 from runwright.domain.live import LiveRequest
 from runwright.execution.attempts import screen
-from runwright.execution.attempts.attempt import RunningAttempt
+from runwright.execution.attempts.running_attempt import RunningAttempt
 from runwright.execution.attempts.screen import Screen, Viewer
 from runwright.execution.live import live_input
 

@@ -16,7 +16,13 @@ from runwright.config import Settings
 from runwright.domain.projects import BrowserKind, Isolation
 from runwright.errors import PlatformError
 from runwright.execution.deployments.deployment_cache import Installed
-from runwright.execution.runners import browsers, reaper, runner_package, runner_process
+from runwright.execution.runners import (
+    browsers,
+    reaper,
+    runner_folders,
+    runner_package,
+    runner_process,
+)
 from runwright.execution.runners.browsers import Browsers
 from runwright.execution.runners.runner_process import Exited, RunnerProcess
 
@@ -118,7 +124,7 @@ async def opened(settings: Settings, variables: Variables) -> AsyncGenerator[Lau
         ConfigError: this machine has no Chromium or no temporary folder.
     """
     found = browsers.find(settings)
-    await asyncio.to_thread(runner_process.try_temporary_folder)
+    await asyncio.to_thread(runner_folders.try_temporary)
     reaper.become_subreaper()
     runners = settings.data_dir / "runners"
     directory, lock = await asyncio.to_thread(_make_own, runners)
@@ -152,7 +158,7 @@ def _sweep(runners: Path) -> None:
         except BlockingIOError:
             continue
         else:
-            runner_process.sweep_leftovers(directory)
+            runner_folders.sweep_leftovers(directory)
             shutil.rmtree(directory, ignore_errors=True)
         finally:
             os.close(lock)

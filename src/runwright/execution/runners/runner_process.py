@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
-from runwright import protocol, socket_folders, telemetry
-from runwright.execution.runners import reaper
+from runwright import protocol, telemetry
+from runwright.execution.runners import reaper, runner_folders
 from runwright.execution.runners.author_output import AuthorOutput
 
 log = telemetry.logger(__name__)
@@ -23,8 +20,6 @@ log = telemetry.logger(__name__)
 _EVENTS_KEPT = 10_000
 _BYTES_KEPT = 128 * 1024 * 1024
 """Limits for events not received yet; exceeded by at most one event."""
-_TEMPORARY = "tmp"
-_PROFILE_SOCKET_BYTES = len("playwright_chromiumdev_profile-XXXXXX/SingletonSocket")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,7 +134,7 @@ class RunnerProcess:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(task), 2)
             task.cancel()
-        await asyncio.to_thread(_remove, self._directory)
+        await asyncio.to_thread(runner_folders.remove, self._directory)
 
     async def _hear(self) -> None:
         """Put everything received on one queue, followed by `Exited`."""
@@ -227,8 +222,8 @@ async def launch(
     for name in ("files", "home"):
         (directory / name).mkdir(parents=True, mode=0o700)
     # Chromium's profile in there contains a socket, whose path must be short.
-    temporary = _make_temporary_folder()
-    (directory / _TEMPORARY).symlink_to(temporary)
+    temporary = runner_folders.make_temporary()
+    (directory / runner_folders.TEMPORARY).symlink_to(temporary)
     ours, theirs = socket.socketpair()
     outputs, inputs = _pipes("stdout", "stderr")
     # A separate open file description of the same pipe: Node changes flags on its own, not on the author's.
@@ -267,7 +262,7 @@ async def launch(
         ours.close()
         for descriptor in outputs.values():
             os.close(descriptor)
-        await asyncio.to_thread(_remove, directory)
+        await asyncio.to_thread(runner_folders.remove, directory)
         raise
     finally:
         theirs.close()
@@ -283,32 +278,3 @@ def _pipes(*names: str) -> tuple[dict[str, int], dict[str, int]]:
         {name: pipe[0] for name, pipe in pipes.items()},
         {name: pipe[1] for name, pipe in pipes.items()},
     )
-
-
-def try_temporary_folder() -> None:
-    """Check that this machine has a temporary folder for a Runner.
-
-    Raises:
-        ConfigError: it has none; says what to do.
-    """
-    _make_temporary_folder().rmdir()
-
-
-def _make_temporary_folder() -> Path:
-    return socket_folders.make("rw-", inside_bytes=_PROFILE_SOCKET_BYTES)
-
-
-def sweep_leftovers(directory: Path) -> None:
-    """Kill what a dead Worker's Runners left running, and remove their folders."""
-    for home in directory.iterdir():
-        for process in reaper.marked(str(home / "files")):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        _remove(home)
-
-
-def _remove(directory: Path) -> None:
-    """Remove a Runner's folder, and its temporary one, which is elsewhere."""
-    with contextlib.suppress(OSError):
-        shutil.rmtree((directory / _TEMPORARY).readlink(), ignore_errors=True)
-    shutil.rmtree(directory, ignore_errors=True)
