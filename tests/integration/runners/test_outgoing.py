@@ -18,7 +18,7 @@ from outside import certificates, proxies
 from playwright.async_api import Error, Page
 
 from runwright import protocol
-from runwright.execution.attempts.outgoing import Outgoing
+from runwright.execution.outgoing.outgoing import Outgoing
 from runwright.runner.browser.browser import Chromium
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -29,9 +29,9 @@ from runwright.execution.attempts.attempt_progress import LOOK_SECONDS, AttemptP
 from runwright.execution.attempts.author_environment import AuthorEnvironment
 from runwright.execution.attempts.file_keeper import FileKeeper
 from runwright.execution.attempts.log_writer import LogWriter
-from runwright.execution.attempts.outgoing import Outgoing
 from runwright.execution.attempts.questions import Questions
 from runwright.execution.attempts.running_attempt import Interruption, RunningAttempt
+from runwright.execution.outgoing.outgoing import Outgoing
 from runwright.execution.runners.runner_process import Exited, RunnerProcess
 from runwright.redaction import Redactor
 

@@ -19,7 +19,6 @@ from runwright.domain.ids import DeploymentId, ProjectId, WorkspaceId
 from runwright.domain.projects import Api, BrowserKind, Manifest, ProjectSettings
 from runwright.errors import AuthorError
 from runwright.execution.attempts import attempt_failures
-from runwright.execution.attempts.outgoing import Outgoing
 from runwright.execution.deployments import environments, project_folder
 from runwright.execution.deployments.deployment_cache import Installed
 from runwright.execution.deployments.project_folder import ProjectFolder
@@ -27,6 +26,7 @@ from runwright.execution.flows import inspection
 from runwright.execution.flows.inspection import Report
 from runwright.execution.local import env_file
 from runwright.execution.local.terminal_questions import TerminalQuestions
+from runwright.execution.outgoing.outgoing import Outgoing
 from runwright.execution.runners import launcher
 from runwright.execution.runners.launcher import Launcher
 from runwright.execution.runners.runner_process import Exited, RunnerProcess

@@ -16,8 +16,8 @@ from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from runwright.execution.attempts import socks
-from runwright.execution.attempts.socks import Refused
+from runwright.execution.outgoing import socks
+from runwright.execution.outgoing.socks import Refused
 
 _MAX_HEAD_BYTES = 256 * 1024
 _PIECE_BYTES = 64 * 1024

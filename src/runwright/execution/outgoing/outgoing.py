@@ -7,8 +7,8 @@ from collections.abc import Callable
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from runwright import protocol
-from runwright.execution.attempts import socks
-from runwright.execution.attempts.forwarder import Forwarder
+from runwright.execution.outgoing import socks
+from runwright.execution.outgoing.forwarder import Forwarder
 
 
 class Outgoing:
