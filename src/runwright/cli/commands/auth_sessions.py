@@ -105,7 +105,7 @@ def upload(
 
 @app.command()
 def delete(project: Project, session_id: SessionId) -> None:
-    """Remove a session and cancel operations and Runs in progress for it."""
+    """Remove a session and cancel its operation, if one is in progress."""
     connect().call("DELETE", f"/projects/{project}/auth-sessions/{session_id}")
     print(f"removed {session_id}")
 
