@@ -201,6 +201,11 @@ class Project:
     current: Deployment | None
     created_at: datetime
 
+    @property
+    def manifest(self) -> Manifest | None:
+        """The manifest of the current Deployment; None when nothing is deployed."""
+        return None if self.current is None else self.current.manifest
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ApiKey:

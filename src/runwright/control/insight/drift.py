@@ -103,7 +103,7 @@ async def _shape(result: str) -> domain.Shape:
 
 
 def _check(project: Project, api: str) -> None:
-    manifest = None if project.current is None else project.current.manifest
+    manifest = project.manifest
     if manifest is None or manifest.api(api) is None:
         raise NotFound(f"There is no API `{api[:200]}` in this project.")
 

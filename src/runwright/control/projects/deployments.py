@@ -225,7 +225,7 @@ async def compare(platform: Platform, project: Project, deployment_id: UUID) -> 
         Conflict: it is not ready, or no Deployment is current.
     """
     found = await get(platform, project.id, deployment_id)
-    current = None if project.current is None else project.current.manifest
+    current = project.manifest
     if found.manifest is None or current is None:
         raise Conflict("Only a ready deployment can be compared, and only with a current one.")
     return difference(current, found.manifest)

@@ -43,7 +43,7 @@ async def _in_projects(user: User, tabs: Sequence[Link]) -> list[Place]:
             Place(name=f"{project.name}: {tab.label}", kind="page", path=f"{base}/{tab.path}")
             for tab in tabs
         ]
-        manifest = None if project.current is None else project.current.manifest
+        manifest = project.manifest
         for api in () if manifest is None else manifest.apis:
             place = f"{base}/playground?api={api.name}"
             found.append({"name": f"{project.name} / {api.name}", "kind": "API", "path": place})

@@ -64,7 +64,7 @@ async def follow_all(user: Reader, name: str) -> Response:
 async def ask_new(user: Operator, name: str) -> Response:
     """Show an empty Job form."""
     project = await user.project(name)
-    manifest = None if project.current is None else project.current.manifest
+    manifest = project.manifest
     first: list[dict[str, Any]] = []
     if manifest is not None:
         first.append({"apiName": manifest.apis[0].name, "parameters": dict[str, Any]()})
@@ -207,7 +207,7 @@ async def _form(
     job: Job | None,
     error: RequestError | None = None,
 ) -> Response:
-    manifest = None if project.current is None else project.current.manifest
+    manifest = project.manifest
     sessions = await auth_sessions.list_all(user.platform, project.id)
     apis = [] if manifest is None else [api.name for api in manifest.apis]
     problems = error.problems if isinstance(error, ValidationError) else []

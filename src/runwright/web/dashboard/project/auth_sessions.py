@@ -103,7 +103,7 @@ async def delete(user: Operator, name: str, session_id: str) -> Response:
 
 async def _list(user: User, name: str) -> dict[str, Any]:
     project = await user.project(name)
-    manifest = None if project.current is None else project.current.manifest
+    manifest = project.manifest
     return {
         "project": project,
         "settings": None if manifest is None else manifest.settings,

@@ -23,7 +23,7 @@ PAGE = Page(routes=routes, tab=Link(label="OpenAPI", path="openapi"))
 async def document(user: Reader, name: str) -> Response:
     """Show how to call each Api, and the OpenAPI document."""
     found = await user.project(name)
-    manifest = None if found.current is None else found.current.manifest
+    manifest = found.manifest
     apis = () if manifest is None else manifest.apis
     platform, request = user.platform, user.request
     origin = platform.settings.url or str(request.base_url).rstrip("/")

@@ -43,7 +43,7 @@ _SETTINGS = {
 async def show(user: Reader, name: str) -> Response:
     """Show the settings in force."""
     found = await user.project(name)
-    manifest = None if found.current is None else found.current.manifest
+    manifest = found.manifest
     return pages.for_user(
         user,
         "settings.html",

@@ -62,6 +62,4 @@ async def judge_drift(user: Operator, name: str, form: Sent) -> Response:
 
 
 def _apis(project: Project) -> tuple[Api, ...]:
-    if project.current is None or project.current.manifest is None:
-        return ()
-    return project.current.manifest.apis
+    return () if project.manifest is None else project.manifest.apis

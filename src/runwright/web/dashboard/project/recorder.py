@@ -42,7 +42,7 @@ async def _page(
     user: User, name: str, given: dict[str, str], error: ValidationError | None = None
 ) -> Response:
     project = await user.project(name)
-    manifest = None if project.current is None else project.current.manifest
+    manifest = project.manifest
     return pages.page(
         user.request,
         "record.html",

@@ -94,7 +94,7 @@ def _parameters(text: str) -> Any:
 
 
 async def _values(user: User, project: Project, wanted: str) -> dict[str, Any]:
-    manifest = None if project.current is None else project.current.manifest
+    manifest = project.manifest
     apis = () if manifest is None else manifest.apis
     named = next((api for api in apis if api.name == wanted), None)
     # Apis with a playground sample come first, then those with any sample.

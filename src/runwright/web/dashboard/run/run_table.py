@@ -133,7 +133,7 @@ async def _values(user: User, project: Project) -> dict[str, Any]:
         cursor=filters.cursor or None,
         limit=_PAGE,
     )
-    manifest = None if project.current is None else project.current.manifest
+    manifest = project.manifest
     return {
         "project": project,
         "filters": filters,
