@@ -77,6 +77,8 @@ def test_native_settings_are_in_snake_case(tmp_path: Path) -> None:
         ('{"headful": 1}', "true or false"),
         ('{"replication": {"maxConcurrentRequests": 0}}', "`replication.maxConcurrentRequests`"),
         ('{"replication": {"maxConcurrentRequests": 1.5}}', "integer"),
+        ('{"replication": {"maxConcurrentRequests": 1e300}}', "from 1 to 2147483647"),
+        ('{"defaults": {"requestTimeout": 100000000000000}}', "`defaults.requestTimeout`"),
         ('{"replication": [2]}', "`replication` must be an object"),
         ('{"apiAccess": false}', "`apiAccess` is false, and must be an object"),
         ('{"defaults": {"retry": 3}}', "`defaults.retry` is 3, and must be an object"),
@@ -115,9 +117,9 @@ def test_all_wrong_settings_are_told_at_once_as_their_author_spells_them(tmp_pat
         project_folder.read(_write(tmp_path, Intuned__json=text))
 
     assert caught.value.message == (
-        "Intuned.json: `replication.maxConcurrentRequests` is 1.5, and must be an integer of at least 1; "
+        "Intuned.json: `replication.maxConcurrentRequests` is 1.5, and must be an integer from 1 to 2147483647; "
         '`headful` is "yes", and must be a boolean: true or false; `browserSize` must be an object; '
-        "`defaults.requestTimeout` is true, and must be an integer of at least 1."
+        "`defaults.requestTimeout` is true, and must be an integer from 1 to 2147483647."
     )
 
 

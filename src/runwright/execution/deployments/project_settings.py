@@ -25,7 +25,8 @@ _UNSUPPORTED = (
     "auth_sessions.browser_mode",
 )
 _HOSTED = "intuned://"
-_Count = Annotated[int, Whole(1)]
+_Count = Annotated[int, Whole(1, 2**31 - 1)]
+"""Up to what the database's integers hold; as seconds, 68 years."""
 
 
 class _Table(Fields):
