@@ -1,3 +1,3 @@
-"""Jobs, JobRuns and Schedules: values, readers and when a Schedule fires. Pure."""
+"""Jobs, JobRuns and Schedules: their values, their parsers, and when a Schedule fires. Pure."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writes Jobs and JobRuns as they stand on the wire, and as they are stored. Pure."""
+"""Serializes Jobs and JobRuns for the wire and for storage. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runwright.domain.text import urls
 
 
 def of_payload(payload: Payload) -> dict[str, Any]:
-    """Return an item as a JSON value."""
+    """An item as a JSON value."""
     body: dict[str, Any] = {"apiName": payload.api, "parameters": payload.parameters}
     return body | _limits_json(payload.maximum_attempts, payload.request_timeout)
 
@@ -19,7 +19,7 @@ def of_payload(payload: Payload) -> dict[str, Any]:
 def of_configuration(
     configuration: JobConfiguration, secrets: JobSecrets | None = None
 ) -> dict[str, Any]:
-    """Return a configuration as a JSON value, with the proxy without its password if secrets are given."""
+    """A configuration as a JSON value; includes the proxy, masked, if secrets are given."""
     body = _limits_json(configuration.maximum_attempts, configuration.request_timeout)
     body |= {
         "maxConcurrentRequests": configuration.max_concurrent,
@@ -30,7 +30,7 @@ def of_configuration(
 
 
 def of_session(plan: SessionPlan) -> dict[str, Any]:
-    """Return what a Job wants of its session as a JSON value."""
+    """A Job's session settings as a JSON value."""
     body: dict[str, Any] = {
         "id": plan.id,
         "checkAttempts": plan.check_attempts,
@@ -40,7 +40,7 @@ def of_session(plan: SessionPlan) -> dict[str, Any]:
 
 
 def of_secrets(secrets: JobSecrets) -> dict[str, Any]:
-    """Return what is sealed of a Job as a JSON value."""
+    """A Job's secrets as a JSON value, not masked: the caller seals it."""
     return {
         "sink": None if secrets.sink is None else secrets.sink.as_json(is_masked=False),
         "proxy": secrets.proxy,
@@ -50,7 +50,7 @@ def of_secrets(secrets: JobSecrets) -> dict[str, Any]:
 
 
 def of_job_run(job_run: JobRun) -> dict[str, Any]:
-    """Return a JobRun as a JSON value."""
+    """A JobRun as a JSON value, with its secrets masked."""
     secrets = job_run.secrets
     snapshot: dict[str, Any] = {"configuration": of_configuration(job_run.configuration, secrets)}
     if secrets.sink is not None:
@@ -86,7 +86,7 @@ def of_job_run(job_run: JobRun) -> dict[str, Any]:
 
 
 def masked_proxy(url: str | None) -> str | None:
-    """Return a proxy's address without its password."""
+    """A proxy's URL with its password masked."""
     return None if url is None else urls.masked(url)
 
 

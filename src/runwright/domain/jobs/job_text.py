@@ -1,4 +1,4 @@
-"""Jobs as they stand on the wire and in a project's files. Pure."""
+"""Parses Jobs from the wire and from a project's files. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _session_id(text: str) -> str:
 
 _ApiName = Annotated[
     str,
-    # As `run/start` takes.
+    # The same limits as in `run/start`.
     Field(min_length=1, max_length=500),
     fields.Expected("must be the name of an API: a string of 1 to 500 characters"),
 ]
@@ -43,13 +43,13 @@ _SessionId = Annotated[str, AfterValidator(_session_id), fields.Expected(_NO_SES
 
 
 class RetryBody(Fields):
-    """How often to try."""
+    """The retry settings."""
 
     maximum_attempts: _Attempts = CLIENT_DEFAULT_ATTEMPTS
 
 
 class _Limits(Fields):
-    """How often an item is tried, and for how long."""
+    """The limits of an item: attempts and timeout."""
 
     retry: RetryBody | None = None
     request_timeout: Annotated[int, Whole(1, _MAX_TIMEOUT_SECONDS)] | None = None
@@ -57,12 +57,12 @@ class _Limits(Fields):
 
     @property
     def attempts(self) -> int | None:
-        """The attempts that are set, if they are."""
+        """The maximum number of attempts, if set."""
         return None if self.retry is None else self.retry.maximum_attempts
 
     @property
     def timeout(self) -> timedelta | None:
-        """The time-out that is set, if one is."""
+        """The timeout, if set."""
         seconds = self.request_timeout
         return None if seconds is None else timedelta(seconds=seconds)
 
@@ -74,7 +74,7 @@ class PayloadBody(_Limits):
     parameters: dict[str, Any]
 
     def payload(self) -> Payload:
-        """The item that it describes."""
+        """The Payload that this body describes."""
         return Payload(
             api=self.api_name,
             parameters=self.parameters,
@@ -84,14 +84,14 @@ class PayloadBody(_Limits):
 
 
 class ConfigurationBody(_Limits):
-    """How the items of a Job are carried out."""
+    """How the items of a Job run."""
 
     max_concurrent_requests: Annotated[int, Whole(1, _MAX_CONCURRENT)] | None = None
     max_runs: Annotated[int, Whole(1, _LARGEST)] | None = None
     proxy: Proxy | None = None
 
     def configuration(self) -> JobConfiguration:
-        """The configuration that it describes."""
+        """The JobConfiguration that this body describes."""
         return JobConfiguration(
             maximum_attempts=self.attempts,
             request_timeout=self.timeout,
@@ -101,7 +101,7 @@ class ConfigurationBody(_Limits):
 
 
 class SessionBody(Fields):
-    """The session that all Runs of a Job run with."""
+    """The AuthSession that all Runs of a Job use."""
 
     id: _SessionId
     check_attempts: _Attempts = DEFAULT_ATTEMPTS
@@ -109,7 +109,7 @@ class SessionBody(Fields):
     save_trace: bool | None = None
 
     def plan(self) -> SessionPlan:
-        """What it asks of the session."""
+        """The SessionPlan that this body describes."""
         return SessionPlan(
             id=self.id,
             check_attempts=self.check_attempts,
@@ -119,9 +119,9 @@ class SessionBody(Fields):
 
 
 class JobBody(Fields):
-    """What a Job is made from."""
+    """The definition of a Job."""
 
-    # One wrong item is told: of as many as there may be, all that is wrong would be too long to tell.
+    # Report only the first invalid item: a payload can be so long that a full list would be unreadable.
     payload: list[PayloadBody] = Field(fail_fast=True)
     configuration: ConfigurationBody
     schedule: ScheduleBody | None = None
@@ -133,7 +133,7 @@ class JobBody(Fields):
     )
 
     def plan(self, written: Any) -> JobPlan:
-        """The plan that it describes; `written` is what it was read from."""
+        """The JobPlan that this body describes; `written` is the JSON value it was parsed from."""
         return JobPlan(
             payload=tuple(each.payload() for each in self.payload),
             configuration=self.configuration.configuration(),
@@ -155,16 +155,16 @@ _CONFIGURATION = TypeAdapter(ConfigurationBody)
 
 
 def parse(value: Any) -> JobPlan:
-    """The plan that a JSON value describes; its `id` is not read.
+    """Parse a Job from a JSON value; its `id` is ignored.
 
     Raises:
-        InvalidFields: it is none; says which fields are wrong.
+        InvalidFields: the value is invalid; names the wrong fields.
     """
     return fields.read(_JOB, value).plan(value)
 
 
 def unmasked(value: Any, known: JobSecrets) -> Any:
-    """A Job's body with the secrets of the known one where it has masks."""
+    """A Job's body with its masks replaced by the known secrets."""
     if not isinstance(value, dict):
         return value
     body = dict(cast("dict[str, Any]", value))
@@ -187,17 +187,17 @@ def unmasked(value: Any, known: JobSecrets) -> Any:
 
 
 def parse_payload(body: list[Any]) -> tuple[Payload, ...]:
-    """The items that `job_json.of_payload` gave."""
+    """Parse items that `job_json.of_payload` wrote."""
     return tuple(each.payload() for each in fields.read(_PAYLOAD, body))
 
 
 def parse_configuration(body: dict[str, Any]) -> JobConfiguration:
-    """The configuration that `job_json.of_configuration` gave."""
+    """Parse a configuration that `job_json.of_configuration` wrote."""
     return fields.read(_CONFIGURATION, body).configuration()
 
 
 def parse_secrets(body: dict[str, Any]) -> JobSecrets:
-    """The secrets of a Job that `job_json.of_secrets` gave."""
+    """Parse a Job's secrets that `job_json.of_secrets` wrote."""
     return JobSecrets(
         sink=None if body["sink"] is None else sinks.stored(body["sink"]),
         proxy=body["proxy"],

@@ -1,4 +1,4 @@
-"""Jobs and JobRuns: their states, their values, and what a JobRun does next. Pure."""
+"""Jobs and JobRuns: their states, their values, and a JobRun's next step. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from runwright.domain.jobs.schedules import Schedule
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
 _FED_AT_ONCE = 250
-"""Items in the queue at once of a JobRun that names no limit: more than Workers can take from one project
-soon, and few enough for Runs that callers start meanwhile to be near the front."""
+"""Maximum queued items of a JobRun that sets no limit: more than Workers can soon take from one project, but
+few enough that Runs started meanwhile are near the front of the queue."""
 
 
 class JobState(StrEnum):
@@ -28,7 +28,7 @@ class JobState(StrEnum):
 
 
 class JobSource(StrEnum):
-    """Who declared a Job."""
+    """Where a Job is declared."""
 
     API = "API"
     CODE = "CODE"
@@ -36,33 +36,33 @@ class JobSource(StrEnum):
 
 
 class JobRunType(StrEnum):
-    """What began a JobRun."""
+    """What started a JobRun."""
 
     MANUAL = "MANUAL"
     SCHEDULED = "SCHEDULED"
 
 
 class JobRunStatus(StrEnum):
-    """Where a JobRun stands; the last five are final."""
+    """The status of a JobRun; the last five are final."""
 
     PENDING = "PENDING"
-    """It is under way, or waits for its session to be seen to."""
+    """In progress, or waiting for its session to be prepared."""
     PAUSING = "PAUSING"
-    """Nothing more is fed; items are still under way."""
+    """No further items are queued; some are still in progress."""
     PAUSED = "PAUSED"
     RESUMING = "RESUMING"
-    """Its session is seen to before it goes on."""
+    """Its session is prepared before it continues."""
     SUCCESS = "SUCCESS"
     FAILURE = "FAILURE"
     COMPLETED = "COMPLETED"
-    """Some items completed and some did not."""
+    """Some items completed, others did not."""
     TERMINATED = "TERMINATED"
     CANCELED = "CANCELED"
-    """It never began."""
+    """It never started."""
 
     @property
     def is_active(self) -> bool:
-        """Return whether it has not ended."""
+        """True until the JobRun ends."""
         return self in (
             JobRunStatus.PENDING,
             JobRunStatus.PAUSING,
@@ -72,7 +72,7 @@ class JobRunStatus(StrEnum):
 
 
 class JobRunReason(StrEnum):
-    """Why a JobRun stands still or never began, as the wire spells it."""
+    """Why a JobRun stopped or never started, as spelled on the wire."""
 
     TERMINATED = "terminated"
     USER_REQUEST = "user-request"
@@ -85,47 +85,47 @@ class JobRunReason(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Payload:
-    """One item of a Job: an Api and what it is carried out with."""
+    """One item of a Job: an Api and its parameters."""
 
     api: str
     parameters: dict[str, Any]
     maximum_attempts: int | None = None
-    """None: as the Job says."""
+    """None: the Job's setting."""
     request_timeout: timedelta | None = None
-    """None: as the Job says."""
+    """None: the Job's setting."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobConfiguration:
-    """How the items of a Job are carried out."""
+    """How the items of a Job run."""
 
     maximum_attempts: int | None = None
-    """None: as the project says, else 1."""
+    """None: the project's default, else 1."""
     request_timeout: timedelta | None = None
-    """None: as the project says, else 600 s."""
+    """None: the project's default, else 600 s."""
     max_concurrent: int | None = None
-    """Items under way at once; None: what the project and the Workers allow."""
+    """Items in progress at once; None: as many as the project and the Workers allow."""
     max_runs: int | None = None
-    """The JobRun ends after so many Runs; None: after all."""
+    """The JobRun ends after this many Runs; None: after all items."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobSecrets:
-    """What of a Job is sealed."""
+    """The parts of a Job that are sealed."""
 
     sink: Sink | None = None
-    """Where outcomes go; None: where the project says."""
+    """Where outcomes go; None: the project's default."""
     proxy: str | None = None
-    """Of all its Runs."""
+    """Used by all its Runs."""
     configuration_proxy: str | None = None
-    """The same, as a caller may write it too; `proxy` wins."""
+    """The same, set in the configuration; `proxy` wins."""
     notifications: tuple[Webhook, ...] = ()
-    """Who is told when a JobRun starts, pauses or ends."""
+    """Notified when a JobRun starts, pauses or ends."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobPlan:
-    """What a Job is made from."""
+    """The definition of a Job."""
 
     payload: tuple[Payload, ...]
     configuration: JobConfiguration
@@ -158,26 +158,26 @@ class Job:
     plan: JobPlan
     reason: JobReason | None
     firing: datetime | None
-    """The next moment that its Schedule names."""
+    """The next firing in its Schedule, without jitter."""
     fires_at: datetime | None
-    """When that fires: put off by the jitter."""
+    """When that firing happens, jitter included."""
     last_run_at: datetime | None
     created_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """How many items a JobRun has, and how many of those that were begun have ended how."""
+    """How many items a JobRun has, and how those that started have ended."""
 
     payloads: int
     successful: int
     failed: int
-    """Failed or canceled. What was never begun because the JobRun ended is in neither."""
+    """Failed or canceled. Items that never started because the JobRun ended count in neither."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobRun:
-    """One firing or triggering of a Job."""
+    """One firing of a Job, scheduled or manual."""
 
     id: JobRunId
     workspace_id: WorkspaceId
@@ -206,40 +206,40 @@ class Standing:
     max_concurrent: int | None
     max_runs: int | None
     held: int
-    """Items that wait to be fed; more than can be fed need not be counted."""
+    """Items not yet queued; no need to count more than can be queued."""
     active: int
-    """Items that are in the queue or carried out."""
+    """Items that are queued or running."""
     begun: int
-    """Items that were ever fed; counted where `max_runs` is set."""
+    """Items queued so far; counted only if `max_runs` is set."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Feed:
-    """Put so many held items into the queue."""
+    """Queue this many held items."""
 
     count: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pause:
-    """Nothing is under way any more: it is paused."""
+    """No item is in progress anymore: the JobRun is paused."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class End:
-    """Nothing is left to do."""
+    """Nothing is left to do: the JobRun ends."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wait:
-    """An item's end comes first."""
+    """Wait for an item to end."""
 
 
 Step = Feed | Pause | End | Wait
 
 
 def next_step(standing: Standing) -> Step:
-    """Decide what a JobRun does that is active and whose session is good."""
+    """Decide the next step of an active JobRun whose session is valid."""
     left = standing.held
     if standing.max_runs is not None:
         left = min(left, standing.max_runs - standing.begun)
@@ -252,17 +252,17 @@ def next_step(standing: Standing) -> Step:
 
 
 def room_for(max_concurrent: int | None) -> int:
-    """Return how many items may be in the queue or carried out at once."""
+    """How many items may be queued or running at once."""
     return _FED_AT_ONCE if max_concurrent is None else max_concurrent
 
 
 def ended_status(counts: Counts) -> JobRunStatus:
-    """Return how a JobRun ends by what became of the items that were begun."""
+    """The final status of a JobRun, from how its items ended."""
     if counts.failed == 0:
         return JobRunStatus.SUCCESS
     return JobRunStatus.COMPLETED if counts.successful else JobRunStatus.FAILURE
 
 
 def is_job_id(text: str) -> bool:
-    """Return whether the text can be a Job's id: it stands in URLs as it is."""
+    """True for a valid Job ID, which is used in URLs unescaped."""
     return _ID.fullmatch(text) is not None

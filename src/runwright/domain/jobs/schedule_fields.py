@@ -1,4 +1,4 @@
-"""The fields of Schedules: durations, time zones, numbers of a clock or calendar. Pure."""
+"""The fields of Schedules: durations, time zones, clock and calendar numbers. Pure."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ _DURATION = "must be milliseconds, or a string such as `90s`, `1h30m` or `2 days
 
 
 def duration(value: Any) -> timedelta:
-    """A duration: a number of milliseconds, or a text such as `90s`, `1h30m`, `2 days`.
+    """Parse a duration: a number of milliseconds, or a string such as `90s`, `1h30m`, `2 days`.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the value is not a duration, or is too long.
     """
     if fields.is_integer(value) and value >= 0:
-        # An integer may have more digits than a float.
+        # An integer can be too large to convert to a float.
         seconds = min(value, 10**15) / 1000
     elif isinstance(value, str) and value.strip():
         seconds = _seconds(value.lower())
@@ -86,17 +86,17 @@ def _known_zone(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Annotates numbers of a clock or calendar: `*`, one, a range, or a list of such."""
+    """Annotates clock or calendar numbers: `*`, a number, a range, or a list of numbers and ranges."""
 
     low: int
     high: int
     names: tuple[str, ...] = ()
-    """Names of its numbers, from `low` on."""
+    """Names for the numbers, starting at `low`."""
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """How pydantic reads them."""
+        """The schema that pydantic validates with."""
         one = core_schema.no_info_plain_validator_function(self._one)
         few = core_schema.no_info_after_validator_function(
             self._range, handler.generate_schema(_Range)
@@ -111,7 +111,7 @@ class Part:
         )
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        """What the OpenAPI document says of them."""
+        """The schema in the OpenAPI document."""
         number: dict[str, Any] = {"type": "integer", "minimum": self.low, "maximum": self.high}
         one = {"anyOf": [number, {"enum": list(self.names)}]} if self.names else number
         step = {"type": "integer", "minimum": 1}
@@ -124,7 +124,7 @@ class Part:
         return {"anyOf": [{"const": "*"}, one, several, items]}
 
     def every(self, _value: Any = "*") -> Numbers:
-        """All that it can be."""
+        """All numbers in range."""
         return Numbers(range(self.low, self.high + 1), is_open=True)
 
     def _one(self, value: Any) -> Numbers:
@@ -157,12 +157,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What a part of a calendar may show."""
+    """The numbers that a part of a calendar matches."""
 
     found: Sequence[int]
     """Sorted."""
     is_open: bool = False
-    """It goes over all that can be shown."""
+    """The part spans its whole range, perhaps in steps."""
 
 
 def _merged(parts: list[Numbers]) -> Numbers:
@@ -195,7 +195,7 @@ Zone = Annotated[str, AfterValidator(_known_zone), fields.Expected(_ZONE)]
 
 
 class _Range(Fields):
-    """From one number to another, or every so many of those; which can be is said elsewhere."""
+    """A range of numbers, optionally with a step; `Part` checks its ends."""
 
     start: Any
     end: Any = None

@@ -1,4 +1,4 @@
-"""Schedules as they stand on the wire and in a project's files. Pure."""
+"""Parses Schedules from the wire and from a project's files. Pure."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def _not_too_often(every: timedelta) -> timedelta:
 
 
 class IntervalBody(Fields):
-    """Every so long."""
+    """A fixed interval."""
 
     every: Annotated[Duration, AfterValidator(_not_too_often)]
 
 
 class CalendarBody(Fields):
-    """Times of the calendar: all parts must fit."""
+    """Calendar times; all parts must match."""
 
     second: Annotated[Numbers, SIXTY] | None = None
     minute: Annotated[Numbers, SIXTY] | None = None
@@ -52,7 +52,7 @@ class CalendarBody(Fields):
     year: Annotated[Numbers, YEARS] | None = None
 
     def calendar(self) -> Calendar:
-        """The calendar that it describes."""
+        """The Calendar that this body describes."""
         zero = Numbers((0,))
         second, minute, hour = self.second or zero, self.minute or zero, self.hour or zero
         return Calendar(
@@ -74,7 +74,7 @@ class CalendarBody(Fields):
 
 
 class ScheduleBody(Fields):
-    """When a Job fires by itself."""
+    """When a Job fires on its own."""
 
     intervals: list[IntervalBody] = Field(default_factory=list[IntervalBody], max_length=_MAX_ITEMS)
     calendars: list[CalendarBody] = Field(default_factory=list[CalendarBody], max_length=_MAX_ITEMS)
@@ -88,7 +88,7 @@ class ScheduleBody(Fields):
         return self
 
     def schedule(self) -> Schedule:
-        """The Schedule that it describes."""
+        """The Schedule that this body describes."""
         return Schedule(
             intervals=tuple(each.every for each in self.intervals),
             calendars=tuple(each.calendar() for each in self.calendars),
@@ -101,10 +101,10 @@ _SCHEDULE = TypeAdapter(ScheduleBody)
 
 
 def parse(value: Any) -> Schedule:
-    """The Schedule that a JSON value describes.
+    """Parse a Schedule from a JSON value.
 
     Raises:
-        InvalidFields: it is none, or could never fire; says which fields are wrong.
+        InvalidFields: the value is invalid or could never fire; names each wrong field.
     """
     return fields.read(_SCHEDULE, value).schedule()
 

@@ -1,10 +1,10 @@
 """When a Schedule fires. Pure: the time is an argument.
 
 A Schedule is a union of intervals, anchored at the Unix epoch, and calendars, read in its time zone.
-At clock changes it follows the rule of Debian's cron. A calendar that names both hour and minute fires
-once on its day whatever the clock does: what falls into a gap fires at the gap's end, and what comes
-twice fires the first time. One that leaves hour or minute open keeps to real time: what falls into a
-gap does not come, and what comes twice comes twice.
+Clock changes follow the rule of Debian's cron. A calendar that fixes both hour and minute fires once on
+its day, whatever the clock does: a time in a gap fires at the end of the gap, and a time that occurs twice
+fires the first time. One that leaves the hour or minute open follows real time: a time in a gap is skipped,
+and a time that occurs twice fires twice.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
 FIRST_YEAR, LAST_YEAR = 1970, 2199
 _ON_TIME = timedelta(seconds=10)
-"""A firing that is no later is late; one that is later was missed."""
+"""A firing up to this late still runs; an older one counts as missed."""
 _MADE_UP_FOR = timedelta(minutes=1)
 _CYCLE_YEARS = 40
-"""In so many years every date that can come has come on every day of the week."""
+"""Within this many years, every possible date falls on every day of the week."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Calendar:
-    """Moments by the fields of a clock and a calendar; all must fit."""
+    """Times given by clock and calendar fields; all must match."""
 
     seconds: tuple[int, ...] = (0,)
-    """Sorted, as all of them."""
+    """Sorted, like minutes and hours."""
     minutes: tuple[int, ...] = (0,)
     hours: tuple[int, ...] = (0,)
     days_of_week: frozenset[int] = frozenset(range(7))
@@ -43,23 +43,23 @@ class Calendar:
     years: frozenset[int] | None = None
     """None: every year."""
     is_open: bool = False
-    """Hour or minute is left open: it keeps to real time at clock changes."""
+    """The hour or minute is open: the calendar follows real time at clock changes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Schedule:
-    """When a Job fires by itself."""
+    """When a Job fires on its own."""
 
     intervals: tuple[timedelta, ...] = ()
     calendars: tuple[Calendar, ...] = ()
     jitter: timedelta = timedelta(0)
-    """Each firing is put off by up to so long."""
+    """The maximum delay of each firing."""
     zone: str = "UTC"
-    """An IANA name; the calendars are read there."""
+    """An IANA name; calendars are read in this zone."""
 
 
 def next_after(schedule: Schedule, now: datetime) -> datetime | None:
-    """Return the first firing after a moment, in UTC and without jitter; None when there is none."""
+    """The first firing after a moment, in UTC and without jitter, or None."""
     zone = ZoneInfo(schedule.zone)
     found = [_next_interval(every, now) for every in schedule.intervals]
     found += [
@@ -71,7 +71,7 @@ def next_after(schedule: Schedule, now: datetime) -> datetime | None:
 
 
 def upcoming(schedule: Schedule, now: datetime, count: int) -> list[datetime]:
-    """Return the next firings after a moment, in UTC and without jitter."""
+    """The next `count` firings after a moment, in UTC and without jitter; fewer if no more follow."""
     found: list[datetime] = []
     moment: datetime | None = now
     while len(found) < count and (moment := next_after(schedule, moment)) is not None:
@@ -80,11 +80,11 @@ def upcoming(schedule: Schedule, now: datetime, count: int) -> list[datetime]:
 
 
 def latest_before(schedule: Schedule, first: datetime, now: datetime) -> datetime:
-    """Return the last firing that is not after now, of those from `first`, which is one."""
+    """The last firing up to and including now; `first` is an earlier firing to start from."""
     last = first
     window = now - timedelta(minutes=1)
     if last < window:
-        # What is older is not made up for, so there is no need to go through it.
+        # Older firings are not made up for, so skip them.
         following = next_after(schedule, window)
         if following is None or following > now:
             return last
@@ -95,7 +95,7 @@ def latest_before(schedule: Schedule, first: datetime, now: datetime) -> datetim
 
 
 def put_off(schedule: Schedule, job: str, firing: datetime) -> datetime:
-    """Return when a firing happens: the same for the same Job and firing, however often it is asked."""
+    """When a firing happens, jitter included; always the same for the same Job and firing."""
     if not schedule.jitter:
         return firing
     seen = hashlib.sha256(f"{job} {firing.timestamp()}".encode()).digest()
@@ -106,10 +106,10 @@ def put_off(schedule: Schedule, job: str, firing: datetime) -> datetime:
 def due(
     schedule: Schedule, job: str, firing: datetime, now: datetime
 ) -> tuple[datetime | None, datetime | None]:
-    """Return which firing happens now, and the one after it.
+    """The firing that happens now, if any, and the one after it.
 
-    `firing` is the one that was waited for, whose moment has come. Those that were missed are not
-    made up for, except the last one if it is younger than a minute.
+    `firing` is the one that has come due. Missed firings are not made up for, except the last one if it is
+    at most a minute old.
     """
     if now - put_off(schedule, job, firing) <= _ON_TIME:
         return firing, next_after(schedule, firing)
@@ -122,7 +122,7 @@ def due(
 
 
 def is_possible(calendar: Calendar) -> bool:
-    """Return whether there is any day that fits: 31 February is none."""
+    """True when any day matches; none does for February 31."""
     years = calendar.years or range(2000, 2000 + _CYCLE_YEARS)
     return any(True for year in years for _ in _days(calendar, year))
 
@@ -132,7 +132,7 @@ def _next_interval(every: timedelta, now: datetime) -> datetime:
 
 
 def _next_of(calendar: Calendar, zone: ZoneInfo, now: datetime) -> datetime | None:
-    # A day earlier, because the end of a gap may belong to the day after it.
+    # Start a day early: a time in a gap may fire on the following day, where the gap ends.
     first = now.astimezone(zone).date() - _DAY
     after_day = _open_after if calendar.is_open else _fixed_after
     for day in _dates(calendar, first):
@@ -143,7 +143,7 @@ def _next_of(calendar: Calendar, zone: ZoneInfo, now: datetime) -> datetime | No
 
 
 def _fixed_after(calendar: Calendar, zone: ZoneInfo, day: date, now: datetime) -> datetime | None:
-    """Return the first firing after now of those that the day's wall clock names, each once."""
+    """The first firing after now among the day's wall-clock times, each of which fires once."""
     for hour, minute in itertools.product(calendar.hours, calendar.minutes):
         last = _instant(datetime.combine(day, time(hour, minute, calendar.seconds[-1])), zone)
         if last <= now:
@@ -156,7 +156,7 @@ def _fixed_after(calendar: Calendar, zone: ZoneInfo, day: date, now: datetime) -
 
 
 def _open_after(calendar: Calendar, zone: ZoneInfo, day: date, now: datetime) -> datetime | None:
-    """Return the first instant after now at which the day's wall clock shows a time that fits."""
+    """The first instant after now at which the day's wall clock shows a matching time."""
     earliest = now.replace(microsecond=0) + _SECOND
     for begin, end in _stretches(zone, day):
         if end <= earliest:
@@ -174,9 +174,9 @@ def _open_after(calendar: Calendar, zone: ZoneInfo, day: date, now: datetime) ->
 
 
 def _stretches(zone: ZoneInfo, day: date) -> list[tuple[datetime, datetime]]:
-    """Return the stretches of real time that a day has there, each with one offset from UTC, in order.
+    """The stretches of real time that make up a day in the zone, in order, each with a single UTC offset.
 
-    A day whose clock is put back over midnight comes in two parts.
+    A day whose clock is set back across midnight comes in two separate parts.
     """
     begin = datetime.combine(day, time(), tzinfo=UTC) - _DAY
     end = begin + 3 * _DAY
@@ -192,7 +192,7 @@ def _stretches(zone: ZoneInfo, day: date) -> list[tuple[datetime, datetime]]:
 
 
 def _changes(zone: ZoneInfo, begin: datetime, end: datetime) -> list[datetime]:
-    """Return the instants between at which the offset from UTC changes."""
+    """The instants in the interval at which the UTC offset changes."""
     found: list[datetime] = []
     step = timedelta(hours=6)
     moment = begin
@@ -204,7 +204,7 @@ def _changes(zone: ZoneInfo, begin: datetime, end: datetime) -> list[datetime]:
 
 
 def _change(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
-    """Return the one instant between at which the offset changes, to the second."""
+    """The only instant in the interval at which the UTC offset changes, to the second."""
     old = _offset(zone, before)
     while after - before > _SECOND:
         middle = before + ((after - before) // 2 // _SECOND) * _SECOND
@@ -220,7 +220,7 @@ def _offset(zone: ZoneInfo, moment: datetime) -> timedelta:
 
 
 def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
-    """Return when the wall clock shows that: the first time, or the end of the gap that it is in."""
+    """The first instant at which the wall clock shows this time, or the end of the gap that it falls in."""
     early = wall.replace(tzinfo=zone, fold=0)
     late = wall.replace(tzinfo=zone, fold=1)
     first = early.astimezone(UTC)
@@ -228,12 +228,12 @@ def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
         return first
     if first.astimezone(zone).replace(tzinfo=None) == wall:
         return first
-    # In a gap: read with the offset after it the time comes before the change, with the one before after.
+    # In a gap: the offset after the gap puts the time before the change, the offset before it puts it after.
     return _change(zone, late.astimezone(UTC), first)
 
 
 def _next_time(calendar: Calendar, wall: time) -> time | None:
-    """Return the first time of a day that fits and is not before the given one."""
+    """The first matching time of day that is not before the given one."""
     for hour in calendar.hours[bisect_left(calendar.hours, wall.hour) :]:
         is_same_hour = hour == wall.hour
         for minute in _from(calendar.minutes, wall.minute if is_same_hour else 0):
