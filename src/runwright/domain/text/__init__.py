@@ -1,3 +1,3 @@
-"""Text from outside: JSON, URLs, proxies, `Retry-After`. Pure, and about no noun of ours."""
+"""Text from outside: JSON, URLs, proxies, `Retry-After`. Pure, and independent of our own nouns."""
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""JSON objects as pydantic models, and what is wrong with one in JSON's words. Pure.
+"""JSON objects as pydantic models, with error messages in JSON's terms. Pure.
 
-A model here describes a body once: it reads it, and it is what the OpenAPI document shows of it.
+A model describes a body once: it parses the body, and it is the schema in the OpenAPI document.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _WORDS = {
 
 
 class InvalidFields(ValueError):
-    """Fields of a JSON value are wrong; `problems` says which, in the wire's spelling."""
+    """Fields of a JSON value are invalid; `problems` names them as spelled on the wire."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(_told(each) for each in problems))
@@ -62,11 +62,11 @@ class InvalidFields(ValueError):
 
     @classmethod
     def at(cls, path: str, message: str) -> InvalidFields:
-        """The error of one field."""
+        """The error for a single field."""
         return cls([Problem(path=path, message=message)])
 
     def below(self, path: str) -> InvalidFields:
-        """The same error of a value that stands at `path` in another."""
+        """The same error for a value nested at `path` in another."""
         return InvalidFields([
             Problem(path=".".join(part for part in (path, each.path) if part), message=each.message)
             for each in self.problems
@@ -74,7 +74,7 @@ class InvalidFields(ValueError):
 
 
 class Fields(BaseModel):
-    """An object whose keys are in camelCase: unknown ones are ignored, null means absent."""
+    """An object with camelCase keys: unknown keys are ignored, and null means absent."""
 
     model_config = ConfigDict(
         strict=True,
@@ -96,26 +96,26 @@ class Fields(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Annotates a value with the one message that tells what it must be, whatever is wrong with it."""
+    """Annotates a value with the only error message it has: what it must be, whatever is wrong."""
 
     message: str
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """How pydantic reads one."""
+        """The schema that pydantic validates with."""
         return _expected(handler(source), self.message)
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """Annotates an integer with its bounds; `2.0` is one too."""
+    """Annotates an integer with its bounds; accepts `2.0` too."""
 
     low: int
     high: int | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
-        """How pydantic reads one."""
+        """The schema that pydantic validates with."""
         low, high = self.low, self.high
         bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
         number = core_schema.union_schema(
@@ -128,7 +128,7 @@ class Whole:
         return _expected(number, f"must be an integer {bounds}")
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        """What the OpenAPI document says of one."""
+        """The schema in the OpenAPI document."""
         most = {} if self.high is None else {"maximum": self.high}
         return {"type": "integer", "minimum": self.low, **most}
 
@@ -140,7 +140,7 @@ class Whole:
 
 
 class OneOf:
-    """Annotates a union of models that tell themselves apart by the value of `type`."""
+    """Annotates a union of models, discriminated by the value of `type`."""
 
     def __init__(self, kinds: Mapping[str, type[BaseModel]]) -> None:
         self._kinds = kinds
@@ -150,7 +150,7 @@ class OneOf:
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """How pydantic reads one."""
+        """The schema that pydantic validates with."""
         return core_schema.tagged_union_schema(
             {tag(kind): handler.generate_schema(model) for kind, model in self._kinds.items()},
             self._tag,
@@ -161,32 +161,32 @@ class OneOf:
 
     def _tag(self, value: Any) -> str | None:
         if not isinstance(value, dict):
-            # Each of them says that it must be an object.
+            # Any of the models reports that it must be an object.
             return tag(next(iter(self._kinds)))
         kind = cast("dict[str, Any]", value).get("type")
         return tag(kind) if isinstance(kind, str) and kind in self._kinds else None
 
 
 def read(adapter: TypeAdapter[_Read], value: Any) -> _Read:
-    """A parsed JSON value as what an adapter describes.
+    """Validate a parsed JSON value with an adapter.
 
     Raises:
-        InvalidFields: it is none; names each wrong field.
+        InvalidFields: the value is invalid; names each wrong field.
     """
     try:
         return adapter.validate_python(value)
     except ValidationError as invalid:
-        # What it shows of the value may be secret.
+        # The original error shows parts of the value, which may be secret.
         raise InvalidFields(problems(invalid)) from None
 
 
 def problems(invalid: ValidationError) -> list[Problem]:
-    """What pydantic found, by path and in JSON's words."""
+    """The errors that pydantic found, each with its path and a message in JSON's terms."""
     return [problem(each) for each in invalid.errors(include_url=False, include_input=False)]
 
 
 def problem(found: ErrorDetails, *, skipped: int = 0) -> Problem:
-    """One of pydantic's errors, without the first `skipped` parts of its place."""
+    """One of pydantic's errors, without the first `skipped` parts of its location."""
     context = found.get("ctx", {})
     parts = [str(part) for part in found["loc"][skipped:]] + [str(context.get("at", ""))]
     path = ".".join(part for part in parts if part and not part.startswith(_MARK))
@@ -194,17 +194,17 @@ def problem(found: ErrorDetails, *, skipped: int = 0) -> Problem:
 
 
 def is_integer(value: Any) -> TypeGuard[int]:
-    """True for an integer of JSON, which a boolean is not."""
+    """True for a JSON integer; a boolean is not one."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def wrong_at(name: str, message: str) -> PydanticCustomError:
-    """The error of one key, for a validator of the object that it is in."""
+    """The error for one key, for a validator of the object that contains it."""
     return PydanticCustomError("wrong_at", "{message}", {"at": name, "message": message})
 
 
 def tag(name: str) -> str:
-    """The name of an alternative, which no path shows."""
+    """The tag of a union's alternative, which is left out of error paths."""
     return _MARK + name
 
 
@@ -222,5 +222,5 @@ def _message(kind: str, message: str, context: Mapping[str, Any]) -> str:
     if kind == "value_error":
         return str(context["error"])
     words = _WORDS.get(kind)
-    # pydantic writes the values of a literal as Python does.
+    # pydantic quotes literal values as Python does.
     return message if words is None else _LITERAL.sub(r"`\1`", words.format_map(context))

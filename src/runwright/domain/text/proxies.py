@@ -1,4 +1,4 @@
-"""Which text is the address of a proxy. Pure."""
+"""Validates and displays proxy URLs. Pure."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LABEL = r"\w(?:[\w-]*\w)?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _MAX_NAME_LENGTH = 253
 _MAX_CREDENTIAL_BYTES = 255
-"""Of a SOCKS proxy's user name and password."""
+"""The limit for a SOCKS proxy's user name and password, each."""
 EXPECTED = "must be a URL such as `http://user:pass@host:port` (http, https or socks5)"
-"""What is said of a text that is none."""
+"""The error message for an invalid URL."""
 
 
 def is_proxy(text: str) -> bool:
-    """Return whether the text is an address that a browser can be sent through."""
+    """True for the URL of a proxy that a browser can use."""
     try:
         parts = urlsplit(text)
         is_place = parts.port != 0 and _is_host(parts.hostname or "")
@@ -40,10 +40,10 @@ def is_proxy(text: str) -> bool:
 
 
 def checked(text: str) -> str:
-    """A proxy's URL as it was given.
+    """Return a proxy's URL unchanged if it is valid.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the URL is invalid.
     """
     if not is_proxy(text):
         raise ValueError(EXPECTED)
@@ -51,18 +51,18 @@ def checked(text: str) -> str:
 
 
 Proxy = Annotated[str, AfterValidator(checked), fields.Expected(EXPECTED)]
-"""As a field of a body."""
+"""A proxy as a field of a body."""
 
 
 def place(url: str) -> str:
-    """Return where a proxy is, without what is secret of its address."""
+    """A proxy's scheme, host and port, without its credentials."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _is_host(host: str) -> bool:
     if ":" in host:
-        # A zone means something on this machine alone, and nothing to a browser.
+        # A zone ID only has meaning on this machine, and browsers do not support it.
         return "%" not in host and bool(ipaddress.IPv6Address(host))
     if host.rstrip(".").rpartition(".")[2].isdecimal():
         return bool(ipaddress.IPv4Address(host))

@@ -1,4 +1,4 @@
-"""How long a receiver asks to be left alone: `Retry-After`, in seconds or as a date. Pure."""
+"""Parses `Retry-After`, the delay that a receiver asks for, in seconds or as a date. Pure."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _LONGEST = timedelta(seconds=10**_MOST_DIGITS)
 
 
 def asked(headers: Mapping[str, str], now: datetime) -> timedelta | None:
-    """Return what headers ask for, by their names in lower case; None when they ask for nothing.
+    """The delay that headers ask for, or None; `headers` has lowercase names.
 
-    A date counts from the receiver's own clock, where it tells that.
+    A date is relative to the receiver's own clock, if it sends a `Date`.
     """
     text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():

@@ -1,4 +1,4 @@
-"""JSON as everybody can read it: what Python's reader takes besides is refused, wherever it comes from."""
+"""Strict JSON: rejects what Python's parser accepts beyond the standard, whatever the source."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import re
 from typing import Any
 
 _MAYBE_TOO_LARGE = re.compile(r"[0-9][eE]\+?[0-9]{3}|[0-9]{200}")
-"""Stands in every text with a number that no float holds, and in few others."""
+"""Matches every text that contains a number too large for a float, and few others."""
 
 
 def read(text: str) -> Any:
     """Parse JSON.
 
     Raises:
-        ValueError: it is not JSON, is nested too deeply, or holds NaN, an infinity, a number that is too large
-            for any (`1e999`), or half of a surrogate pair.
+        ValueError: it is not JSON, is nested too deeply, or contains NaN, an infinity, a number too large for a
+            float (`1e999`), or a lone surrogate.
     """
     value = _parsed(text)
     if "\\u" in text or not text.isascii():
@@ -25,16 +25,16 @@ def read(text: str) -> Any:
 
 
 def check(text: str) -> None:
-    """See whether a text is JSON; halves of surrogate pairs are: sites have them, and each side escapes them.
+    """Check that a text is JSON. Lone surrogates are allowed: sites contain them, and both sides escape them.
 
     Raises:
-        ValueError: it is not JSON, as above.
+        ValueError: it is not JSON, as in `read`.
     """
     _parsed(text)
 
 
 def _parsed(text: str) -> Any:
-    # A function for each float costs more than all the rest.
+    # Calling a function for each float costs more than everything else.
     number = _finite if _MAYBE_TOO_LARGE.search(text) else None
     try:
         return json.loads(text, parse_constant=_refuse, parse_float=number)

@@ -1,4 +1,4 @@
-"""Addresses that callers give: which are ones, the credentials in them, and how they are shown. Pure."""
+"""URLs that callers provide: validation, the credentials in them, and masking. Pure."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 import idna
 
 MASK = "********"
-"""Stands for a secret in answers; sent back, it means that the secret stays."""
+"""Stands for a secret in responses; a caller that sends it back keeps the secret."""
 
 
 class InvalidUrl(ValueError):
-    """It is no address, and says why."""
+    """The URL is invalid; the message says why."""
 
 
 def check(text: str) -> None:
-    """Refuse what is no address of http or https.
+    """Reject anything but an http or https URL.
 
     Raises:
-        InvalidUrl: it is none.
+        InvalidUrl: the URL is invalid, or contains a mask.
     """
     try:
         parts = urlsplit(text)
@@ -34,10 +34,10 @@ def check(text: str) -> None:
 
 
 def ascii_host(parts: SplitResult) -> str:
-    """Return the host as it stands in DNS: `bücher.example` is `xn--bcher-kva.example`.
+    """The host as spelled in DNS: `bücher.example` becomes `xn--bcher-kva.example`.
 
     Raises:
-        InvalidUrl: no host can be called so.
+        InvalidUrl: the host name is invalid.
     """
     host = parts.hostname or ""
     if host.isascii():
@@ -49,7 +49,7 @@ def ascii_host(parts: SplitResult) -> str:
 
 
 def authorization(url: str) -> str | None:
-    """Return the `Authorization` that stands for the user and password in an address, if it has them."""
+    """The `Authorization` header for the user and password in a URL, if it has any."""
     userinfo = urlsplit(url).netloc.rpartition("@")[0]
     user, _, password = userinfo.partition(":")
     if not user and not password:
@@ -59,7 +59,7 @@ def authorization(url: str) -> str | None:
 
 
 def masked(url: str) -> str:
-    """Return an address without what is secret: its password, or a user that stands alone, and its query's values."""
+    """A URL with its secrets masked: its password, or a user without one, and the values of its query."""
     parts = urlsplit(url)
     userinfo, at, place = parts.netloc.rpartition("@")
     user, _, password = userinfo.partition(":")
@@ -71,12 +71,12 @@ def masked(url: str) -> str:
 
 
 def unmasked(given: object, known: str | None) -> object:
-    """Return the known address for what it is shown as, and anything else as it is."""
+    """The known URL if `given` is its masked form; otherwise `given` unchanged."""
     return known if known is not None and given == masked(known) else given
 
 
 def secrets(url: str) -> list[str]:
-    """Return what of an address must not be shown, as it may be told by who was sent it."""
+    """The secrets in a URL, in every form in which a receiver might echo them."""
     parts = urlsplit(url)
     userinfo = parts.netloc.rpartition("@")[0]
     user, _, password = userinfo.partition(":")
@@ -88,7 +88,7 @@ def secrets(url: str) -> list[str]:
 
 
 def is_same_origin(one: str, other: str) -> bool:
-    """Return whether two addresses lead to the same scheme, host and port."""
+    """True when two URLs have the same scheme, host and port."""
     try:
         return _origin(one) == _origin(other)
     except ValueError:
