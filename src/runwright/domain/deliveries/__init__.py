@@ -1,3 +1,3 @@
-"""Deliveries and the sinks they go to. Pure."""
+"""Deliveries and the Sinks they go to. Pure."""
 
 from __future__ import annotations

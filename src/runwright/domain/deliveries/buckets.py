@@ -1,4 +1,4 @@
-"""Buckets of S3 as Sinks: which, with which key, and where in it. Pure."""
+"""S3 buckets as Sinks: the bucket, its credentials, and the keys of objects. Pure."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from runwright.domain.text.urls import MASK
 
 
 class AddressingStyle(StrEnum):
-    """Where an S3 has the bucket's name: boto3's words."""
+    """Where the bucket's name goes in a URL, in boto3's terms."""
 
     AUTO = "auto"
-    """In the host at Amazon's, where it can stand there; in the path at an endpoint of another."""
+    """In the host at Amazon, if the name allows it; in the path at any other endpoint."""
     PATH = "path"
     VIRTUAL = "virtual"
     """In the host."""
 
 
 class S3Sink(Filters):
-    """Outcomes become objects in a bucket."""
+    """An S3 bucket: each outcome becomes an object."""
 
     kind: Literal[SinkKind.S3] = Field(alias="type")
     bucket: Text
@@ -42,9 +42,9 @@ class S3Sink(Filters):
     region: Text
     prefix: Prefix = ""
     endpoint: Endpoint | None = None
-    """Of an S3 that is not Amazon's."""
+    """The URL of an S3 service other than Amazon's."""
     force_path_style: bool = False
-    """The older way to say `path`."""
+    """The older way to ask for `path`."""
     given_style: AddressingStyle | None = Field(default=None, alias="addressingStyle", strict=False)
 
     @model_validator(mode="after")
@@ -55,18 +55,18 @@ class S3Sink(Filters):
 
     @property
     def addressing_style(self) -> AddressingStyle:
-        """Where the bucket's name stands."""
+        """Where the bucket's name goes in URLs."""
         default = AddressingStyle.PATH if self.force_path_style else AddressingStyle.AUTO
         return self.given_style or default
 
     @property
     def target(self) -> str:
-        """Where that is, without what is secret."""
+        """The destination, without secrets."""
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     @property
     def secrets(self) -> list[str]:
-        """What must not be shown of it, wherever it is told again."""
+        """Secrets to redact wherever a receiver's text is shown."""
         return [self.secret_access_key]
 
     def object_key(
@@ -77,7 +77,7 @@ class S3Sink(Filters):
         return f"{self.prefix.strip('/')}/{project}/{folder}/{run_id}.json".lstrip("/")
 
     def as_json(self, *, is_masked: bool) -> dict[str, Any]:
-        """The Sink as a JSON value; masked without its secrets."""
+        """The Sink as a JSON value; secrets are masked if asked."""
         style = self.addressing_style
         body: dict[str, Any] = {
             "type": self.kind.value,
@@ -95,7 +95,7 @@ class S3Sink(Filters):
 
     @classmethod
     def stored(cls, body: Mapping[str, Any]) -> Self:
-        """The Sink that `as_json` gave, which was checked when it came."""
+        """Load a Sink that `as_json` wrote; it was validated when it was accepted."""
         style = body.get("addressingStyle")
         return cls.model_construct(
             kind=SinkKind.S3,
@@ -111,6 +111,6 @@ class S3Sink(Filters):
         )
 
     def unmask(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A body with the secrets of this Sink where it has masks."""
+        """A body with its masks replaced by this Sink's secrets."""
         is_masked = body.get("secretAccessKey") == MASK
         return body | {"secretAccessKey": self.secret_access_key} if is_masked else body

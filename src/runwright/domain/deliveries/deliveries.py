@@ -1,4 +1,4 @@
-"""Deliveries: one outcome going to one Sink, and the tries of it."""
+"""Deliveries: one outcome going to one Sink, and its tries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runwright.domain.ids import DeliveryId, ProjectId, RunId
 
 
 class DeliveryStatus(StrEnum):
-    """`pending → delivered | exhausted`; sending again by hand begins anew."""
+    """`pending → delivered | exhausted`; sending again manually returns it to `pending`."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -19,7 +19,7 @@ class DeliveryStatus(StrEnum):
 
 
 class NotificationKind(StrEnum):
-    """What a notification tells, as the wire spells it."""
+    """The event that a notification reports, as spelled on the wire."""
 
     JOB_RUN_STARTED = "job-run.started"
     JOB_RUN_PAUSED = "job-run.paused"
@@ -33,14 +33,14 @@ class Delivery:
     """One outcome going to one Sink."""
 
     id: DeliveryId
-    """The receiver's key for telling repetitions: it stays the same over all tries."""
+    """The receiver's key for detecting duplicates: the same for all tries."""
     project_id: ProjectId
     run_id: RunId | None
     job_run_id: str | None
-    """What the Run belongs to, or what a notification is about."""
+    """The JobRun that the Run belongs to, or that a notification is about."""
     kind: SinkKind
     target: str
-    """Where it goes, without what is secret."""
+    """The destination, without secrets."""
     status: DeliveryStatus
     tries: int
     created_at: datetime
@@ -49,14 +49,14 @@ class Delivery:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Try:
-    """One sending of a Delivery."""
+    """One attempt to send a Delivery."""
 
     number: int
     at: datetime
     duration_ms: float
     status_code: int | None
-    """What the receiver answered; None: nothing."""
+    """The receiver's response status; None: no response."""
     answer: str | None
-    """The first bytes of that."""
+    """The first bytes of the response."""
     error: str | None
-    """Why it did not go through."""
+    """Why the try failed, if it did."""

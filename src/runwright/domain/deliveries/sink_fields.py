@@ -1,4 +1,4 @@
-"""What all Sinks have, and the fields that one can have. Pure."""
+"""What all Sinks share, and the fields that a Sink can have. Pure."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ _OWN_HEADERS = frozenset(
      "proxy-connection", "expect", "te", "trailer", "upgrade",
      "webhook-id", "webhook-timestamp", "webhook-signature")
 )  # fmt: skip
-"""They say how the request itself is sent, and who sent it."""
+"""These control how the request is sent, or prove who sent it."""
 _MAX_TEXT = 2048
 _MAX_PREFIX_BYTES = 700
-"""A key has 1024, and what stands behind the prefix never more than the rest."""
+"""A key can have 1024 bytes; what follows the prefix never needs more than the remainder."""
 _MASKED = "is a mask, and no secret is known here: give the value"
 
 
 class SinkKind(StrEnum):
-    """What takes a Delivery."""
+    """The kind of destination of a Delivery."""
 
     WEBHOOK = "webhook"
     S3 = "s3"
 
 
 def checked_url(text: str) -> str:
-    """An address of http or https as it was given.
+    """Return an http or https URL unchanged if it is valid.
 
     Raises:
-        ValueError: it is invalid.
+        ValueError: the URL is invalid.
     """
     urls.check(text)
     return text
 
 
 def _headers(value: Any) -> tuple[tuple[str, str], ...]:
-    """Headers as pairs, without white space around their values; the first wrong one ends it."""
+    """Headers as pairs, their values stripped of whitespace; raises on the first invalid one."""
     if not isinstance(value, dict):
-        raise ValueError("must map strings to strings")  # noqa: TRY004 - pydantic tells of these
+        raise ValueError("must map strings to strings")  # noqa: TRY004 - pydantic reports ValueErrors
     found: dict[str, tuple[str, str]] = {}
     for name, text in cast("dict[str, Any]", value).items():
         if not isinstance(text, str) or not _HEADER_VALUE.fullmatch(text):
@@ -67,7 +67,7 @@ def _headers(value: Any) -> tuple[tuple[str, str], ...]:
 
 
 def _access_key_id(text: str) -> str:
-    # It stands in a header, the secret nowhere.
+    # The key ID is sent in a header; the secret key is never sent.
     if not text.isascii() or " " in text:
         raise ValueError("has characters that no such key has: look for spaces and line ends")
     return _credential(text)
@@ -76,7 +76,7 @@ def _access_key_id(text: str) -> str:
 def _credential(text: str) -> str:
     if text == MASK:
         raise ValueError(_MASKED)
-    # A line's end comes along when it is copied.
+    # Copying a key often picks up a line end.
     if text.strip() != text or not text.isprintable():
         raise ValueError("has characters that no such key has: look for spaces and line ends")
     return text
@@ -93,7 +93,7 @@ def _prefix(text: str) -> str:
 
 
 def _endpoint(text: str) -> str | None:
-    """The address of an S3 that is not Amazon's; an empty text is none."""
+    """The URL of an S3 service other than Amazon's; an empty string means none."""
     if not text:
         return None
     parts = urlsplit(checked_url(text))
@@ -132,15 +132,15 @@ Endpoint = Annotated[_MaybeEmpty, AfterValidator(_endpoint)]
 
 
 class Filters(Fields):
-    """Which outcomes go to a Sink: the part that all of them share."""
+    """Which outcomes go to a Sink; shared by all kinds of Sinks."""
 
     skip_on_fail: bool = False
-    """Only completed Runs are delivered."""
+    """Deliver only completed Runs."""
     apis_to_send: Texts | None = None
-    """Only Runs of these Apis are; None: all."""
+    """Deliver only Runs of these Apis; None: all."""
 
     def wants(self, api: str, *, is_completed: bool) -> bool:
-        """True when the outcome of a Run that ended so goes here."""
+        """True when the outcome of a Run of this Api goes to the Sink."""
         if self.skip_on_fail and not is_completed:
             return False
         return self.apis_to_send is None or api in self.apis_to_send
@@ -152,7 +152,7 @@ class Filters(Fields):
 
     @staticmethod
     def stored_filters(body: Mapping[str, Any]) -> dict[str, Any]:
-        """The filters that `filters_json` gave, by their names here."""
+        """Filters that `filters_json` wrote, as keyword arguments."""
         apis = body.get("apisToSend")
         return {
             "skip_on_fail": body["skipOnFail"],

@@ -1,4 +1,4 @@
-"""Sinks: where outcomes go, and when a failed try is repeated. Pure."""
+"""Sinks: where outcomes go. Pure."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ _KINDS: dict[str, type[WebhookSink | S3Sink]] = {
     SinkKind.S3: S3Sink,
 }
 SinkBody = Annotated[Sink, fields.OneOf(_KINDS)]
-"""A Sink as a field of a body: its `type` says which it is."""
+"""A Sink as a field of a body: `type` selects the kind."""
 _SINK: TypeAdapter[Sink] = TypeAdapter(SinkBody)
 
 
 def parse(value: Any) -> Sink:
-    """The Sink that a JSON value describes.
+    """Parse a Sink from a JSON value.
 
     Raises:
-        InvalidFields: it is none; says which field is wrong.
+        InvalidFields: the value is invalid; names each wrong field.
     """
     return fields.read(_SINK, value)
 
 
 def stored(body: Mapping[str, Any]) -> Sink:
-    """The Sink that its `as_json` gave, which was checked when it came."""
+    """Load a Sink that its `as_json` wrote; it was validated when it was accepted."""
     return _KINDS[body["type"]].stored(body)
 
 
 def unmasked(value: Any, known: Sink | None) -> Any:
-    """A JSON value with the secrets of a known Sink where it has masks."""
+    """A JSON value with its masks replaced by a known Sink's secrets."""
     if known is None or not isinstance(value, dict):
         return value
     return known.unmask(cast("dict[str, Any]", value))

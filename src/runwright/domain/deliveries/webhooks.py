@@ -1,4 +1,4 @@
-"""Webhooks: where one goes, what is secret of it, and the Sink that one is. Pure."""
+"""Webhooks: their URLs and secrets, and webhooks as Sinks. Pure."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from runwright.domain.text.urls import MASK
 
 
 class Webhook(Fields):
-    """An address that is posted to."""
+    """A URL to post to."""
 
     kind: Literal[SinkKind.WEBHOOK] = Field(alias="type")
     url: Url = Field(repr=False)
-    """Its credentials and query are secret."""
+    """The credentials and query are secret."""
     headers: Headers = Field(default_factory=tuple[tuple[str, str], ...], repr=False)
-    """Sent along; secret."""
+    """Sent with each request; secret."""
 
     def as_json(self, *, is_masked: bool) -> dict[str, Any]:
-        """The webhook as a JSON value; masked without its secrets."""
+        """The webhook as a JSON value; secrets are masked if asked."""
         headers = {name: MASK if is_masked else value for name, value in self.headers}
         url = urls.masked(self.url) if is_masked else self.url
         return {"type": self.kind.value, "url": url, "headers": headers}
 
     @classmethod
     def stored(cls, body: Mapping[str, Any]) -> Self:
-        """The webhook that `as_json` gave, which was checked when it came."""
+        """Load a webhook that `as_json` wrote; it was validated when it was accepted."""
         return cls.model_construct(**_stored(body))
 
 
@@ -49,17 +49,17 @@ class WebhookSink(Filters, Webhook):
 
     @property
     def target(self) -> str:
-        """Where that is, without what is secret."""
+        """The destination, without secrets."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     @property
     def secrets(self) -> list[str]:
-        """What must not be shown of it, wherever it is told again."""
+        """Secrets to redact wherever a receiver's text is shown."""
         return [*(value for _, value in self.headers), *urls.secrets(self.url)]
 
     def as_json(self, *, is_masked: bool) -> dict[str, Any]:
-        """The Sink as a JSON value; masked without its secrets."""
+        """The Sink as a JSON value; secrets are masked if asked."""
         return {
             "type": self.kind.value,
             **self.filters_json(),
@@ -68,18 +68,18 @@ class WebhookSink(Filters, Webhook):
 
     @classmethod
     def stored(cls, body: Mapping[str, Any]) -> Self:
-        """The Sink that `as_json` gave, which was checked when it came."""
+        """Load a Sink that `as_json` wrote; it was validated when it was accepted."""
         return cls.model_construct(**_stored(body), **cls.stored_filters(body))
 
     def unmask(self, body: dict[str, Any]) -> dict[str, Any]:
-        """A body with the secrets of this Sink where it has masks."""
+        """A body with its masks replaced by this Sink's secrets."""
         return unmasked(body, [self])
 
     def elsewhere(self, url: str) -> WebhookSink:
-        """The Sink with another address; what it sends along is not for another host.
+        """The Sink with another URL; its headers are kept only for the same origin.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the URL is invalid.
         """
         checked = checked_url(str(urls.unmasked(url, self.url)))
         headers = self.headers if urls.is_same_origin(checked, self.url) else ()
@@ -87,14 +87,14 @@ class WebhookSink(Filters, Webhook):
 
 
 def as_sink(webhook: Webhook) -> WebhookSink:
-    """The Sink that takes all that is sent to a webhook."""
+    """A Sink that posts every outcome to a webhook."""
     return WebhookSink.model_construct(kind=webhook.kind, url=webhook.url, headers=webhook.headers)
 
 
 def unmasked(body: dict[str, Any], known: Sequence[Webhook]) -> dict[str, Any]:
-    """A webhook's body with the secrets of the known one that it is shown for, or leads to the host of.
+    """A webhook's body with its masks replaced by the secrets of the known webhook with the same URL or origin.
 
-    What leads to none of their hosts goes without what was masked.
+    If known webhooks exist but none matches, masked headers are dropped.
     """
     given = body.get("url")
     exact = [each for each in known if given in (each.url, urls.masked(each.url))]
