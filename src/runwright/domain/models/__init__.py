@@ -1,3 +1,3 @@
-"""Requests to language models: what is allowed, counted, and what it costs. Pure."""
+"""Requests to language models: what is allowed, what is counted, and what it costs. Pure."""
 
 from __future__ import annotations

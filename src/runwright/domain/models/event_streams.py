@@ -1,4 +1,4 @@
-"""Server-sent events in bytes that come in pieces. Pure."""
+"""Splits chunks of bytes into server-sent events. Pure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 
 
 class EventStream:
-    """Splits a stream into its events, each with the blank line that ends it."""
+    """Splits a stream into events, each including the blank line that ends it."""
 
     def __init__(self) -> None:
         self._begun = bytearray()
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """Return the events that the piece completes; one that never ends is let go as it is."""
-        # An end may have begun in the piece before.
+        """Add a chunk and return the events it completes; one that grows too long is returned incomplete."""
+        # The end marker may have started in the previous chunk.
         searched = max(len(self._begun) - 3, 0)
         self._begun += piece
         found: list[bytes] = []
@@ -30,13 +30,13 @@ class EventStream:
         return found
 
     def rest(self) -> bytes:
-        """Return what has come of an event that is not complete."""
+        """Return and clear the incomplete event received so far."""
         rest = bytes(self._begun)
         self._begun.clear()
         return rest
 
 
 def data_of(event: bytes) -> bytes:
-    """Return the data of an event; empty for a comment."""
+    """The data of an event; empty for a comment."""
     lines = (line for line in event.splitlines() if line.startswith(b"data:"))
     return b"\n".join(line[5:].removeprefix(b" ") for line in lines)

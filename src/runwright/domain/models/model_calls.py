@@ -1,4 +1,4 @@
-"""One request to a language model: what it may cost, what it has used, and whether the limits let it through. Pure."""
+"""Model calls: what one may cost, what it has used, and whether the limits allow it. Pure."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from runwright.errors import PaymentRequired
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelCall:
-    """A request that is about to be passed on."""
+    """A request about to be forwarded to the provider."""
 
     run_id: RunId
-    """The Run that it is counted on."""
+    """The Run that is charged."""
     project_id: ProjectId
     provider: Provider
     model: str
     price_name: str | None
-    """Under which its price stands; None: it has none."""
+    """The model's name in the price table; None: it has no price."""
     reserved_usd: Decimal
-    """What it may cost, as far as the request says."""
+    """The maximum cost, as far as the request tells."""
     input_tokens: int
-    """About what it sends."""
+    """An estimate of the tokens it sends."""
     input_usd: Decimal
-    """What that costs."""
+    """The cost of the input."""
 
     @property
     def is_free(self) -> bool:
-        """Return whether its model costs nothing."""
+        """True when the model is known to cost nothing."""
         return self.price_name is not None and not self.reserved_usd
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Used:
-    """What a call has used."""
+    """The usage and cost of a call."""
 
     is_failed: bool
-    """It was answered with an error, which costs nothing, or not at all."""
+    """The provider returned an error, which costs nothing, or no response."""
     is_estimated: bool
     usage: Usage
     price_name: str | None
@@ -53,16 +53,16 @@ class Used:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spending:
-    """Money in USD."""
+    """Amounts in USD."""
 
     spent: Decimal
     reserved: Decimal
-    """By calls that are under way."""
+    """Held by calls in progress."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spendings:
-    """What was spent on a Run in all, and today on its project and on all projects."""
+    """Total spending of a Run, and today's spending of its project and of all projects."""
 
     run: Spending
     project: Spending
@@ -71,25 +71,25 @@ class Spendings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What may be spent, in USD; None is no limit."""
+    """Spending limits in USD; None means no limit."""
 
     run: Decimal | None
-    """On one Run, its checks and creates included."""
+    """Per Run, including its checks and creates."""
     project: Decimal | None
-    """On the Runs of one project in a day."""
+    """Per project and day."""
     day: Decimal | None
-    """On all Runs in a day."""
+    """Per day, for all projects."""
 
     @property
     def is_any(self) -> bool:
-        """Return whether there is one."""
+        """True when any limit is set."""
         return any(limit is not None for limit in (self.run, self.project, self.day))
 
     def check(self, call: ModelCall, spendings: Spendings) -> None:
-        """Refuse a call for which there is no money left.
+        """Reject a call that has no budget left.
 
         Raises:
-            PaymentRequired: a limit is used up; names its setting.
+            PaymentRequired: a limit is reached; names its setting.
         """
         if call.is_free:
             return
@@ -104,14 +104,14 @@ class Limits:
                     f"{whose[name]}: {limit.normalize():f} USD (the operator's setting "
                     f"`RUNWRIGHT_MODEL_{name.upper()}_LIMIT_USD`)."
                 )
-                # The next day has money again.
+                # Daily budgets renew the next day.
                 error.retryable = name != "run"
                 raise error
 
     def has_room(self, call: ModelCall, spendings: Spendings) -> bool:
-        """Return whether a call fits beside those that are under way.
+        """True when a call fits into the budget next to those in progress.
 
-        One that is alone always does, so that a limit is passed by no more than one call costs.
+        A call on its own always fits, so a limit is exceeded by the cost of one call at most.
         """
         return call.is_free or all(
             not spending.reserved or spending.spent + spending.reserved + call.reserved_usd <= limit
@@ -131,7 +131,7 @@ class Limits:
 def planned(
     request: ModelRequest, prices: PriceTable, run_id: RunId, project_id: ProjectId
 ) -> ModelCall:
-    """Return the call that a request would be."""
+    """The call that a request would make."""
     price = prices.find(request.model)
     sent = Usage(input_tokens=request.input_tokens)
     most = Usage(input_tokens=request.input_tokens, output_tokens=request.most_output_tokens)
@@ -148,7 +148,7 @@ def planned(
 
 
 class Tally:
-    """What a call uses, while its answer comes."""
+    """Tracks what a call uses while its response arrives."""
 
     def __init__(self, request: ModelRequest, prices: PriceTable) -> None:
         self._request = request
@@ -158,17 +158,18 @@ class Tally:
         self.heard = Heard(request.endpoint.protocol)
 
     def fail(self) -> None:
-        """Take it that the provider did nothing that costs."""
+        """Record that the provider did nothing that costs money."""
         self._is_failed = True
 
     def end(self) -> None:
-        """Take it that the answer has come to its end."""
+        """Record that the response is complete."""
         self._is_whole = True
 
     def used(self) -> Used:
-        """Return what it has used so far.
+        """The usage and cost so far.
 
-        The price is that of the model which the answer names, if that has one: it may be another than was asked for.
+        The price is that of the model named in the response, which may differ from the requested one; if that
+        model has no price, the requested one's applies.
         """
         asked, answered = self._request.model, self.heard.model
         price = (answered and self._prices.find(answered)) or self._prices.find(asked)

@@ -1,4 +1,4 @@
-"""What may be asked of providers of language models, and where: the only paths that the gateway knows. Pure."""
+"""The endpoints of language model providers that the gateway supports; it knows no other paths. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Provider(StrEnum):
-    """Whose protocol it is; any server that speaks it may answer."""
+    """The provider whose protocol is used; any server that speaks it will do."""
 
     ANTHROPIC = "anthropic"
     OPENAI = "openai"
@@ -16,17 +16,17 @@ class Provider(StrEnum):
 
     @property
     def key_setting(self) -> str:
-        """Return the variable that holds the operator's key."""
+        """The variable that holds the operator's key."""
         return f"RUNWRIGHT_{self.name}_API_KEY"
 
     @property
     def url_setting(self) -> str:
-        """Return the variable that holds another address than the provider's own."""
+        """The variable that overrides the provider's own URL."""
         return f"RUNWRIGHT_{self.name}_URL"
 
 
 class Protocol(StrEnum):
-    """How a request, its answer and its usage look."""
+    """The format of requests, responses and usage."""
 
     MESSAGES = "messages"
     CHAT = "chat"
@@ -36,23 +36,23 @@ class Protocol(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Endpoint:
-    """One address of a provider."""
+    """One endpoint of a provider."""
 
     provider: Provider
     protocol: Protocol
     path: str
-    """Below the provider's address."""
+    """Relative to the provider's URL."""
     model: str | None = None
-    """Where the path names it; the others have it in the body."""
+    """Set if the path names the model; otherwise the body does."""
     is_stream: bool | None = None
-    """The same."""
+    """Set if the path decides it; otherwise the body does."""
 
 
 NAMES = (
     "`/v1/messages`, `/v1/responses`, `/v1/chat/completions`, `/models/{model}:generateContent` "
     "and `/models/{model}:streamGenerateContent`"
 )
-"""What there is, for messages."""
+"""The supported paths, for use in messages."""
 
 _OWN_ADDRESSES = {
     Provider.ANTHROPIC: "https://api.anthropic.com",
@@ -64,7 +64,7 @@ _IN_BODY = {
     "chat/completions": (Provider.OPENAI, Protocol.CHAT),
     "responses": (Provider.OPENAI, Protocol.RESPONSES),
 }
-# Clients put their own version before it, which the base URL may have already: or none.
+# Clients may add a version of their own, even if the base URL already has one.
 _NAMED_IN_BODY = re.compile(r"(?:v1/)*(messages|chat/completions|responses)")
 _GENERATE = re.compile(
     r"(?:(v1|v1beta|v1alpha|v1beta1)/)?(?:publishers/google/)?"
@@ -76,7 +76,7 @@ _HAS_PATH = re.compile(r"https?://[^/]+/.+")
 
 
 def find(path: str) -> Endpoint | None:
-    """Return what a path below the gateway's address means, or None; two slashes are one."""
+    """The endpoint for a path below the gateway's URL, or None; repeated slashes count as one."""
     plain = re.sub(r"/{2,}", "/", path).strip("/")
     if (named := _NAMED_IN_BODY.fullmatch(plain)) is not None:
         provider, protocol = _IN_BODY[named[1]]
@@ -94,10 +94,10 @@ def find(path: str) -> Endpoint | None:
 
 
 def address(endpoint: Endpoint, base: str | None) -> str:
-    """Return the URL of an endpoint; `base` is the operator's address, with the version or without."""
+    """The URL of an endpoint; `base` is the operator's URL, with or without a version."""
     own = base or _OWN_ADDRESSES[endpoint.provider]
     if endpoint.provider is Provider.OPENAI:
-        # Other servers have other versions in their addresses; one without a path has OpenAI's.
+        # Other servers may use other versions in their URLs; one without a path gets OpenAI's.
         return f"{own}/{endpoint.path}" if _HAS_PATH.fullmatch(own) else f"{own}/v1/{endpoint.path}"
     path = f"v1/{endpoint.path}" if endpoint.provider is Provider.ANTHROPIC else endpoint.path
     return f"{_VERSION.sub('', own)}/{path}"

@@ -1,4 +1,4 @@
-"""What the use of language models costs: the operator's prices, else those of the providers' lists. Pure."""
+"""Prices of language models: the operator's, otherwise the providers' list prices. Pure."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from runwright.domain.models.model_usage import Usage
 _MILLION = 1_000_000
 _FIELDS = ("input", "output", "cached", "cache_write")
 _DATE = re.compile(r"[-@](\d{8}|\d{4}-\d{2}-\d{2}|latest|\d{3})$")
-"""What names one version of a model, whose price is that of the model."""
+"""A version suffix: a version without a price of its own has its model's price."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Price:
-    """USD for a million tokens."""
+    """USD per million tokens."""
 
     name: str
-    """Under which the price stands."""
+    """The name that the price is listed under."""
     input: Decimal
     output: Decimal
     cached: Decimal
-    """Of what is read from the provider's cache."""
+    """For tokens read from the provider's cache."""
     cache_write: Decimal
 
     def cost(self, usage: Usage) -> Decimal:
-        """Return what was used, in USD."""
+        """The cost of a usage, in USD."""
         plain = usage.input_tokens - usage.cached_tokens - usage.written_tokens
         total = (
             plain * self.input
@@ -42,16 +42,16 @@ class Price:
 
 
 class PriceTable:
-    """Prices by the names of models."""
+    """Prices by model name."""
 
     def __init__(self, own: dict[str, Price]) -> None:
-        """Take the operator's prices, which win; a name that ends with `*` is the beginning of names."""
+        """`own` holds the operator's prices, which win; a name that ends with `*` is a prefix."""
         self._own = {name: price for name, price in own.items() if not name.endswith("*")}
         beginnings = [(name[:-1], price) for name, price in own.items() if name.endswith("*")]
         self._beginnings = sorted(beginnings, key=lambda each: len(each[0]), reverse=True)
 
     def find(self, model: str) -> Price | None:
-        """Return the price of a model, or None."""
+        """The price of a model, or None."""
         name = model.lower().removeprefix("models/")
         names = (name, _DATE.sub("", name))
         for each in names:
@@ -64,14 +64,14 @@ class PriceTable:
 
 
 def read(text: str) -> PriceTable:
-    """Return the table of an operator's JSON: `{"model": {"input": 3, "output": 15, "cached": 0.3}}`.
+    """Parse the operator's JSON: `{"model": {"input": 3, "output": 15, "cached": 0.3}}`.
 
     Raises:
         ValueError: it is invalid; names the model and the field.
     """
     value = json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
     if not isinstance(value, dict):
-        raise ValueError("it is not a JSON object of models")  # noqa: TRY004 - a setting's text
+        raise ValueError("it is not a JSON object of models")  # noqa: TRY004 - callers expect ValueError for a setting
     models = cast("dict[str, Any]", value)
     return PriceTable({name.lower(): _price(name, each) for name, each in models.items()})
 

@@ -1,4 +1,4 @@
-"""A request to a language model as its author sent it: what is passed on, and what it may use. Pure."""
+"""Requests to language models as authors send them: what is forwarded, and what it may use. Pure."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from runwright.errors import Problem, ValidationError
 
 MAX_MODEL_LENGTH = 200
 _CLASSES = (None, "auto", "default", "flex", "standard", "standard_only")
-"""Of service: none that costs more than the price table says."""
+"""Service tiers that cost no more than the price table says."""
 _SPEEDS = (None, "standard")
 _LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _ASSUMED_OUTPUT_TOKENS = 16_384
 _MOST_OUTPUT_TOKENS = 1_000_000
 _BYTES_A_TOKEN = 3
 _FILES = ("data", "file_data", "b64_json", "url", "image_url")
-"""Names under which files stand as base64."""
+"""Keys that hold base64-encoded files."""
 _LINKS = ("url", "image_url", "file_url", "file_uri", "fileUri")
-"""Names under which the address of a file stands, which the provider fetches."""
+"""Keys that hold the URL of a file, which the provider fetches."""
 _SHORT_BYTES = 1024
 _FILE_TOKENS = 1600
-"""An image has about so many, whatever its size."""
+"""Roughly the tokens of an image, whatever its size."""
 _FILE_BYTES_A_TOKEN = 100
-"""Of base64: of a document there are more, the longer it is."""
+"""For base64: longer documents have more tokens."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelRequest:
-    """What is passed on to a provider."""
+    """A request as forwarded to the provider."""
 
     endpoint: Endpoint
     model: str
     is_stream: bool
     body: bytes
-    """JSON, written anew: a name that stands in it twice stands in it once."""
+    """JSON, reserialized: duplicate keys are removed."""
     is_usage_hidden: bool
-    """The author has not asked for the event that tells the usage: it is asked for, and kept from the author."""
+    """The author did not ask for the usage event, so it is requested but not passed to the author."""
     input_tokens: int
-    """An estimate, rather too high than too low."""
+    """An estimate, more likely too high than too low."""
     most_output_tokens: int
-    """What it allows; where it does not say, an assumption."""
+    """The request's limit, or an assumption if it sets none."""
 
 
 def parse(endpoint: Endpoint, raw: bytes, secret: str) -> ModelRequest:
-    """Return the request; `secret`, the caller's token, is taken out wherever it stands in it.
+    """Parse a request; `secret`, the caller's token, is removed wherever it appears.
 
     Raises:
-        ValidationError: it is no JSON object, names no model, or asks for what cannot be counted.
+        ValidationError: it is not a JSON object, names no model, or asks for something that cannot be metered.
     """
     value = _object(raw)
     _check(endpoint, value)
@@ -95,7 +95,7 @@ def _model(value: dict[str, Any]) -> str:
 
 
 def _check(endpoint: Endpoint, value: dict[str, Any]) -> None:
-    """Refuse what is paid for otherwise than the price table says, or after the answer."""
+    """Reject what is priced differently from the price table, or used after the response."""
     if endpoint.protocol is Protocol.RESPONSES and value.get("background"):
         raise _problem("background", "must be false: what is used later could not be counted")
     if value.get("service_tier") not in _CLASSES:
@@ -105,7 +105,7 @@ def _check(endpoint: Endpoint, value: dict[str, Any]) -> None:
 
 
 def _ask_usage(value: dict[str, Any]) -> bool:
-    """Have a stream tell its usage; return whether its author did not ask for that."""
+    """Make a stream report its usage; True when its author did not ask for that."""
     options = value.get("stream_options")
     known: dict[str, Any] = cast("dict[str, Any]", options) if isinstance(options, dict) else {}
     if known.get("include_usage") is True:
@@ -125,7 +125,7 @@ def _most_output(value: dict[str, Any]) -> int:
 
 
 def _weights(value: Any, name: str = "") -> Iterator[float]:
-    """Yield about how many tokens each text and file of a request is."""
+    """Yield an estimate of the tokens in each string and file of a request."""
     if isinstance(value, str):
         is_file = name in _FILES or value.startswith("data:")
         is_link = name in _LINKS and value.startswith("http")

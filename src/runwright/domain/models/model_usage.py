@@ -1,4 +1,4 @@
-"""What a language model has used of tokens, as its provider tells, or as far as it can be told. Pure."""
+"""Token usage of language models, as reported by the provider or estimated. Pure."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any, cast
 from runwright.domain.models.model_endpoints import Protocol, Provider
 
 _MOST_TOKENS = 100_000_000
-"""Of one request: a larger number is no count of tokens."""
+"""Per request: a larger number cannot be a token count."""
 _BYTES_A_TOKEN = 4
 _TAIL_BYTES = 64 * 1024
 _COUNTS = {
-    # Each count, and where in the usage its parts stand.
+    # Each count, and the paths of its parts in the usage.
     Protocol.MESSAGES: {
         "uncached": ("input_tokens",),
         "cached": ("cache_read_input_tokens",),
@@ -44,7 +44,7 @@ _COUNTS = {
     },
 }
 _PLACES = ("", "message", "response")
-"""Where in an answer or event the usage and the model may stand."""
+"""Where a response or event may hold the usage and the model."""
 _TEXTS = frozenset(
     ("text", "partial_json", "thinking", "content", "arguments", "reasoning_content", "delta", "args")
 )  # fmt: skip
@@ -53,37 +53,37 @@ _USAGE = re.compile(rb'(?<!\\)"usage(?:Metadata)?"\s*:\s*')
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
-    """Tokens of one request or several."""
+    """Tokens of one or more requests."""
 
     input_tokens: int = 0
-    """All that were read, those of the next two included."""
+    """All tokens read, including the next two counts."""
     cached_tokens: int = 0
     """Read from the provider's cache."""
     written_tokens: int = 0
-    """Written to it."""
+    """Written to the provider's cache."""
     output_tokens: int = 0
-    """All that were made, thoughts included."""
+    """All tokens generated, including thoughts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelUse:
-    """What a Run has used of one model."""
+    """A Run's use of one model."""
 
     provider: Provider
     model: str
     calls: int
     failed_calls: int
-    """Those that were answered with an error, which cost nothing."""
+    """Calls that failed, which cost nothing."""
     estimated_calls: int
-    """Those whose provider did not tell all that was used."""
+    """Calls whose provider did not report all usage."""
     unpriced_calls: int
-    """Those of a model without a price, which are not in the money."""
+    """Calls to a model without a price, which `usd` does not include."""
     usage: Usage
     usd: Decimal
 
 
 class Heard:
-    """What one answer tells of its usage, while it comes."""
+    """Collects the usage that a response reports, as it arrives."""
 
     def __init__(self, protocol: Protocol) -> None:
         self._protocol = protocol
@@ -91,10 +91,10 @@ class Heard:
         self._text_bytes = 0
         self._tail = b""
         self.model: str | None = None
-        """What the answer says it is from."""
+        """The model that the response names."""
 
     def hear(self, value: Any) -> None:
-        """Take an answer, or an event of one."""
+        """Process a response, or one event of it."""
         if not isinstance(value, dict):
             return
         known = cast("dict[str, Any]", value)
@@ -104,19 +104,20 @@ class Heard:
                 self._hear_part(cast("dict[str, Any]", part))
         kind = str(known.get("type", ""))
         if not kind.startswith("response.") or kind.endswith(".delta"):
-            # The other events of that protocol say again what the deltas have said.
+            # The other events of this protocol repeat what the deltas contained.
             with contextlib.suppress(RecursionError):
                 self._text_bytes += sum(_lengths(known))
 
     def hear_bytes(self, piece: bytes) -> None:
-        """Take a part of an answer that is not read as JSON: only its end is looked at."""
+        """Process a chunk of a response that is not parsed as JSON: only its end is searched for usage."""
         self._text_bytes += len(piece)
         self._tail = (self._tail + piece)[-_TAIL_BYTES:]
 
     def usage(self, input_tokens: int, most_output_tokens: int, *, is_whole: bool) -> tuple[Usage, bool]:  # fmt: skip
-        """Return what was used, and whether any of it is an estimate.
+        """The usage, and whether any of it is an estimate.
 
-        `input_tokens` is what was sent where that is not told; more than `most_output_tokens` is not estimated.
+        `input_tokens` applies if the provider reports no input; an estimate of the output never exceeds
+        `most_output_tokens`.
         """
         self._hear_tail()
         counts = self._counts
@@ -151,11 +152,11 @@ class Heard:
         for name, places in _COUNTS[self._protocol].items():
             parts = [count for place in places if (count := _count(usage, place)) is not None]
             if parts:
-                # What a stream tells again has grown, or was left out.
+                # A count that a stream repeats has grown, unless parts of it are left out.
                 self._counts[name] = max(self._counts.get(name, 0), sum(parts))
 
     def _hear_tail(self) -> None:
-        """Look for the last usage in what came last of an answer."""
+        """Search the end of a response for its last usage."""
         for found in reversed(list(_USAGE.finditer(self._tail))):
             text = self._tail[found.end() :].decode("utf-8", "replace")
             try:
@@ -168,7 +169,7 @@ class Heard:
 
 
 def is_only_usage(value: Any) -> bool:
-    """Return whether an event of a chat is the one that tells the usage and nothing else."""
+    """True for the chat event that contains the usage and nothing else."""
     if not isinstance(value, dict):
         return False
     known = cast("dict[str, Any]", value)
@@ -176,7 +177,7 @@ def is_only_usage(value: Any) -> bool:
 
 
 def _count(usage: dict[str, Any], place: str) -> int | None:
-    """Return a count of tokens; None where it is missing or invalid."""
+    """A token count; None if it is missing or invalid."""
     value: Any = usage
     for name in place.split("."):
         value = cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
@@ -187,13 +188,13 @@ def _count(usage: dict[str, Any], place: str) -> int | None:
 
 
 def _lengths(value: Any, name: str = "") -> Iterator[int]:
-    """Yield how many bytes each text has that the model has written."""
+    """Yield the size in bytes of each string that the model generated."""
     if isinstance(value, str):
         if name in _TEXTS:
             yield len(value.encode("utf-8", "replace"))
     elif isinstance(value, dict):
         for key, item in cast("dict[str, Any]", value).items():
-            # The arguments of a tool are texts, whatever their names.
+            # All strings in a tool's arguments count, whatever their keys.
             yield from _lengths(item, name if name in ("args", "input") else key)
     elif isinstance(value, list):
         for item in cast("list[Any]", value):
