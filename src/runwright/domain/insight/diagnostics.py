@@ -1,4 +1,4 @@
-"""What was found on a machine: how each thing stands that Runs need, and what to do about it."""
+"""Findings of a machine's diagnostics: the state of everything that Runs need, and how to fix it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """How something stands."""
+    """The state of what was examined."""
 
     OK = "ok"
     WARNING = "warning"
@@ -16,7 +16,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """What was looked at, how it stands, and what to do."""
+    """What was examined, its state, and what to do about it."""
 
     name: str
     state: State

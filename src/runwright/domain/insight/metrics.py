@@ -1,4 +1,4 @@
-"""How the installation stands, in numbers."""
+"""The state of the installation in numbers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
-"""Upper bounds of every histogram that the database keeps, in seconds."""
+"""Upper bounds of every histogram in the database, in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Waiting:
-    """How many wait, and how long the one that came first has waited."""
+    """How many are waiting, and how long the oldest has waited."""
 
     count: int
     oldest_seconds: float
@@ -20,26 +20,26 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerFigures:
-    """What a Worker said of itself last."""
+    """A Worker's latest report about itself."""
 
     id: str
     host: str
     slots: int
     figures: Mapping[str, float]
-    """By name, as `execution.flows.worker_metrics` measures them."""
+    """By name, as measured by `execution.flows.worker_metrics`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
-    """The installation, whichever process asks."""
+    """The state of the installation, the same whichever process asks."""
 
     counters: Mapping[tuple[str, str], float]
-    """By name and label: since the installation was made."""
+    """By name and label; they count from the installation's creation."""
     queue: Waiting
     started: int
     deliveries: Waiting
     entries: Mapping[str, int]
-    """Entries of the queue by status."""
+    """Queue entries by status."""
     workers: tuple[WorkerFigures, ...]
     database_bytes: int
     pruned_at: datetime | None
@@ -47,15 +47,15 @@ class Standing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Histogram:
-    """Durations, cumulated as Prometheus wants them."""
+    """Durations, cumulative as in Prometheus."""
 
     buckets: tuple[tuple[str, float], ...]
-    """Upper bound and how many are not above it."""
+    """Each upper bound, and how many durations do not exceed it."""
     sum_seconds: float
 
 
 def histogram(counters: Mapping[tuple[str, str], float], name: str) -> Histogram:
-    """Return the histogram of that name; empty when nothing was observed."""
+    """The histogram of that name; empty when nothing was observed."""
     total = 0.0
     buckets: list[tuple[str, float]] = []
     for bound in (*(f"{each:g}" for each in BUCKETS), "+Inf"):

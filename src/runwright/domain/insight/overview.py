@@ -1,4 +1,4 @@
-"""How things go over time and at present: what the dashboard's pages are made from. Pure."""
+"""What the dashboard's pages show, over time and at present. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runwright.domain.insight.diagnostics import Finding, State
 from runwright.domain.runs import RunStatus
 
 DURATION_STEPS = 100
-"""Durations are counted in so many classes, each some 20 % longer than the one before; they stand in rows too."""
+"""The number of classes in which durations are counted, each about 20% longer than the last; stored in rows too."""
 SHORTEST, LONGEST = 0.001, 86_400.0
 DURATION_RATIO = math.log(LONGEST / SHORTEST) / DURATION_STEPS
 _VARIABLE = re.compile(
@@ -25,7 +25,7 @@ _MAX_MESSAGE = 300
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunLine:
-    """A Run as a table shows it, without its result and parameters."""
+    """A Run as shown in a table, without its result and parameters."""
 
     id: RunId
     project_id: ProjectId
@@ -39,9 +39,9 @@ class RunLine:
     code: str | None
     """The failure's code, or the reason of the cancellation."""
     job_run_id: str | None
-    """Of the JobRun whose item it is."""
+    """The JobRun that it is an item of."""
     drift: str | None
-    """In what its result is not as usual."""
+    """How its result deviates from the usual."""
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -49,21 +49,21 @@ class RunLine:
 
 @dataclass(kw_only=True, slots=True)
 class Bucket:
-    """What happened to the Runs that were accepted in one span of time."""
+    """What happened to the Runs accepted in one span of time."""
 
     begins_at: datetime
     counts: dict[RunStatus, int] = field(default_factory=dict[RunStatus, int])
     durations: dict[int, int] = field(default_factory=dict[int, int])
-    """How many ended Runs took how long, by class."""
+    """The number of ended Runs by class of duration."""
 
     @property
     def total(self) -> int:
-        """Return how many Runs were accepted."""
+        """The number of accepted Runs."""
         return sum(self.counts.values())
 
     @property
     def success_rate(self) -> float | None:
-        """Return the share of completed Runs of those that completed or failed."""
+        """Completed Runs as a share of those that completed or failed; None if there are none."""
         completed = self.counts.get(RunStatus.COMPLETED, 0)
         judged = completed + self.counts.get(RunStatus.FAILED, 0)
         return completed / judged if judged else None
@@ -71,13 +71,13 @@ class Bucket:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FailureGroup:
-    """Failures of one Api for what looks like one reason."""
+    """Failures of one Api with what looks like the same cause."""
 
     project: str
     api: str
     code: str
     message: str
-    """Of the newest."""
+    """The message of the newest failure."""
     count: int
     newest: RunId
     newest_at: datetime
@@ -86,7 +86,7 @@ class FailureGroup:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FailedRun:
-    """A failed Run, as far as groups are made from it."""
+    """What grouping needs to know about a failed Run."""
 
     id: RunId
     project: str
@@ -98,7 +98,7 @@ class FailedRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LastJobRun:
-    """The newest JobRun of a Job, as a list shows it."""
+    """The newest JobRun of a Job, as shown in a list."""
 
     id: str
     status: str
@@ -108,7 +108,7 @@ class LastJobRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """How far the items of a JobRun are."""
+    """The progress of a JobRun's items."""
 
     waiting: int
     started: int
@@ -116,22 +116,22 @@ class Progress:
     failed: int
     canceled: int
     first_at: datetime | None
-    """When the first item began."""
+    """When the first item started."""
     ended_lately: int
     """Within the last minute."""
 
     @property
     def total(self) -> int:
-        """Return how many items there are."""
+        """The number of items."""
         return self.waiting + self.started + self.ended
 
     @property
     def ended(self) -> int:
-        """Return how many have ended."""
+        """The number of items that have ended."""
         return self.completed + self.failed + self.canceled
 
     def rate(self, now: datetime) -> float:
-        """Return how many items end in a minute: those of the last one, or of the time since the first."""
+        """Items ended per minute: over the last minute, or since the first item if that is more recent."""
         if self.first_at is None:
             return 0.0
         since = max((now - self.first_at).total_seconds() / 60, 1 / 60)
@@ -140,38 +140,38 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Queue:
-    """What waits and what is carried out."""
+    """What is waiting and what is running."""
 
     waiting: int
     oldest_at: datetime | None
-    """When the Run was accepted that waits longest."""
+    """When the Run that has waited longest was accepted."""
     started: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerSeen:
-    """A Worker as it was last heard of."""
+    """A Worker as last reported."""
 
     id: str
     host: str
     pid: int
     slots: int
     busy: int
-    """Runs it carries out."""
+    """Runs in progress on it."""
     started_at: datetime
     heartbeat_at: datetime
     is_silent: bool
-    """It is not heard of any more: stopped, cut off, or lost without a word."""
+    """It no longer sends heartbeats: stopped, cut off, or dead."""
     runners: tuple[RunnerSeen, ...]
     findings: tuple[Finding, ...]
-    """On its machine."""
+    """Findings about its machine."""
     examined_at: datetime | None
     is_examination_asked: bool
-    """Somebody asked for another look, which is not over."""
+    """A new examination was requested and has not finished."""
 
     @property
     def troubles(self) -> tuple[Finding, ...]:
-        """Return the findings that are not as they should be, failures first."""
+        """The findings other than OK, failures first."""
         found = [each for each in self.findings if each.state is not State.OK]
         return tuple(sorted(found, key=lambda each: each.state is not State.FAILURE))
 
@@ -186,7 +186,7 @@ class RunnerSeen:
 
 
 def quantile(durations: dict[int, int], share: float) -> timedelta | None:
-    """Return how long the given share of them took at the most, within some 10 %."""
+    """The duration that this share of Runs did not exceed, accurate to about 10%; None without Runs."""
     total = sum(durations.values())
     if not total:
         return None
@@ -200,7 +200,7 @@ def quantile(durations: dict[int, int], share: float) -> timedelta | None:
 
 
 def merged(buckets: Iterable[Bucket], begins_at: datetime) -> Bucket:
-    """Return all of them as one."""
+    """All buckets combined into one."""
     found = Bucket(begins_at=begins_at)
     for bucket in buckets:
         for status, count in bucket.counts.items():
@@ -211,7 +211,7 @@ def merged(buckets: Iterable[Bucket], begins_at: datetime) -> Bucket:
 
 
 def group(failures: Sequence[FailedRun]) -> list[FailureGroup]:
-    """Return failures, newest first, as groups of what looks like one reason, the largest first."""
+    """Group failures, given newest first, by what looks like the same cause; the largest group comes first."""
     groups: dict[tuple[str, str, str, str], list[FailedRun]] = {}
     for each in failures:
         reason = _VARIABLE.sub("…", each.message[:_MAX_MESSAGE])
