@@ -1,3 +1,3 @@
-"""What the nouns are and what follows from what, as values and pure functions. No I/O."""
+"""The nouns and the rules between them, as values and pure functions. No I/O."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""AuthSessions: their states, what a Run or operation wants of one, and what is to be done. Pure."""
+"""AuthSessions: their states, what a Run or operation needs of one, and the next step. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runwright.domain.ids import ProjectId
 from runwright.errors import Category, FailureCode
 
 AuthState = dict[str, Any]
-"""A browser's signed-in state, opened: `cookies` and `origins` as Playwright writes them, and
+"""A browser's signed-in state, unsealed: `cookies` and `origins` as Playwright writes them, and
 `sessionStorage`, a list of `{"origin": str, "items": {name: value}}`."""
 
 DEFAULT_ATTEMPTS = 3
@@ -22,34 +22,34 @@ DEFAULT_TIMEOUT = timedelta(seconds=600)
 _FRESH = timedelta(seconds=30)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _RESERVED_IDS = ("create", "record")
-"""`auth-sessions/create` is an address of its own."""
+"""Reserved, because `auth-sessions/create` is a path of its own."""
 RECORD_API = "auth-sessions/record"
-"""What a recording is called, in place of an Api's name."""
+"""The name of a recording, in place of an Api's name."""
 
 
 class SessionType(StrEnum):
-    """What a session is made from."""
+    """What a session is created from."""
 
     CREDENTIALS = "CREDENTIALS"
-    """Parameters that are kept, so that `create` can be repeated."""
+    """Stored parameters, so `create` can be repeated."""
     RECORDER = "RECORDER"
-    """A state that a person brought; it can be checked and not be made again."""
+    """A state that a person recorded; it can be checked but not recreated."""
     RUNTIME = "RUNTIME"
-    """Input that came with a Run and is not kept."""
+    """Input that came with a Run and is not stored."""
 
 
 class SessionStatus(StrEnum):
-    """Where a session stands."""
+    """The status of a session."""
 
     PENDING = "PENDING"
-    """Its first create has not ended."""
+    """Its first create has not finished."""
     READY = "READY"
     EXPIRED = "EXPIRED"
-    """A check has failed and nothing has repaired it."""
+    """A check failed, and nothing has repaired the session since."""
 
 
 class SessionSource(StrEnum):
-    """Who declared a session."""
+    """Where a session is declared."""
 
     API = "API"
     CODE = "CODE"
@@ -57,7 +57,7 @@ class SessionSource(StrEnum):
 
 
 class SessionOperation(StrEnum):
-    """What changes a session; at most one at a time does."""
+    """What changes a session; at most one operation at a time."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -65,32 +65,32 @@ class SessionOperation(StrEnum):
     RECORD = "record"
     """A person signs in."""
     REPAIR = "repair"
-    """As a Run asks for it whose check failed; all Runs of the session wait for the same one."""
+    """Requested by a Run whose check failed; all Runs of the session wait for the same repair."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SessionPlan:
-    """What a Run or an operation wants of a session; never changes."""
+    """What a Run or an operation needs of a session; never changes."""
 
     id: str
     operation: SessionOperation | None = None
     """None: a Run that uses it."""
     auto_recreate: bool = True
-    """May `create` be called when the check fails."""
+    """Whether `create` may be called when the check fails."""
     check_attempts: int = DEFAULT_ATTEMPTS
     create_attempts: int = DEFAULT_ATTEMPTS
     request_timeout: timedelta = DEFAULT_TIMEOUT
-    """Of one Attempt of a check or create."""
+    """The limit for one Attempt of a check or create."""
     save_trace: bool | None = None
-    """Of checks and creates; None: what the project says, else no: they show passwords."""
+    """For checks and creates; None: the project's setting, else no, because traces show passwords."""
     check_every: timedelta | None = None
-    """A check that passed less than this ago is not repeated; None: what the project says, else 0."""
+    """A check that passed less than this long ago is not repeated; None: the project's setting, else 0."""
     is_check_due: bool = True
-    """False: a check has just failed, so that an operation begins with `create`."""
+    """False: a check has just failed, so the operation starts with `create`."""
     start_url: str | None = None
-    """Where a recording begins."""
+    """The URL where a recording starts."""
     finish_url: str | None = None
-    """Where a recording is over; None: when the person says so."""
+    """The URL at which a recording is done; None: the person decides."""
     proxy: str | None = None
     """Secret. None: the session's own."""
     parameters: dict[str, Any] | None = None
@@ -99,7 +99,7 @@ class SessionPlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuthSession:
-    """A named signed-in browser state of a Project, without what is secret of it."""
+    """A named signed-in browser state of a Project, without its secrets."""
 
     project_id: ProjectId
     id: str
@@ -113,12 +113,12 @@ class AuthSession:
 
 
 class Step(StrEnum):
-    """What a Run does next about its session."""
+    """What a Run does next with its session."""
 
     USE = auto()
     CHECK = auto()
     MEND = auto()
-    """Wait for the operation that is under way, or begin one."""
+    """Wait for the operation in progress, or begin one."""
 
 
 def next_step(
@@ -130,11 +130,11 @@ def next_step(
     was_mended: bool,
     now: datetime,
 ) -> Step:
-    """Decide what a Run does about its session before its next Attempt.
+    """Decide what a Run does with its session before its next Attempt.
 
-    `has_same_input` is false for a RUNTIME session that was made from another input;
-    `is_retry` tells that an Attempt has failed, of which the sign-in may be the cause;
-    `was_mended` that the operation the Run waited for has ended well.
+    `has_same_input` is false for a RUNTIME session created from different input; `is_retry` means that an
+    Attempt has failed, perhaps because of the sign-in; `was_mended` means that the operation the Run waited
+    for has succeeded.
     """
     if session.status is SessionStatus.PENDING or not has_same_input:
         return Step.MEND
@@ -149,19 +149,19 @@ def next_step(
 
 
 def can_recreate(session: AuthSession, plan: SessionPlan) -> bool:
-    """Return whether `create` may be called for the session, by who has the plan."""
+    """True when a Run or operation with this plan may call `create` for the session."""
     if session.type is SessionType.RUNTIME and plan.parameters is None:
         return False
     return plan.auto_recreate and session.type is not SessionType.RECORDER
 
 
 def is_session_id(text: str) -> bool:
-    """Return whether the text can be a session's id: it stands in URLs and file names as it is."""
+    """True for a valid session ID, which is used in URLs and file names unescaped."""
     return _ID.fullmatch(text) is not None and text not in _RESERVED_IDS
 
 
 def not_signed_in(answer: str) -> Failure:
-    """Return the failure of one check that answered something other than true (JSON text)."""
+    """The failure of a check that returned something other than true; `answer` is JSON text."""
     said = "False" if answer == "false" else f"{answer[:100]}, which is not True"
     return Failure(
         code=FailureCode.AUTH_CHECK_FAILED,
@@ -172,17 +172,17 @@ def not_signed_in(answer: str) -> Failure:
 
 
 def check_failed(failures: Sequence[Failure]) -> Failure:
-    """Return why a session is not good: every check failed, and nothing may or can mend it."""
+    """Why a session is invalid: every check failed, and it may not or cannot be repaired."""
     return _summed(FailureCode.CHECK_ATTEMPTS_FAILED, "check", failures)
 
 
 def create_failed(failures: Sequence[Failure]) -> Failure:
-    """Return why a session was not made: every create failed."""
+    """Why a session was not created: every create failed."""
     return _summed(FailureCode.CREATE_ATTEMPTS_FAILED, "create", failures)
 
 
 def post_create_check_failed(failures: Sequence[Failure]) -> Failure:
-    """Return why a session was not made: `create` went through, and every check after it failed."""
+    """Why a session was not created: `create` succeeded, but every check after it failed."""
     return _summed(FailureCode.POST_CREATE_CHECK_ATTEMPTS_FAILED, "check after create", failures)
 
 

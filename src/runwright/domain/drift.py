@@ -1,10 +1,10 @@
-"""Drift: whether a result still looks like those before it. Pure.
+"""Drift: whether a result still looks like earlier ones. Pure.
 
-A site changes and an automation goes on "completing" with less than it should: fields that are gone, an
-empty list, a tenth of the rows. What a result looks like is its shape; an Api's profile is the shapes of
-its latest Runs. A Run drifts where its shape is out of what all of them had in common, so that results
-that vary by themselves raise no alarm: where results are lists of about the same length one alone is
-enough; elsewhere, where it could be chance, it takes three in a row.
+When a site changes, an automation may keep "completing" with less than it should: missing fields, an empty
+list, a tenth of the rows. What a result looks like is its shape; an Api's profile holds the shapes of its
+latest Runs. A Run drifts when its shape breaks with what they all had in common, so results that vary
+naturally raise no alarm. If results are lists of about the same length, one deviation is enough; otherwise
+it could be chance, and it takes three in a row.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from statistics import median
 from typing import Any, cast
 
 FIRST_RUNS = 20
-"""So many Runs of an Api come first; before that nothing drifts."""
+"""Nothing drifts before an Api has had this many Runs."""
 _KEPT = 60
 _NEW_USUAL = 20
-"""So many in a row that drift are what is usual from then on."""
+"""After this many drifting Runs in a row, their shapes are the new usual."""
 _DEEPEST = 4
 _MOST_FIELDS = 200
 _MOST_ITEMS = 500
 _ALWAYS = 0.95
-"""A field that so many of the shapes have is missed where it is gone."""
+"""A field that this share of the shapes has counts as lost when it is missing."""
 _FILLED = 0.5
-"""In a list, a field is there if so many of its items have a value for it."""
+"""In a list, a field is present if this share of the items has a value for it."""
 _FAR_SMALLER = 0.25
-"""Of the median; and half of the smallest that was ever usual."""
+"""Relative to the median; it must also be below half of the smallest usual one."""
 _HALF = 0.5
 _FEW_ITEMS = 8
-"""Lists that are shorter than this as a rule say nothing by being shorter still."""
+"""If lists are usually shorter than this, a shorter one means nothing."""
 _WILD = 4
-"""Lists whose usual length is more than so many times their least vary by themselves."""
+"""Lists vary naturally if their usual length is more than this many times the shortest."""
 _IN_A_ROW = 2
-"""So many before it must have drifted in the same way where one alone could be chance."""
+"""Where one deviation could be chance, this many Runs before it must have drifted the same way."""
 _SHOWN = 5
 
 
 class DriftKind(StrEnum):
-    """In what a result is not as usual."""
+    """How a result deviates from the usual."""
 
     EMPTY = "empty"
     LOST_FIELDS = "lost-fields"
@@ -50,15 +50,15 @@ class DriftKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shape:
-    """What a result looks like, without what it says."""
+    """What a result looks like, without its values."""
 
     size_bytes: int
     is_empty: bool
-    """Null, or nothing but empty lists, objects and texts."""
+    """Null, or nothing but empty lists, objects and strings."""
     items: int | None
-    """Of the longest list in it."""
+    """The length of the longest list in it."""
     fields: frozenset[str]
-    """Paths that have a value, such as `products[].price`; in a list, if most items have one."""
+    """Paths with a value, such as `products[].price`; in a list, those with a value in at least half of the items."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,23 +66,23 @@ class Profile:
     """The shapes of an Api's Runs."""
 
     usual: tuple[Shape, ...] = ()
-    """Of the latest, the newest last."""
+    """Those of the latest usual Runs, the newest last."""
     drifted: tuple[Shape, ...] = ()
-    """Of those since, that drifted one after the other."""
+    """Those of the Runs since, all of which drifted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drift:
-    """Why a result is not as usual."""
+    """Why a result deviates from the usual."""
 
     kinds: tuple[DriftKind, ...]
     message: str
     fields: tuple[str, ...] = ()
-    """Those that are gone."""
+    """The fields that are missing."""
 
 
 def shape_of(result: str) -> Shape:
-    """Return the shape of a result, from its JSON text."""
+    """The shape of a result, given as JSON text."""
     value = json.loads(result)
     return Shape(
         size_bytes=len(result),
@@ -93,9 +93,9 @@ def shape_of(result: str) -> Shape:
 
 
 def judge(profile: Profile, shape: Shape) -> tuple[Drift | None, Profile]:
-    """Decide whether a shape drifts from a profile, and return the profile that follows.
+    """Decide whether a shape drifts from a profile, and return the updated profile.
 
-    What drifts is kept apart, until so much of it came in a row that it is what is usual now.
+    Drifting shapes are kept apart, until enough of them in a row become the new usual.
     """
     drift = _drift(profile.usual, shape) if len(profile.usual) >= FIRST_RUNS else None
     if drift is None:
@@ -107,12 +107,12 @@ def judge(profile: Profile, shape: Shape) -> tuple[Drift | None, Profile]:
 
 
 def accept(profile: Profile) -> Profile:
-    """Return the profile for which what has drifted lately is usual; it begins to be learnt anew."""
+    """Make the recently drifted shapes the usual ones, and relearn from there."""
     return Profile(usual=profile.drifted) if profile.drifted else profile
 
 
 def as_text(profile: Profile) -> str:
-    """Return a profile as JSON text."""
+    """A profile as JSON text."""
 
     def body(shape: Shape) -> list[Any]:
         return [shape.size_bytes, shape.is_empty, shape.items, sorted(shape.fields)]
@@ -123,7 +123,7 @@ def as_text(profile: Profile) -> str:
 
 
 def read(text: str) -> Profile:
-    """Return the profile of a JSON text."""
+    """Load a profile from JSON text."""
 
     def shapes(bodies: list[Any]) -> tuple[Shape, ...]:
         return tuple(
@@ -138,7 +138,7 @@ def read(text: str) -> Profile:
 def _drift(usual: tuple[Shape, ...], shape: Shape) -> Drift | None:
     if _is_steady(usual) and (found := _compare(usual, shape, only_lists=True)) is not None:
         return found
-    # It could be chance: one record has gaps, and some searches find little.
+    # It could be chance: a single record may have gaps, and some searches find little.
     before, lately = usual[:-_IN_A_ROW], usual[-_IN_A_ROW:]
     if len(before) < FIRST_RUNS:
         return None
@@ -147,14 +147,14 @@ def _drift(usual: tuple[Shape, ...], shape: Shape) -> Drift | None:
 
 
 def _is_steady(usual: tuple[Shape, ...]) -> bool:
-    """Return whether the results are lists of about the same length, so that one alone says something."""
+    """True when the results are lists of about the same length, so that a single deviation is significant."""
     lengths = [each.items or 0 for each in usual]
     usually = median(lengths)
     return usually >= _FEW_ITEMS and usually <= _WILD * min(lengths)
 
 
 def _common(seen: list[Drift]) -> Drift | None:
-    """Return what several drifts one after the other have in common, as the last one says it."""
+    """What consecutive drifts have in common, in the words of the last one."""
     last = seen[-1]
     fields = tuple(name for name in last.fields if all(name in each.fields for each in seen))
     kinds = tuple(
@@ -198,7 +198,7 @@ def _lost(usual: tuple[Shape, ...], shape: Shape) -> list[str]:
         for name, count in known.items()
         if count >= _ALWAYS * len(usual) and name not in shape.fields
     }
-    # What lies below something that is gone is gone with it, and need not be said.
+    # Fields below a missing one are missing too, and need no mention.
     return sorted(
         name for name in gone if not any(name.startswith((f"{top}.", f"{top}[")) for top in gone)
     )
@@ -242,7 +242,7 @@ def _lengths(value: Any, depth: int) -> Iterator[int]:
 
 
 def _paths(value: Any, path: str, depth: int) -> Iterator[str]:
-    """Yield the paths in a value that have one."""
+    """Yield the paths in a value that are not empty."""
     if depth > _DEEPEST or _is_empty(value):
         return
     if path:

@@ -1,4 +1,4 @@
-"""What went wrong, as a value, and how several failures are summed up in one. Pure."""
+"""Failures: what went wrong, as a value, and several failures combined into one. Pure."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Failure:
 
 
 def final_failure(failures: tuple[Failure, ...]) -> Failure:
-    """Sum up the failures of all Attempts of a Run in one.
+    """Combine the failures of all Attempts of a Run into one.
 
-    One Attempt: its own. Several: the last one's with `details.attempts`, under its own code if
-    all share it, otherwise under `all-attempts-failed`.
+    One Attempt: its own failure. Several: the last one's, with `details.attempts`; the code is the one they all
+    share, otherwise `all-attempts-failed`.
     """
     last = failures[-1]
     if len(failures) == 1:
@@ -45,7 +45,7 @@ def final_failure(failures: tuple[Failure, ...]) -> Failure:
 
 
 def lost_worker(number: int) -> Failure:
-    """Return the failure of an Attempt whose Worker died in the middle of it."""
+    """The failure of an Attempt whose Worker died during it."""
     return Failure(
         code=FailureCode.PROCESS_CRASHED,
         category=Category.EXECUTION,

@@ -1,4 +1,4 @@
-"""Identifiers: what they are made of, and how new ones are made."""
+"""Identifiers: their types, and how new ones are generated."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ _KEY_ID_LENGTH = 12
 
 
 def new_run_id() -> RunId:
-    """Return a random nanoid, the wire's form of a Run's id."""
+    """Generate a random nanoid, the form of a Run's ID on the wire."""
     return RunId(_random_text(_RUN_ID_LENGTH))
 
 
 def new_job_run_id() -> JobRunId:
-    """Return a random nanoid."""
+    """Generate a random nanoid."""
     return JobRunId(_random_text(_RUN_ID_LENGTH))
 
 
 def new_auth_session_id() -> str:
-    """Return a random nanoid, for a session that its maker gives no name."""
+    """Generate a random nanoid, for a session created without a name."""
     return _random_text(_RUN_ID_LENGTH)
 
 
 def new_key_id() -> KeyId:
-    """Return a short random name of an API key, which is no secret."""
+    """Generate a short random ID for an API key; it is not secret."""
     return KeyId(_random_text(_KEY_ID_LENGTH))
 
 
 def new_delivery_id() -> DeliveryId:
-    """Return a random id in the form that receivers of signed webhooks know."""
+    """Generate a random ID in the form that receivers of signed webhooks expect."""
     return DeliveryId(f"msg_{_random_text(_RUN_ID_LENGTH)}")
 
 
 def _random_text(length: int) -> str:
-    """Return random characters, of which the first is no hyphen: commands take that for an option."""
+    """Random characters; the first is never a hyphen, which a command would read as an option."""
     first = secrets.choice(_ALPHABET.removesuffix("-"))
     return first + "".join(_ALPHABET[byte & 63] for byte in secrets.token_bytes(length - 1))

@@ -1,4 +1,4 @@
-"""Who wants to watch a Run, and what they may. Pure."""
+"""Who wants to watch a Run, and what they are allowed to do. Pure."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from runwright.domain.ids import RunId
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LiveRequest:
-    """What a server asks of the Worker that holds a Run: show it to somebody."""
+    """A server's request to the Worker that holds a Run: show it to a viewer."""
 
     id: str
-    """Random, and good for one connection."""
+    """Random, and valid for one connection."""
     run_id: RunId
     server_url: str
-    """Where the Worker reaches the very server that asks."""
+    """The URL at which the Worker reaches the server that asks."""
     can_control: bool
     watcher: str
-    """As a person would call them, for the Run's log."""
+    """A readable name, for the Run's log."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ticket:
-    """The right to watch one Run until a moment."""
+    """The right to watch one Run until it expires."""
 
     run_id: RunId
     can_control: bool

@@ -1,4 +1,4 @@
-"""Projects, their Deployments, and what a manifest says of the Apis in one."""
+"""Projects, their Deployments, and the manifests that describe a Deployment's Apis."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from runwright.domain.ids import DeploymentId, KeyId, ProjectId, WorkspaceId
 from runwright.domain.jobs.jobs import JobPlan
 
 PLAYGROUND_SAMPLE = "playground"
-"""The case that a project's settings pre-fill a playground with."""
+"""The sample case from a project's settings that pre-fills the playground."""
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 class DeploymentStatus(StrEnum):
-    """Where a Deployment stands; `ready` and `failed` are final."""
+    """The status of a Deployment; `ready` and `failed` are final."""
 
     PENDING = "pending"
     BUILDING = "building"
@@ -35,7 +35,7 @@ class BrowserKind(StrEnum):
 
 
 class Isolation(StrEnum):
-    """What separates one Attempt from the next on a Runner."""
+    """What isolates one Attempt from the next on a Runner."""
 
     MODULE = "module"
     PROCESS = "process"
@@ -62,106 +62,106 @@ class Api:
     description: str | None = None
     """The first line of the function's docstring."""
     parameters_schema: dict[str, Any] | None = None
-    """JSON Schema of the parameters; None takes any object."""
+    """JSON Schema of the parameters; None accepts any object."""
     result_schema: dict[str, Any] | None = None
     samples: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Sample parameters by the name of their case."""
+    """Sample parameters by case name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProjectSettings:
-    """What the project's own settings file says, with our defaults where it is silent."""
+    """The project's settings file, with our defaults for what it leaves out."""
 
     kind: str = "native"
     """`native` or `intuned`."""
     is_api_access_enabled: bool = True
     max_concurrent_runs: int | None = None
-    """None: no limit of its own."""
+    """None: the project sets no limit."""
     max_queued_runs: int | None = None
-    """Runs that may wait at once; None: as many as the installation allows."""
+    """Runs that may wait at once; None: the installation's limit."""
     queue_time_to_live: timedelta | None = None
-    """Runs that wait longer are canceled; None: as the installation says."""
+    """Runs that wait longer are canceled; None: the installation's setting."""
     headful: bool = False
     window_width: int = 1280
     window_height: int = 800
     user_agent: str | None = None
     ignore_https_errors: bool = False
-    """Sites may have certificates that nobody vouches for."""
+    """Accept sites with invalid certificates."""
     browser: BrowserKind = BrowserKind.SHELL
     isolation: Isolation = Isolation.MODULE
     has_auth_sessions: bool = False
     can_create_sessions: bool = False
-    """Whether there is an `auth-sessions/create.py`."""
+    """Whether the project has an `auth-sessions/create.py`."""
     save_session_traces: bool = False
-    """Of checks and creates, which show passwords."""
+    """Traces of checks and creates, which show passwords."""
     session_check_every: float = 0.0
     """Seconds: a check that passed less than this ago is not repeated."""
     session_start_url: str | None = None
-    """Where a person signs in, who records a session."""
+    """The URL where a person signs in to record a session."""
     session_finish_url: str | None = None
-    """Where the person is once signed in."""
+    """The URL that the person reaches once signed in."""
     default_proxy: str | None = None
-    """Of manifests that were made before it was sealed."""
+    """Only in manifests from before the proxy was sealed."""
     default_maximum_attempts: int | None = None
     default_request_timeout: timedelta | None = None
     unsupported: tuple[str, ...] = ()
-    """Settings that were given and mean nothing here, told to who deploys."""
+    """Settings that have no effect here; reported when deploying."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProjectSecrets:
-    """What of a project's own files must not stand in its manifest."""
+    """What comes from a project's files but must not appear in its manifest."""
 
     auth_sessions: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
-    """Parameters of the sessions that it declares, by id."""
+    """Parameters of the sessions that it declares, by ID."""
     default_sink: Sink | None = None
-    """Where outcomes go of Runs that do not say."""
+    """Where outcomes go if the Run names no Sink."""
     proxy: str | None = None
-    """What Runs go through where neither they nor their session name a proxy."""
+    """The proxy of Runs if neither they nor their session name one."""
     jobs: dict[str, JobPlan] = field(default_factory=dict[str, JobPlan])
-    """The Jobs that it declares, by id."""
+    """The Jobs that it declares, by ID."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Requirements:
-    """What a project requires."""
+    """The requirements of a project."""
 
     python: str | None = None
-    """A version specifier such as `>=3.12,<3.13`; None takes the platform's interpreter."""
+    """A version specifier such as `>=3.12,<3.13`; None means the platform's interpreter."""
     packages: tuple[str, ...] = ()
-    """As they are required, or as a lock pins them, sorted, without credentials."""
+    """As declared, or as pinned by a lock file; sorted, without credentials."""
     sha256: str | None = None
-    """Of the files that say it and all that they refer to; None where they ask for nothing, and in manifests of earlier versions."""
+    """The hash of the requirement files and all they refer to; None if they require nothing, and in older manifests."""
     preferred_python: str | None = None
-    """A version specifier, where `python` is None: what the project's format wants if the machine has it."""
+    """A version specifier used when `python` is None: what the project's format prefers, if available."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """What a Deployment holds."""
+    """The contents of a Deployment."""
 
     apis: tuple[Api, ...]
     settings: ProjectSettings = field(default_factory=ProjectSettings)
     requirements: Requirements = field(default_factory=Requirements)
 
     def api(self, name: str) -> Api | None:
-        """Return the Api of that name."""
+        """The Api of that name, or None."""
         return next((api for api in self.apis if api.name == name), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """What one manifest has that another has not."""
+    """The differences between two manifests."""
 
     added: tuple[str, ...]
-    """Apis, by name."""
+    """Names of Apis."""
     removed: tuple[str, ...]
     changed: tuple[str, ...]
-    """Apis whose parameters or result have another schema."""
+    """Names of Apis whose parameters or result have a different schema."""
     settings: dict[str, tuple[Any, Any]]
-    """Settings that differ, before and after, as texts or plain values."""
+    """Settings that differ: the value before and after."""
     packages: tuple[tuple[str, ...], tuple[str, ...]]
-    """Requirements that only the one, and only the other, has."""
+    """Requirements that are only in the first, and only in the second."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,23 +172,23 @@ class Deployment:
     workspace_id: WorkspaceId
     project_id: ProjectId
     number: int
-    """Counted from 1 in its Project."""
+    """Counts from 1 within its Project."""
     bundle_sha256: str
     status: DeploymentStatus
     manifest: Manifest | None
     """Known once `ready`."""
     error: str | None
-    """Why it `failed`: what the author must read."""
+    """Why it `failed`; written for the author."""
     progress: tuple[str, ...]
-    """What building has said so far, a line each."""
+    """The build output so far, by line."""
     created_at: datetime
     ended_at: datetime | None
     sealed_sink: bytes | None
-    """Where the outcomes of its Runs go that do not say."""
+    """Where outcomes go if the Run names no Sink."""
     sealed_proxy: bytes | None
-    """What its Runs go through where neither they nor their session name a proxy."""
+    """The proxy of Runs if neither they nor their session name one."""
     fence: int
-    """How often a Worker has taken it up: only the last one says how building it went."""
+    """How often a Worker has picked it up: only the last one may record how the build went."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -209,7 +209,7 @@ class Project:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ApiKey:
-    """Who calls: a key without its secret."""
+    """An API key without its secret; identifies a caller."""
 
     id: KeyId
     workspace_id: WorkspaceId
@@ -219,12 +219,12 @@ class ApiKey:
     revoked_at: datetime | None
 
     def allows(self, scope: Scope) -> bool:
-        """Return whether the key covers the scope; `admin` covers all."""
+        """True when the key covers the scope; `admin` covers all."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
 def difference(before: Manifest, after: Manifest) -> Difference:
-    """Return what changes from one manifest to another."""
+    """What changes from one manifest to another."""
     old = {api.name: api for api in before.apis}
     new = {api.name: api for api in after.apis}
     pairs = {
@@ -247,5 +247,5 @@ def difference(before: Manifest, after: Manifest) -> Difference:
 
 
 def is_project_name(name: str) -> bool:
-    """Return whether the name can stand in a URL and a file name as it is."""
+    """True when the name can be used in URLs and file names unescaped."""
     return _PROJECT_NAME.fullmatch(name) is not None

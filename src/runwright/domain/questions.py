@@ -1,4 +1,4 @@
-"""What an Attempt asks a person. Pure."""
+"""Questions that an Attempt asks a person. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_ANSWER_LENGTH = 10_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
-    """What an Attempt waits for a person to answer, or did."""
+    """A question that an Attempt waits, or waited, for a person to answer."""
 
     id: str
     run_id: RunId
@@ -20,17 +20,17 @@ class Question:
     attempt: int
     text: str
     is_secret: bool
-    """The answer must show neither in the log nor in the trace."""
+    """The answer must appear neither in the log nor in the trace."""
     asked_at: datetime
     expires_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AskedRun:
-    """A question with where a person finds it."""
+    """A question, and where a person finds it."""
 
     question: Question
     project_name: str
     api: str
     shown_run_id: RunId
-    """The Run or operation that the asking check or create is a part of, else the Run itself."""
+    """The Run or operation that the asking check or create belongs to, or the asking Run itself."""

@@ -1,4 +1,4 @@
-"""What is removed when it is old: by kind, how many, how many bytes; and when pruning is due."""
+"""What pruning removes, by kind, with counts and sizes; and when pruning is due."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What there is to remove, as answers and logs spell it."""
+    """What can be removed, as spelled in responses and logs."""
 
     FILES = "files"
     RUNS = "runs"
@@ -25,33 +25,33 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Removed:
-    """So many of a kind, which are gone or would be."""
+    """What was removed of a kind, or would be in a dry run."""
 
     kind: Kind
     count: int
     size_bytes: int = 0
-    """Of what lay in the blob store."""
+    """The size in the blob store."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pruning:
-    """What one pruning has removed, or would."""
+    """What one pruning removed, or would remove."""
 
     removed: tuple[Removed, ...]
-    """One of every kind."""
+    """One for every kind."""
     is_dry: bool
     is_complete: bool
-    """Nothing more is due; False when its time was up first."""
+    """Nothing more is due; False when time ran out first."""
 
     @property
     def size_bytes(self) -> int:
-        """Return how many bytes left the blob store."""
+        """Bytes removed from the blob store."""
         return sum(each.size_bytes for each in self.removed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PastPruning:
-    """One pruning that is over."""
+    """A finished pruning."""
 
     started_at: datetime
     ended_at: datetime
@@ -59,12 +59,12 @@ class PastPruning:
 
     @property
     def freed(self) -> tuple[Removed, ...]:
-        """Return what it removed, less the kinds of which there was nothing."""
+        """What it removed, without the kinds that had nothing to remove."""
         return tuple(each for each in self.pruning.removed if each.count)
 
 
 def total(removals: list[Removed]) -> tuple[Removed, ...]:
-    """Return the removals added up, one of every kind."""
+    """Add up removals, into one for every kind."""
     return tuple(
         Removed(
             kind=kind,
@@ -76,7 +76,7 @@ def total(removals: list[Removed]) -> tuple[Removed, ...]:
 
 
 def is_due(last: datetime | None, *, hour: int | None, now: datetime) -> bool:
-    """Return whether the night's pruning is to be done: none began since that hour (UTC) last came."""
+    """True when the nightly pruning is due: none has started since that hour (UTC) last came."""
     if hour is None:
         return False
     came = now.replace(hour=hour, minute=0, second=0, microsecond=0)

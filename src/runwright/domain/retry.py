@@ -1,4 +1,4 @@
-"""When something is tried again: Attempts, Deliveries, queue entries, statements. Pure; every delay is decided here."""
+"""When to retry Attempts, Deliveries, queue entries and statements. Pure; every delay is decided here."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from datetime import datetime, timedelta
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backoff:
-    """Delays that grow with each failure in a row."""
+    """Delays that grow with each consecutive failure."""
 
     initial: timedelta
     coefficient: float = 2.0
     longest: timedelta
 
     def delay(self, failures: int) -> timedelta:
-        """The delay after so many failures, of which there was at least one."""
+        """The delay after this many failures; fewer than one count as one."""
         steps = min(max(failures, 1) - 1, _STEPS)
         return min(self.initial * self.coefficient**steps, self.longest)
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Nothing is left to do for a queue entry."""
+    """A queue entry needs nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    """A queue entry is handed out again."""
+    """A queue entry is handed out again after a delay."""
 
     after: timedelta
 
@@ -38,10 +38,10 @@ FollowUp = Done | LookAgain
 DONE = Done()
 AT_ONCE = LookAgain(timedelta(0))
 AFTER_ERROR = LookAgain(timedelta(seconds=2))
-"""Of a handler that raised: what is wrong may be over by then."""
+"""For a handler that raised: the problem may have passed by then."""
 
 DATABASE = Backoff(initial=timedelta(milliseconds=50), longest=timedelta(seconds=1))
-"""For statements that must not fail, while the database is away or has no room."""
+"""For statements that must not fail while the database is away or out of resources."""
 
 _STEPS = 32
 _DELIVERY = Backoff(initial=timedelta(seconds=10), longest=timedelta(minutes=2))
@@ -60,10 +60,10 @@ def delivery_delay(
     window: timedelta,
     asked: timedelta | None = None,
 ) -> timedelta | None:
-    """The delay before a Delivery's next try; None when its window is over by then.
+    """The delay before a Delivery's next try; None when its window ends before that.
 
-    A receiver may ask for a longer delay: if that exceeds the window, the last try is at its end. Asking
-    for a shorter one gets a tenth of ours at least, so that nobody is tried without pause.
+    A receiver may ask for a longer delay; if that exceeds the window, the last try is at the window's end. It
+    may also ask for a shorter one, down to a tenth of ours, so that tries never come without a pause.
     """
     own = _DELIVERY.delay(failures)
     left = first_try_at + window - now

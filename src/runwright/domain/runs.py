@@ -30,17 +30,17 @@ class RunStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Return whether nothing can follow."""
+        """True for a final status."""
         return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED)
 
 
 class RunKind(StrEnum):
-    """What a Run carries out."""
+    """What a Run executes."""
 
     API = "api"
-    """An Api, as a caller asked for: the only kind that lists show."""
+    """An Api, requested by a caller: the only kind shown in lists."""
     OPERATION = "operation"
-    """The making, mending or checking of an AuthSession: a sequence of the two below."""
+    """Creating, repairing or checking an AuthSession: a sequence of the two kinds below."""
     CHECK = "check"
     """The author's `auth-sessions/check`, for the Run that is its parent."""
     CREATE = "create"
@@ -58,7 +58,7 @@ class AttemptStatus(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunRequest:
-    """What a caller asks for, parsed; None means the caller did not say."""
+    """A caller's request, parsed; None means the caller did not specify it."""
 
     api: str
     parameters: dict[str, Any]
@@ -66,20 +66,20 @@ class RunRequest:
     """`http://user:pass@host:port`; http, https, socks5."""
     save_trace: bool = True
     save_har: bool = False
-    """Record the network of each Attempt."""
+    """Record the network traffic of each Attempt."""
     request_timeout: timedelta | None = None
-    """Of one Attempt; None: the project's default, else 600 s."""
+    """The limit for one Attempt; None: the project's default, else 600 s."""
     maximum_attempts: int | None = None
-    """Tries in all; None: the project's default, else 1."""
+    """Attempts in total; None: the project's default, else 1."""
     session: SessionPlan | None = None
-    """The AuthSession it runs with; without an id, one for this Run alone."""
+    """The AuthSession it uses; without an ID, one for this Run only."""
     sink: Sink | None = None
-    """Where its outcome goes; None: where the project says."""
+    """Where its outcome goes; None: the project's default."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunPlan:
-    """What a Run was accepted with; never changes."""
+    """What a Run was accepted with; immutable."""
 
     api: str
     parameters: dict[str, Any]
@@ -93,7 +93,7 @@ class RunPlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExtendedPayload:
-    """Work that a completed Attempt asked for."""
+    """Additional work that a completed Attempt requested."""
 
     api: str
     parameters: dict[str, Any]
@@ -111,7 +111,7 @@ class Cancellation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """One request to carry out an Api, as it stands."""
+    """One request to execute an Api, in its current state."""
 
     id: RunId
     workspace_id: WorkspaceId
@@ -119,15 +119,15 @@ class Run:
     deployment_id: DeploymentId
     kind: RunKind
     parent_id: RunId | None
-    """Whose part a check or create is."""
+    """The Run or operation that a check or create belongs to."""
     auth_session_id: str | None
     job_run_id: JobRunId | None
-    """Whose item it is."""
+    """The JobRun that it is an item of."""
     api: str
-    """The Api, or for the other kinds `auth-sessions/` and what is done."""
+    """The Api's name; for the other kinds, `auth-sessions/` and the operation."""
     status: RunStatus
     attempt: int
-    """Attempts begun so far."""
+    """Attempts started so far."""
     maximum_attempts: int
     result: str | None
     """JSON text; set exactly when completed."""
@@ -135,9 +135,9 @@ class Run:
     failure: Failure | None
     cancellation: Cancellation | None
     attributes: dict[str, Any]
-    """Labels by which callers find it."""
+    """Labels that callers can search by."""
     drift: Drift | None
-    """Why its result is not as usual, once that was examined."""
+    """How its result deviates from the usual, once that has been examined."""
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -145,16 +145,16 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """One try of a Run."""
+    """One try at a Run."""
 
     number: int
-    """From 1."""
+    """Starts at 1."""
     status: AttemptStatus
     failure: Failure | None
     started_at: datetime
     """When a Worker claimed it."""
     author_started_at: datetime | None
-    """When the author's code began."""
+    """When the author's code started."""
     ended_at: datetime | None
 
 
@@ -177,7 +177,7 @@ class LogLine:
     """One line of an Attempt's log."""
 
     id: int
-    """Grows within a Run; where to go on reading."""
+    """Increases within a Run; a cursor for reading on."""
     attempt: int
     at: datetime
     stream: str
@@ -197,19 +197,19 @@ class RunDetail:
     parts: tuple[Run, ...]
     """Its checks and creates, in order."""
     waited_for: str | None
-    """The operation on its session that it waited for, or does."""
+    """The operation on its session that it waits or waited for."""
     correlation_id: str | None
-    """Of the request that started it."""
+    """The ID of the request that started it."""
     deliveries: tuple[Delivery, ...]
     question: Question | None
-    """What it asks a person just now."""
+    """The question that it is asking a person right now."""
     models: tuple[ModelUse, ...]
-    """What it has used of language models, the dearest first."""
+    """Its use of language models, the most expensive first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunFilter:
-    """Which Runs a list holds; None lets all through."""
+    """Which Runs a list contains; None matches all."""
 
     api: str | None = None
     status: RunStatus | None = None
@@ -222,12 +222,12 @@ class RunFilter:
     job_id: str | None = None
     job_run_id: str | None = None
     is_drifted: bool | None = None
-    """True: only those whose results are not as usual."""
+    """True: only Runs whose results have drifted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """How one Attempt went: exactly one of result, failure and cancellation is set."""
+    """The outcome of an Attempt: exactly one of result, failure and cancellation is set."""
 
     result: str | None = None
     extended_payloads: tuple[ExtendedPayload, ...] = ()
@@ -235,14 +235,14 @@ class Outcome:
     cancellation: Cancellation | None = None
     author_started_at: datetime | None = None
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Labels that the author's code gave the Run, kept whatever the outcome."""
+    """Labels that the author's code set on the Run; kept whatever the outcome."""
     auth_state: AuthState | None = None
-    """The state that the browser ended with, where it is new."""
+    """The browser's final state, if it is new."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Completed:
-    """The Run is completed with that Outcome's result."""
+    """The Run is completed, with this Outcome's result."""
 
     outcome: Outcome
 
@@ -273,7 +273,7 @@ Next = Completed | Failed | Canceled | Retry
 
 DEFAULT_REQUEST_TIMEOUT = timedelta(seconds=600)
 CLIENT_DEFAULT_ATTEMPTS = 3
-"""What `retry: {}` without a number means."""
+"""The attempts that `retry: {}` means without a number."""
 
 
 def after(
