@@ -1,3 +1,3 @@
-"""Deliveries: accepting, answering about and repeating them. Sending is `execution.flows`."""
+"""Deliveries: accepting, querying and resending them. Sending is `execution.flows`."""
 
 from __future__ import annotations

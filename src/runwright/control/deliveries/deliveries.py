@@ -1,4 +1,4 @@
-"""Deliveries: accepting one for an ended Run, answering about them, sending again; webhooks' secrets."""
+"""Deliveries: accepts them for ended Runs, lists and resends them; and keeps webhooks' signing secrets."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ from runwright.storage.deliveries import DeliveryRow, NewDelivery
 from runwright.storage.runs import RunRow
 
 _SECRET_BYTES = 24
-_SECRET_PREFIX = "whsec_"  # noqa: S105 - what every such secret begins with
+_SECRET_PREFIX = "whsec_"  # noqa: S105 - the public prefix of every such secret
 _ROTATION = timedelta(hours=24)
 _SWEEP_LIMIT = 10_000
 
 
 def queue_name(project_id: ProjectId) -> str:
-    """Return the name of the queue of a project's Deliveries."""
+    """The name of the queue of a project's Deliveries."""
     return f"delivery:{project_id}"
 
 
 def entry(project_id: ProjectId, delivery_id: str, fence: int = 0) -> engine.Entry:
-    """Return the queue entry of a Delivery; each time it is sent anew it has another key."""
+    """The queue entry of a Delivery; its key is different each time the Delivery is resent."""
     return engine.Entry(queue=queue_name(project_id), id=delivery_id, key=f"{delivery_id}.{fence}")
 
 
 async def check_sink(sink: Sink | None, path: str) -> None:
-    """Refuse a sink that nothing can be delivered to, before anything is.
+    """Reject a Sink that nothing can be delivered to, before anything has to be.
 
     Raises:
-        ValidationError: it is a bucket that boto3 would make no request for; names the field below `path`.
+        ValidationError: it is a bucket that boto3 could not make a request for; names the field below `path`.
     """
     if not isinstance(sink, S3Sink):
         return
@@ -74,7 +74,7 @@ async def accept(
     *,
     job_run_id: str | None = None,
 ) -> None:
-    """Accept the Delivery of a Run that ends in this transaction, if the sink wants it."""
+    """Accept a Delivery for a Run that ends in this transaction, if the Sink wants it."""
     if sink.wants(run.api, is_completed=run.status is RunStatus.COMPLETED):
         await _accept(platform, connection, run.project_id, sink, (run.id, job_run_id, None))
 
@@ -87,14 +87,14 @@ async def accept_notification(
     sink: Sink,
     body: str,
 ) -> None:
-    """Accept the Delivery of a body of its own, about a JobRun if one is named."""
+    """Accept a Delivery with a body of its own, about a JobRun if one is given."""
     await _accept(platform, connection, project_id, sink, (None, job_run_id, body))
 
 
 async def get(
     platform: Platform, project_id: ProjectId, delivery_id: str
 ) -> tuple[Delivery, list[Try]]:
-    """Return a Delivery and its tries.
+    """A Delivery and its tries.
 
     Raises:
         NotFound: the project has no such Delivery.
@@ -113,7 +113,7 @@ async def list_page(  # noqa: PLR0913 - the filters
     cursor: str | None,
     limit: int,
 ) -> tuple[list[Delivery], str | None]:
-    """Return up to `limit` Deliveries, newest first, and the cursor of the next page if there is one."""
+    """Up to `limit` Deliveries, newest first, and the cursor of the next page if there is one."""
     if "\0" in f"{run_id}{job_run_id}":
         return [], None
     found = await rows.page(
@@ -133,11 +133,11 @@ async def list_page(  # noqa: PLR0913 - the filters
 async def send_again(
     platform: Platform, project_id: ProjectId, delivery_id: str, url: str | None
 ) -> Delivery:
-    """Send a Delivery again, under the same id; to another address if one is given.
+    """Send a Delivery again, with the same ID; to another URL if one is given.
 
     Raises:
         NotFound: the project has no such Delivery.
-        ValidationError: the address is none, or the Delivery goes to a bucket.
+        ValidationError: the URL is invalid, or the Delivery goes to a bucket.
     """
     row = await _row(platform, project_id, delivery_id)
     sealed, target = None, None
@@ -157,7 +157,7 @@ async def send_again(
 
 
 async def begin_try(platform: Platform, delivery_id: str) -> DeliveryRow | None:
-    """Take up a pending Delivery for one try; None when it is over."""
+    """Begin a try of a pending Delivery; None when the Delivery is over."""
     return await rows.begin_try(platform.database, delivery_id)
 
 
@@ -169,16 +169,16 @@ async def end_try(
     asked: timedelta | None = None,
     is_gone: bool = False,
 ) -> FollowUp:
-    """Keep how a try went; Done when the Delivery is over.
+    """Record the result of a try; Done when the Delivery is over.
 
-    `asked` is how long the receiver wants to be left alone, `is_gone` that it wants no more.
+    `asked` is the delay that the receiver asks for; `is_gone` means that it wants no more tries.
     """
     if found.error is None:
         await rows.end_try(platform.database, row, found, DeliveryStatus.DELIVERED, None)
         return DONE
     settings = platform.settings
     windows = {SinkKind.WEBHOOK: settings.webhook_window, SinkKind.S3: settings.s3_window}
-    # By the clock that the first try was noted with.
+    # Use the clock that recorded the first try.
     now = await database.now(platform.database)
     delay = retry.delivery_delay(
         first_try_at=row.first_try_at or now,
@@ -196,10 +196,10 @@ async def end_try(
 
 
 async def body(platform: Platform, row: DeliveryRow) -> str:
-    """Return what is delivered, as JSON text.
+    """The body to deliver, as JSON text.
 
     Raises:
-        NotFound: the Run is no longer kept.
+        NotFound: the Run is no longer stored.
     """
     if row.body is not None:
         return row.body
@@ -221,32 +221,32 @@ async def body(platform: Platform, row: DeliveryRow) -> str:
 
 
 def api_info(row: RunRow) -> str:
-    """Return what is told of a Run that has ended, as JSON text."""
+    """What receivers get about an ended Run, as JSON text."""
     run = row.run
     info = {"name": run.api, "parameters": json.loads(row.parameters), "runId": run.id}
-    # The result goes in as it is stored: no number changes its form on the way.
+    # Insert the result exactly as stored: reserializing could change how numbers are written.
     return f'{json.dumps(info)[:-1]}, "result": {_outcome(run)}}}'
 
 
 async def job_of(platform: Platform, row: DeliveryRow) -> tuple[str, str] | None:
-    """Return the ids of the Job and JobRun that a Delivery belongs to, if it does."""
+    """The IDs of the Job and JobRun that a Delivery belongs to, if any."""
     job_run_id = row.delivery.job_run_id
     job_run = None if job_run_id is None else await job_run_rows.find(platform.database, job_run_id)
     return None if job_run is None else (job_run.job_run.job_id, job_run.job_run.id)
 
 
 async def project_name(platform: Platform, project_id: ProjectId) -> str:
-    """Return the name of the project of a Delivery."""
+    """The name of a Delivery's project, or its ID if the name is unknown."""
     return await project_rows.name_of(platform.database, project_id) or str(project_id)
 
 
 def open_sink(platform: Platform, row: DeliveryRow) -> Sink:
-    """Return where a Delivery goes, with what is secret of it."""
+    """The Sink of a Delivery, with its secrets."""
     return sealed_sinks.unseal(platform, Owner.DELIVERY, row.delivery.id, row.sealed_sink)
 
 
 async def signing_secrets(platform: Platform, project_id: ProjectId) -> list[str]:
-    """Return what webhooks of the project are signed with at present, the newest first; made if there is none."""
+    """The project's current webhook signing secrets, newest first; creates one if there is none."""
     found = await rows.secrets(platform.database, project_id)
     if not any(row.valid_until is None for row in found):
         await _new_secret(platform, platform.database, project_id)
@@ -258,7 +258,7 @@ async def signing_secrets(platform: Platform, project_id: ProjectId) -> list[str
 
 
 async def rotate_secret(platform: Platform, project_id: ProjectId) -> str:
-    """Return a new secret that webhooks are signed with; the one before signs along for a day."""
+    """Create a new webhook signing secret; webhooks are signed with the previous one too for a day."""
     async with platform.database.acquire() as connection, database.transaction(connection):
         await project_rows.lock(connection, project_id)
         await rows.retire_secrets(connection, project_id, _ROTATION)
@@ -268,9 +268,9 @@ async def rotate_secret(platform: Platform, project_id: ProjectId) -> str:
 async def requeue_lost(
     platform: Platform, after: tuple[datetime, str] | None
 ) -> tuple[list[DeliveryId], tuple[datetime, str] | None]:
-    """Queue pending Deliveries whose entry is gone, of some that follow the given one.
+    """Queue pending Deliveries whose queue entry is missing, among a batch that follows the given Delivery.
 
-    Return which, and where to go on; None: there are no more.
+    Return those Deliveries and where to continue, None at the end.
     """
     async with platform.database.acquire() as connection, database.transaction(connection):
         found = await rows.unfinished(connection, after, _SWEEP_LIMIT)
@@ -301,7 +301,7 @@ async def _accept(
     sink: Sink,
     what: tuple[RunId | None, str | None, str | None],
 ) -> None:
-    """Keep a Delivery of a Run, of a JobRun, or of a body, and queue it."""
+    """Store a Delivery, for a Run or with a body of its own, and queue it."""
     run_id, job_run_id, body = what
     delivery_id = new_delivery_id()
     new = NewDelivery(
@@ -339,7 +339,7 @@ def _outcome(run: Run) -> str:
 
 
 def _elsewhere(sink: Sink, url: str) -> Sink:
-    """Return the sink with another address."""
+    """The Sink with another URL."""
     if not isinstance(sink, WebhookSink):
         message = "is given, and this delivery goes to a bucket"
         raise ValidationError([Problem(path="url", message=message)])

@@ -1,4 +1,4 @@
-"""Notifications: what webhooks are told besides outcomes, each in the same envelope."""
+"""Notifications: what webhooks receive besides outcomes, all in the same envelope."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class AboutRun:
     project_id: ProjectId
     project_name: str | None
     job_run_id: str | None
-    """What it is an item of."""
+    """The JobRun that it is an item of."""
 
     def as_json(self) -> dict[str, Any]:
-        """The Run as each notification about one names it."""
+        """The Run as it appears in every notification about one."""
         return {
             "workspaceId": str(self.workspace_id),
             "project": {"id": str(self.project_id), "name": self.project_name},
@@ -41,14 +41,14 @@ class AboutRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notification:
-    """What is told, and since when it is so."""
+    """An event to report, and when it happened."""
 
     kind: NotificationKind
     at: datetime
     data: dict[str, Any]
 
     def body(self, about: dict[str, Any] | None = None) -> str:
-        """The envelope as JSON text, with what it is about before the rest."""
+        """The envelope as JSON text, with its subject before the rest."""
         data = {**(about or {}), **self.data}
         return json.dumps({"type": self.kind.value, "timestamp": self.at.isoformat(), "data": data})
 
@@ -60,7 +60,7 @@ async def of_run(
     notification: Notification,
     webhooks: Iterable[WebhookSink],
 ) -> None:
-    """Tell of a Run, once at each address that the webhooks name."""
+    """Notify about a Run, once for each distinct URL among the webhooks."""
     body = notification.body(about.as_json())
     for webhook in {each.url: each for each in webhooks}.values():
         await deliveries.accept_notification(
@@ -76,7 +76,7 @@ async def of_job_run(
     at: datetime,
     webhooks: Iterable[WebhookSink],
 ) -> None:
-    """Tell each webhook how a JobRun stands."""
+    """Notify each webhook of a JobRun's state."""
     body = Notification(kind=kind, at=at, data={"jobRun": job_json.of_job_run(job_run)}).body()
     for webhook in webhooks:
         await deliveries.accept_notification(
@@ -85,7 +85,7 @@ async def of_job_run(
 
 
 def told(sink: Sink | None, api: str | None) -> list[WebhookSink]:
-    """Who is told where outcomes go to a Sink: a webhook that wants those of the Api, if one is named."""
+    """The webhooks to notify for a Sink: the Sink itself, if it is a webhook that wants the Api's outcomes."""
     if not isinstance(sink, WebhookSink):
         return []
     return [sink] if api is None or sink.wants(api, is_completed=True) else []

@@ -1,4 +1,4 @@
-"""Sinks as they are kept: sealed, each as part of the record of what it belongs to."""
+"""Seals Sinks for storage, each bound to the record that it belongs to."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from runwright.domain.projects import Deployment
 
 
 class Owner(StrEnum):
-    """What a sealed Sink belongs to: the beginning of its record."""
+    """What a sealed Sink belongs to; the prefix of the record's name."""
 
     RUN = "run-sink"
     DEPLOYMENT = "deployment-sink"
-    """Where the outcomes of its Runs go that name no Sink."""
+    """Where outcomes go if the Run names no Sink."""
     DELIVERY = "delivery"
 
 
@@ -32,7 +32,7 @@ def unseal(platform: Platform, owner: Owner, owner_id: object, sealed: bytes) ->
 
 
 def or_default(platform: Platform, sink: Sink | None, deployment: Deployment) -> Sink | None:
-    """The given Sink, or else the one that the Deployment names, if any."""
+    """The given Sink, otherwise the Deployment's, if it has one."""
     if sink is not None or deployment.sealed_sink is None:
         return sink
     return unseal(platform, Owner.DEPLOYMENT, deployment.id, deployment.sealed_sink)
