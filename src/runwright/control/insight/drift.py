@@ -1,4 +1,4 @@
-"""Drift: examines results afterwards, marks Runs whose results deviate from the usual, and notifies.
+"""Drift: examines results after the fact, marks Runs whose results deviate from the usual, and notifies.
 
 This never delays a Run: a completed Run is examined within seconds, exactly once, in the
 transaction that stores what was learned from it and accepts the notifications.
@@ -65,7 +65,7 @@ async def examine(platform: Platform) -> int:
 
 
 async def list_all(platform: Platform, project_id: ProjectId) -> list[ProfileRow]:
-    """The state of the results of a project's Apis."""
+    """The drift profiles of a project's Apis."""
     return await rows.list_all(platform.database, project_id)
 
 
@@ -116,7 +116,7 @@ async def _notify(
     run: Unexamined,
     drift: Drift,
 ) -> None:
-    """Tell where the Run's outcome goes, if that is a webhook, and who is told of its JobRun."""
+    """Notify the Run's webhook, if its Sink is one, or the webhooks of its JobRun."""
     about = AboutRun(
         run_id=run.run_id,
         api=api,
