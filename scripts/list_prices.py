@@ -17,7 +17,7 @@ OTHER = re.compile(
     r".*(audio|image|realtime|transcribe|tts|live|oss|cyber|rosalind|banana|omni|robotics|vision|search|:|-$).*"
 )
 """What is paid for by more than its tokens, or is not their providers' alone."""
-HEAD = '''"""What models cost by their providers' price lists of {date}: `scripts/list_prices.py` writes it."""
+HEAD = '''"""Prices of models from their providers' price lists of {date}; written by `scripts/list_prices.py`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def main() -> None:
         f"    {name!r}: {prices!r},\n".replace("'", '"') for name, prices in sorted(found.items())
     )
     text = f'''{HEAD.format(date=f"{datetime.now(UTC):%Y-%m-%d}")}{lines}}}
-"""USD a million tokens: read, made, read from the cache, written to it; None: as what is read.
+"""USD per million tokens: input, output, cache read, cache write; None: the input price.
 
 Of models that cost more from some length on it is the price below that length.
 """

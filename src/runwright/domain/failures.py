@@ -49,7 +49,7 @@ def lost_worker(number: int) -> Failure:
     return Failure(
         code=FailureCode.PROCESS_CRASHED,
         category=Category.EXECUTION,
-        message=f"The worker process died while it carried out attempt {number}.",
+        message=f"The worker process died during attempt {number}.",
         retryable=True,
         details={"crashed": "worker"},
     )

@@ -1,4 +1,4 @@
-"""What models cost by their providers' price lists of 2026-11-29: `scripts/list_prices.py` writes it."""
+"""Prices of models from their providers' price lists of 2026-11-29; written by `scripts/list_prices.py`."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ LIST_PRICES: dict[str, tuple[str, str, str | None, str | None]] = {
     "o3-pro": ("20", "80", None, None),
     "o4-mini": ("1.1", "4.4", "0.275", None),
 }
-"""USD a million tokens: read, made, read from the cache, written to it; None: as what is read.
+"""USD per million tokens: input, output, cache read, cache write; None: the input price.
 
 Of models that cost more from some length on it is the price below that length.
 """
