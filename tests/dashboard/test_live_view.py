@@ -180,7 +180,7 @@ def test_a_shared_link_shows_and_takes_nothing(
         guest.go(f"/projects/{watched}/runs/{run_id}/live")
         expect(guest.page.get_by_label("API key")).to_be_visible()
         guest.page.goto(link.input_value().replace(run_id, "another"))
-        expect(guest.page.get_by_text("This link is not valid")).to_be_visible()
+        expect(guest.page.get_by_text("This link is invalid")).to_be_visible()
         assert guest.complaints == []
     with server.client() as client:
         assert (

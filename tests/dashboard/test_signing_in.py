@@ -81,7 +81,7 @@ def test_a_link_signs_in_once(chromium: Browser, server: RunwrightServer, tmp_pa
         expect(first.page.get_by_role("heading", name="Home")).to_be_visible()
     with browsing.visitor(chromium, server.url) as second:
         second.page.goto(link)
-        expect(second.page.get_by_role("alert")).to_contain_text("used already")
+        expect(second.page.get_by_role("alert")).to_contain_text("already used")
 
 
 def test_serve_prints_a_link_where_a_person_looks_and_nowhere_else(

@@ -98,7 +98,7 @@ def test_a_job_that_a_caller_made_keeps_its_id(server: RunwrightServer) -> None:
             {"x.job.json": json.dumps({**JOB, "payload": [{"apiName": "b", "parameters": {}}]})},
             "The job `x`: `payload.0.apiName` names no API of this project: 'b'",
         ),
-        ({"x.job.json": json.dumps(JOB), "y/x.job.jsonc": json.dumps(JOB)}, "declare `x` twice"),
+        ({"x.job.json": json.dumps(JOB), "y/x.job.jsonc": json.dumps(JOB)}, "both declare `x`"),
         ({"x y.job.json": json.dumps(JOB)}, "an id must consist of 1 to 128 letters"),
     ],
     ids=["a field is missing", "no such api", "twice", "no id"],

@@ -247,7 +247,7 @@ def test_a_failed_try_is_repeated_with_the_same_id_when_it_is_asked_for_unless_i
     ids = [headers["webhook-id"] for headers, _ in receiver.received]
     assert [ids[0], ids[1]] == [ids[2], ids[3]]
     assert gone["delivery"]["status"] == "exhausted"
-    assert "answered 410: it wants no more" in gone["tries"][0]["error"]
+    assert "answered 410 (gone), so nothing more is sent to it" in gone["tries"][0]["error"]
     assert again["delivery"]["status"] == "delivered"
 
 

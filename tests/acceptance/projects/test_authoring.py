@@ -309,4 +309,4 @@ def test_a_bundle_that_is_too_large_is_refused_with_its_size(tmp_path: Path) -> 
         found = command_line.run(server, "deploy", "p", "--project", "p", cwd=tmp_path)
 
         assert found.returncode == 3
-        assert "this server takes 10485760" in found.stderr
+        assert "this server accepts 10485760" in found.stderr
