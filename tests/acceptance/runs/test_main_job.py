@@ -111,7 +111,7 @@ def test_a_process_that_exits_fails_the_run_and_the_next_works(
     found = server.run(project, "exits")
 
     assert found["error"]["code"] == "script-process-crashed"
-    assert "exit code 3" in found["message"]
+    assert "exited with code 3" in found["message"]
     assert server.run(project, "hello")["status"] == "completed"
 
 

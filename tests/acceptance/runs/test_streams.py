@@ -152,7 +152,7 @@ def test_a_death_is_known_while_a_helper_of_it_lives(
     found = server.run(project, "helper", {"code": code}, requestTimeout=500)
 
     assert found["error"]["code"] == "script-process-crashed"
-    assert f"exit code {code}" in found["message"]
+    assert f"exited with code {code}" in found["message"]
     texts = [line["text"] for line in _lines(server, project, found["runId"])]
     assert "from a fork" in texts
 
