@@ -88,7 +88,7 @@ async def of_deployments(load: Load, *, is_gentle: bool) -> list[str]:
 
 
 def _is_of_dead_runners(error: str) -> bool:
-    return "ended the process" in error or "The platform failed: " in error
+    return " the process" in error or "The platform failed: " in error
 
 
 async def of_deliveries(load: Load) -> list[str]:
