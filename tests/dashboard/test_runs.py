@@ -55,7 +55,7 @@ def test_wrong_parameters_are_told_of_beside_their_field(anna: Person, shop: str
     page.get_by_role("button", name="JSON", exact=True).click()
     page.get_by_label("Parameters (JSON)").fill("{not json")
     page.get_by_role("button", name="Start run").click()
-    expect(page.get_by_role("alert")).to_contain_text("not JSON")
+    expect(page.get_by_role("alert")).to_contain_text("not valid JSON")
     expect(page.get_by_label("Parameters (JSON)")).to_have_value("{not json")
 
 
