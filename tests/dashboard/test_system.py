@@ -30,7 +30,7 @@ def test_a_person_has_the_machines_examined_and_reads_what_to_do(anna: Person) -
     assert datetime.fromisoformat(examined_at) > pressed_at - timedelta(seconds=1)
     machines.get_by_text("passed").first.click()
     found = machines.locator(".findings li")
-    expect(found.filter(has_text="data directory")).to_contain_text("MiB free")
+    expect(found.filter(has_text=re.compile(r"^\s*data directory"))).to_contain_text("MiB free")
     expect(found.filter(has_text=re.compile(r"^\s*database"))).to_contain_text("PostgreSQL")
     expect(found.filter(has_text="Chromium").first).to_contain_text("works")
     expect(machines.locator("details[open]").first).to_be_visible()
