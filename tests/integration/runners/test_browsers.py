@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import http.server
 import re
@@ -192,7 +193,11 @@ async def test_the_operators_arguments_take_nothing_of_playwrights_away() -> Non
     opened = await chromium.open(proxy=None, trace=False)
 
     agent = await opened.page.evaluate("navigator.userAgent")
-    lines = [each.cmdline() for each in psutil.Process().children(recursive=True)]
+    lines: list[list[str]] = []
+    for each in psutil.Process().children(recursive=True):
+        # Chromium's children come and go.
+        with contextlib.suppress(psutil.Error):
+            lines.append(each.cmdline())
     await close(chromium)
 
     assert agent == "theirs"
