@@ -23,6 +23,8 @@ _FRESH = timedelta(seconds=30)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _RESERVED_IDS = ("create", "record")
 """Reserved, because `auth-sessions/create` is a path of its own."""
+SESSION_ID_RULE = "must be 1 to 128 letters, digits, `-` or `_`, and not `create`"
+"""What a message says of an ID that `is_session_id` rejects."""
 RECORD_API = "auth-sessions/record"
 """The name of a recording, in place of an Api's name."""
 

@@ -19,6 +19,9 @@ DeliveryId = NewType("DeliveryId", str)
 JobRunId = NewType("JobRunId", str)
 """A nanoid of 21 characters."""
 
+LARGEST_ROW_ID = 2**63 - 1
+"""The largest ID of a row that the database numbers, such as a log line or file."""
+
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 _RUN_ID_LENGTH = 21
 _KEY_ID_LENGTH = 12

@@ -272,6 +272,8 @@ class Retry:
 Next = Completed | Failed | Canceled | Retry
 
 DEFAULT_REQUEST_TIMEOUT = timedelta(seconds=600)
+MAX_ATTEMPTS = 100
+MAX_TIMEOUT_SECONDS = 86_400
 CLIENT_DEFAULT_ATTEMPTS = 3
 """The attempts that `retry: {}` means without a number."""
 

@@ -13,6 +13,7 @@ from runwright.control.base import run_plans
 from runwright.control.base.current import on_current
 from runwright.control.base.platform import Platform
 from runwright.domain.auth_sessions import (
+    SESSION_ID_RULE,
     AuthSession,
     AuthState,
     SessionOperation,
@@ -300,5 +301,4 @@ async def _row(platform: Platform, project_id: ProjectId, session_id: str) -> Se
 
 def _check_id(session_id: str) -> None:
     if not is_session_id(session_id):
-        message = "must be 1 to 128 letters, digits, `-` or `_`, and not `create`"
-        raise ValidationError([Problem(path="id", message=message)])
+        raise ValidationError([Problem(path="id", message=SESSION_ID_RULE)])

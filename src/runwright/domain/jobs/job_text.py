@@ -7,28 +7,29 @@ from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, Field, TypeAdapter
 
-from runwright.domain.auth_sessions import DEFAULT_ATTEMPTS, SessionPlan, is_session_id
+from runwright.domain.auth_sessions import (
+    DEFAULT_ATTEMPTS,
+    SESSION_ID_RULE,
+    SessionPlan,
+    is_session_id,
+)
 from runwright.domain.deliveries import sinks, webhooks
 from runwright.domain.deliveries.sinks import SinkBody
 from runwright.domain.deliveries.webhooks import Webhook
 from runwright.domain.jobs.jobs import JobConfiguration, JobPlan, JobSecrets, Payload
 from runwright.domain.jobs.schedule_text import ScheduleBody
-from runwright.domain.runs import CLIENT_DEFAULT_ATTEMPTS
+from runwright.domain.runs import CLIENT_DEFAULT_ATTEMPTS, MAX_ATTEMPTS, MAX_TIMEOUT_SECONDS
 from runwright.domain.text import fields, urls
 from runwright.domain.text.fields import Fields, Whole
 from runwright.domain.text.proxies import Proxy
 
-_MAX_ATTEMPTS = 100
-_MAX_TIMEOUT_SECONDS = 86_400
 _MAX_CONCURRENT = 10_000
 _MAX_NOTIFICATIONS = 10
-_LARGEST = 2**31 - 1
-_NO_SESSION_ID = "must be 1 to 128 letters, digits, `-` or `_`, and not be `create`"
 
 
 def _session_id(text: str) -> str:
     if not is_session_id(text):
-        raise ValueError(_NO_SESSION_ID)
+        raise ValueError(SESSION_ID_RULE)
     return text
 
 
@@ -38,8 +39,8 @@ _ApiName = Annotated[
     Field(min_length=1, max_length=500),
     fields.Expected("must be the name of an API: a string of 1 to 500 characters"),
 ]
-_Attempts = Annotated[int, Whole(1, _MAX_ATTEMPTS)]
-_SessionId = Annotated[str, AfterValidator(_session_id), fields.Expected(_NO_SESSION_ID)]
+_Attempts = Annotated[int, Whole(1, MAX_ATTEMPTS)]
+_SessionId = Annotated[str, AfterValidator(_session_id), fields.Expected(SESSION_ID_RULE)]
 
 
 class RetryBody(Fields):
@@ -52,7 +53,7 @@ class _Limits(Fields):
     """The limits of an item: attempts and timeout."""
 
     retry: RetryBody | None = None
-    request_timeout: Annotated[int, Whole(1, _MAX_TIMEOUT_SECONDS)] | None = None
+    request_timeout: Annotated[int, Whole(1, MAX_TIMEOUT_SECONDS)] | None = None
     """Seconds."""
 
     @property
@@ -87,7 +88,7 @@ class ConfigurationBody(_Limits):
     """How the items of a Job run."""
 
     max_concurrent_requests: Annotated[int, Whole(1, _MAX_CONCURRENT)] | None = None
-    max_runs: Annotated[int, Whole(1, _LARGEST)] | None = None
+    max_runs: Annotated[int, Whole(1, fields.LARGEST_INTEGER)] | None = None
     proxy: Proxy | None = None
 
     def configuration(self) -> JobConfiguration:

@@ -25,6 +25,8 @@ from runwright.errors import Problem
 
 _Read = TypeVar("_Read")
 
+LARGEST_INTEGER = 2**31 - 1
+"""What an integer column of the database holds."""
 _MARK = "\0"
 _LITERAL = re.compile(r"(?:<[\w.]+: )?'([^']*)'>?")
 _WORDS = {

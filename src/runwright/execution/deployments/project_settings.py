@@ -25,8 +25,7 @@ _UNSUPPORTED = (
     "auth_sessions.browser_mode",
 )
 _HOSTED = "intuned://"
-_Count = Annotated[int, Whole(1, 2**31 - 1)]
-"""Up to what the database's integers hold; as seconds, 68 years."""
+_Count = Annotated[int, Whole(1, fields.LARGEST_INTEGER)]
 
 
 class _Table(Fields):

@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from runwright.control.projects import projects
 from runwright.control.runs import author_calls, runs
+from runwright.domain.ids import LARGEST_ROW_ID
 from runwright.domain.runs import Run, RunDetail
 from runwright.errors import Problem, ValidationError
 from runwright.web.server import bodies
@@ -23,7 +24,6 @@ PROJECT = "/{workspace_id}/projects/{project_name}"
 _MAX_WAIT_SECONDS = 60
 _MAX_KEY_LENGTH = 255
 _LOG_PAGE = 1000
-_LARGEST_ID = 2**63 - 1
 _SCHEMA = {"type": "string"}
 
 Wait = Annotated[
@@ -130,7 +130,7 @@ async def logs(
     caller: Reader,
     project_name: str,
     run_id: str,
-    after: Annotated[int, Query(ge=0, le=_LARGEST_ID)] = 0,
+    after: Annotated[int, Query(ge=0, le=LARGEST_ROW_ID)] = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = _LOG_PAGE,
 ) -> Response:
     """Get lines of a Run's log after an id, one JSON object per line."""
@@ -148,7 +148,7 @@ async def logs(
 async def file(caller: Reader, project_name: str, run_id: str, file_id: int) -> Response:
     """Download a file of a Run."""
     project = await caller.project(project_name)
-    known_id = min(max(file_id, 0), _LARGEST_ID)
+    known_id = min(max(file_id, 0), LARGEST_ROW_ID)
     found = await runs.file(caller.platform, project.id, run_id, known_id)
     return StreamingResponse(
         await runs.open_file(caller.platform, found),
@@ -176,7 +176,7 @@ async def events(
     run = await _find(caller, project_name, run_id)
     after = int(last_event_id) if last_event_id and last_event_id.isdecimal() else 0
     return StreamingResponse(
-        _events(caller, run, min(after, _LARGEST_ID)),
+        _events(caller, run, min(after, LARGEST_ROW_ID)),
         media_type="text/event-stream",
         headers={"cache-control": "no-store"},
     )

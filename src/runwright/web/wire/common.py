@@ -9,14 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError as InvalidBod
 from typing_extensions import TypedDict
 
 from runwright.domain.auth_sessions import DEFAULT_ATTEMPTS, DEFAULT_TIMEOUT
+from runwright.domain.runs import MAX_ATTEMPTS, MAX_TIMEOUT_SECONDS
 from runwright.domain.text import fields, strict_json
 from runwright.domain.text.proxies import Proxy
 from runwright.errors import Category, Problem, ValidationError
 
 _Parsed = TypeVar("_Parsed", bound=BaseModel)
-
-MAX_TIMEOUT_SECONDS = 86_400
-MAX_ATTEMPTS = 100
 
 
 class Body(BaseModel):

@@ -8,21 +8,19 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, Field, field_validator, model_validator
 
-from runwright.domain.auth_sessions import SessionPlan, is_session_id
+from runwright.domain.auth_sessions import SESSION_ID_RULE, SessionPlan, is_session_id
 from runwright.domain.deliveries.sinks import SinkBody
-from runwright.domain.runs import CLIENT_DEFAULT_ATTEMPTS, RunFilter, RunRequest, RunStatus
-from runwright.domain.text.proxies import Proxy
-from runwright.errors import Problem, ValidationError
-from runwright.web.wire.common import (
+from runwright.domain.runs import (
+    CLIENT_DEFAULT_ATTEMPTS,
     MAX_ATTEMPTS,
     MAX_TIMEOUT_SECONDS,
-    Body,
-    SessionAttempts,
-    in_utc,
-    parse,
-    plan_fields,
-    read_json,
+    RunFilter,
+    RunRequest,
+    RunStatus,
 )
+from runwright.domain.text.proxies import Proxy
+from runwright.errors import Problem, ValidationError
+from runwright.web.wire.common import Body, SessionAttempts, in_utc, parse, plan_fields, read_json
 
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -114,8 +112,7 @@ def parse_start(value: Any) -> RunRequest:
 
 def _session(body: SessionBody) -> SessionPlan:
     if body.id is not None and not is_session_id(body.id):
-        message = "must be 1 to 128 letters, digits, `-` or `_`, but not `create`"
-        raise ValidationError([Problem(path="authSession.id", message=message)])
+        raise ValidationError([Problem(path="authSession.id", message=SESSION_ID_RULE)])
     return SessionPlan(
         id=body.id or "",
         auto_recreate=body.auto_recreate is not False,

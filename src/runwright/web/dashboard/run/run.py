@@ -12,6 +12,7 @@ from fastapi import APIRouter, Header, Query, Response
 from runwright.adapters import signals
 from runwright.control.projects import projects
 from runwright.control.runs import rerun, runs
+from runwright.domain.ids import LARGEST_ROW_ID
 from runwright.domain.projects import Project
 from runwright.errors import NotFound
 from runwright.web.dashboard.drawing import timeline
@@ -26,13 +27,12 @@ PAGE = Page(routes=routes)
 
 _PARTS = ("head", "live-view", "timeline", "outcome", "models", "files")
 _LOG_LINES = 500
-_LARGEST_ID = 2**63 - 1
 _LOOK_SECONDS = 2.0
 _LINGER_LOOKS = 15
 """An ended Run is polled this many times more: traces and Deliveries come later."""
 
 Flag = Annotated[bool, Query()]
-After = Annotated[int, Query(ge=0, le=_LARGEST_ID)]
+After = Annotated[int, Query(ge=0, le=LARGEST_ROW_ID)]
 
 
 @routes.get("/runs/{run_id}")
@@ -63,7 +63,7 @@ async def events(
     project = await user.project(name)
     await runs.detail(user.platform, user.workspace_id, run_id, project_id=project.id)
     if last_event_id and last_event_id.isdecimal():
-        after = min(int(last_event_id), _LARGEST_ID)
+        after = min(int(last_event_id), LARGEST_ROW_ID)
     return stream.respond(stream.guarded(_events(user, project, run_id, after)))
 
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 
 from runwright.control.runs import author_calls, last_pictures, runs
+from runwright.domain.ids import LARGEST_ROW_ID
 from runwright.domain.runs import RunDetail, RunFile
 from runwright.errors import NotFound
 from runwright.web.dashboard.kit import pages
@@ -25,7 +26,6 @@ PICTURES = {
     "webp": "image/webp",
 }
 """Types shown in the page; everything else is a download."""
-_LARGEST_ID = 2**63 - 1
 _KEPT = {"cache-control": "private, max-age=3600"}
 
 
@@ -39,7 +39,7 @@ async def file(
 ) -> Response:
     """Serve a file as a download, or a picture inline."""
     project = await user.project(name)
-    found = await runs.file(user.platform, project.id, run_id, min(max(file_id, 0), _LARGEST_ID))
+    found = await runs.file(user.platform, project.id, run_id, min(max(file_id, 0), LARGEST_ROW_ID))
     kind = PICTURES.get(found.name.rpartition(".")[2].lower()) if show else None
     plain = "".join(
         char if char.isascii() and char.isprintable() and char not in '"\\' else "_"
