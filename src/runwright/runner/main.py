@@ -233,7 +233,7 @@ class _Runner:
         if auth_state.NEEDS_NEW_CONTEXT and start.auth_state is not None and not self._has_hook:
             state = auth_state.stored(start.auth_state)
         needs_own = start.proxy is not None or start.save_har or state is not None
-        if not needs_own and await _is_alive(opened, trace=is_traced_now):
+        if not needs_own and await _can_reuse(opened, trace=is_traced_now):
             return opened
         with contextlib.suppress(Error):
             await opened.context.close()
@@ -306,8 +306,10 @@ class _Runner:
         return await chromium.open(proxy=None, trace=self._trace_next)
 
 
-async def _is_alive(opened: Opened, *, trace: bool) -> bool:
-    """Start or stop tracing as the Attempt wants; False when the page died while idle."""
+async def _can_reuse(opened: Opened, *, trace: bool) -> bool:
+    """Start or stop tracing as the Attempt wants; False if the page died while nobody used it."""
+    if opened.has_crashed:
+        return False
     try:
         if trace and not opened.is_tracing:
             await start_tracing(opened.context)
