@@ -1,4 +1,4 @@
-"""Transactions held open while something else happens, and projects for such tests."""
+"""Runs held by a Worker, transactions held open while something else happens, and projects for such tests."""
 
 from __future__ import annotations
 
@@ -6,12 +6,23 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 from helpers.server import eventually_async
 from runwright.control.base.platform import Platform
+from runwright.control.runs import claims
+from runwright.control.runs.claims import Claim
+from runwright.domain.ids import WorkerId
 from runwright.domain.projects import Project
 
 _BLOCKED = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+
+async def claimed(platform: Platform, run_id: str) -> Claim:
+    """Claim a Run for a Worker of its own."""
+    claim = await claims.take(platform, run_id, WorkerId(uuid4()))
+    assert isinstance(claim, Claim)
+    return claim
 
 
 @asynccontextmanager

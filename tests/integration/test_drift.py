@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
+
+from helpers.held import claimed
 
 from runwright.control.base.platform import Platform
 from runwright.control.insight import drift
-from runwright.control.runs import attempts, claims, runs
-from runwright.domain.ids import WorkerId
+from runwright.control.runs import attempts, runs
 from runwright.domain.projects import Project
 from runwright.domain.runs import Outcome, RunRequest
 
@@ -19,8 +19,7 @@ MakeProject = Callable[..., Any]
 async def _complete(platform: Platform, project: Project, result: str) -> str:
     request = RunRequest(api="a", parameters={})
     run = await runs.start(platform, project, request, idempotency_key=None, request_text="")
-    claim = await claims.take(platform, run.id, WorkerId(uuid4()))
-    assert isinstance(claim, claims.Claim)
+    claim = await claimed(platform, run.id)
     await attempts.end(platform, claim, Outcome(result=result))
     return run.id
 

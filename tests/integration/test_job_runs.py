@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from helpers.held import claimed
 
 from runwright.adapters.queue import consumer
 from runwright.control.base.platform import Platform
@@ -194,8 +195,7 @@ async def test_items_are_fed_in_order_and_no_more_than_allowed(
         False,
     ]
 
-    claim = await claims.take(platform, in_order[1], WorkerId(uuid4()))
-    assert isinstance(claim, claims.Claim)
+    claim = await claimed(platform, in_order[1])
     await attempts.end(platform, claim, Outcome(result="1"))
 
     assert set(await _queued(platform)) == {*in_order[:3]}
@@ -342,8 +342,7 @@ async def test_counts_are_kept_when_the_last_item_has_ended(
     project = await make_project()
     job_run_id = await _begin(platform, project, 2)
     for run_id in await _queued(platform):
-        claim = await claims.take(platform, run_id, WorkerId(uuid4()))
-        assert isinstance(claim, claims.Claim)
+        claim = await claimed(platform, run_id)
         await attempts.end(platform, claim, Outcome(result="1"))
     found = await _agree(platform, project, job_run_id)
     await platform.database.execute("DELETE FROM runs")

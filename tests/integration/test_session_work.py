@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from helpers.held import with_sessions
+from helpers.held import claimed, with_sessions
 
 from runwright.control.auth_sessions import auth_sessions, sealed_sessions
 from runwright.control.base.platform import Platform
@@ -17,7 +16,6 @@ from runwright.control.runs.claims import Claim
 from runwright.control.runs.session_claims import Mending
 from runwright.domain.auth_sessions import SessionOperation, SessionPlan, SessionStatus
 from runwright.domain.failures import Failure
-from runwright.domain.ids import WorkerId
 from runwright.domain.projects import Project
 from runwright.domain.runs import Outcome, RunRequest
 from runwright.errors import Category, FailureCode
@@ -37,12 +35,6 @@ async def _project(make_project: Callable[..., Any]) -> Project:
     return with_sessions(await make_project())
 
 
-async def _take(platform: Platform, run_id: str) -> Claim:
-    claim = await claims.take(platform, run_id, WorkerId(uuid4()))
-    assert isinstance(claim, Claim)
-    return claim
-
-
 async def _end(platform: Platform, operation: Claim, outcome: Outcome) -> None:
     seen = await sealed_sessions.open_session(platform, operation.project_id, "s")
     made = None
@@ -54,13 +46,13 @@ async def _end(platform: Platform, operation: Claim, outcome: Outcome) -> None:
 async def _make_session(platform: Platform, project: Project) -> None:
     plan = replace(_USE, operation=SessionOperation.CREATE, parameters={"user": 1})
     operation = await auth_sessions.create(platform, project, plan)
-    await _end(platform, await _take(platform, operation.id), Outcome(result="1"))
+    await _end(platform, await claimed(platform, operation.id), Outcome(result="1"))
 
 
 async def _start(platform: Platform, project: Project, plan: SessionPlan = _USE) -> Claim:
     request = RunRequest(api="a", parameters={}, session=plan)
     run = await runs.start(platform, project, request, idempotency_key=None, request_text="")
-    return await _take(platform, run.id)
+    return await claimed(platform, run.id)
 
 
 async def _seen(platform: Platform, project: Project) -> sealed_sessions.Opened:
@@ -112,7 +104,7 @@ async def test_a_run_looks_again_where_its_session_was_mended_or_removed_meanwhi
     claim, seen = await _start(platform, project), await _seen(platform, project)
     update = replace(_USE, operation=SessionOperation.UPDATE, parameters={"user": 2})
     operation = await auth_sessions.update(platform, project, update)
-    await _end(platform, await _take(platform, operation.id), Outcome(result="1"))
+    await _end(platform, await claimed(platform, operation.id), Outcome(result="1"))
 
     assert await session_claims.mend(platform, claim, seen, _REPAIR) is Mending.CHANGED
     await auth_sessions.delete(platform, project.id, "s")
@@ -142,7 +134,7 @@ async def test_a_worker_that_lost_a_run_parks_it_no_more(
     old = await _start(platform, project)
     seen = await _seen(platform, project)
     await claims.give_back(platform, old)
-    new = await _take(platform, old.run_id)
+    new = await claimed(platform, old.run_id)
 
     await session_claims.mend(platform, old, seen, _REPAIR)
 
@@ -184,9 +176,9 @@ async def test_how_an_operation_ended_is_the_run_s_end_only_where_it_cannot_hope
     begun = await begin(platform, project, operation)
     run = await _start(platform, project)
     await session_claims.mend(platform, run, await _seen(platform, project), _REPAIR)
-    await _end(platform, await _take(platform, begun.id), outcome)
+    await _end(platform, await claimed(platform, begun.id), outcome)
 
-    waited = await session_claims.waited(platform, await _take(platform, run.run_id))
+    waited = await session_claims.waited(platform, await claimed(platform, run.run_id))
 
     assert waited is not None
     assert waited.is_completed == is_completed
@@ -207,9 +199,9 @@ async def test_only_an_operation_that_is_still_its_worker_s_and_went_well_change
     await _make_session(platform, project)
     before = await _seen(platform, project)
     begun = await auth_sessions.validate(platform, project, _REPAIR)
-    old = await _take(platform, begun.id)
+    old = await claimed(platform, begun.id)
     await claims.give_back(platform, old)
-    new = await _take(platform, begun.id)
+    new = await claimed(platform, begun.id)
 
     await _end(platform, old, Outcome(result="1"))
     assert await _seen(platform, project) == before

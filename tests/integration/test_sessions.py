@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+from helpers.held import claimed
+
 from runwright.control.base.platform import Platform
 from runwright.control.runs import attempts, claims, runs
 from runwright.domain.auth_sessions import SessionPlan, SessionStatus, SessionType
@@ -62,8 +64,7 @@ async def test_workers_that_die_as_they_check_leave_crashed_checks_and_so_many_f
     run = await runs.start(platform, project, request, idempotency_key=None, request_text="")
     parts: list[str] = []
     for _ in range(platform.settings.max_crashes):
-        claim = await claims.take(platform, run.id, WorkerId(uuid4()))
-        assert isinstance(claim, claims.Claim)
+        claim = await claimed(platform, run.id)
         part = await attempts.begin_part(platform, claim, RunKind.CHECK, claim.plan)
         assert part is not None
         assert (part.parent_id, part.kind, part.attempt) == (run.id, RunKind.CHECK, 1)

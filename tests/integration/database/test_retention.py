@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from helpers.held import claimed
 from hypothesis import given, strategies as st
 
 from runwright.adapters.bundles import bundles
@@ -20,7 +21,6 @@ from runwright.control.runs import attempts, claims, runs
 from runwright.control.upkeep import disk_quota, retention
 from runwright.domain import retention as domain
 from runwright.domain.deliveries import sinks
-from runwright.domain.ids import WorkerId
 from runwright.domain.projects import Project
 from runwright.domain.retention import Kind, Pruning
 from runwright.domain.runs import LogLine, Outcome, Run, RunFile, RunRequest
@@ -40,8 +40,7 @@ async def _start(platform: Platform, project: Project, sink: sinks.Sink | None =
 async def _ended(platform: Platform, project: Project, sink: sinks.Sink | None = None) -> Run:
     """Return a Run that has ended, with a log line and a file of 1000 bytes."""
     run = await _start(platform, project, sink)
-    claim = await claims.take(platform, run.id, WorkerId(uuid.uuid4()))
-    assert isinstance(claim, claims.Claim)
+    claim = await claimed(platform, run.id)
     line = LogLine(id=0, attempt=1, at=datetime.now(UTC), stream="stdout", level="info", text="x")
     await attempts.add_log_lines(platform, claim, [line, line])
     await _add_file(platform, claim)
@@ -142,8 +141,7 @@ async def test_nothing_that_is_needed_goes(platform: Platform, make_project: Mak
     project = await make_project()
     waiting = await _start(platform, project)
     running = await _start(platform, project)
-    claim = await claims.take(platform, running.id, WorkerId(uuid.uuid4()))
-    assert isinstance(claim, claims.Claim)
+    claim = await claimed(platform, running.id)
     blob = await _add_file(platform, claim)
     delivering = await _ended(platform, project, _SINK)
     awaited = await _ended(platform, project)
@@ -176,8 +174,7 @@ async def test_a_day_of_an_idempotency_key_is_kept_even_by_a_shorter_retention(
     )
     project, request = await make_project(), RunRequest(api="a", parameters={})
     run = await runs.start(platform, project, request, idempotency_key="k", request_text="r")
-    claim = await claims.take(platform, run.id, WorkerId(uuid.uuid4()))
-    assert isinstance(claim, claims.Claim)
+    claim = await claimed(platform, run.id)
     await attempts.end(platform, claim, Outcome(result="1"))
     await platform.database.execute("UPDATE runs SET ended_at = ended_at - interval '2 hours'")
 
@@ -361,8 +358,7 @@ async def test_above_the_ceiling_the_oldest_files_go_first_and_no_more_than_is_n
 ) -> None:
     project = await make_project()
     running = await _start(platform, project)
-    claim = await claims.take(platform, running.id, WorkerId(uuid.uuid4()))
-    assert isinstance(claim, claims.Claim)
+    claim = await claimed(platform, running.id)
     needed = await _add_file(platform, claim)
     ended = [await _ended(platform, project) for _ in range(4)]
 

@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 from helpers import clusters
+from helpers.held import claimed
 from helpers.server import pack, serving
 
 from runwright.adapters.queue import engine
@@ -164,8 +165,7 @@ async def _check_what_is_over(platform: Platform, old: _Old, state: str) -> None
 
 async def _check_what_waited(platform: Platform, old: _Old) -> None:
     begun = await claims.take(platform, "begun", WorkerId(uuid.uuid4()))
-    claim = await claims.take(platform, "waits", WorkerId(uuid.uuid4()))
-    assert isinstance(claim, Claim)
+    claim = await claimed(platform, "waits")
     await attempts.end(platform, claim, Outcome(result="2"))
 
     assert isinstance(begun, Claim)

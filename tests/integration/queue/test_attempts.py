@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from helpers.held import with_sessions
+from helpers.held import claimed, with_sessions
 
 from runwright import telemetry
 from runwright.control.base.platform import Platform
@@ -69,15 +69,9 @@ def _session(project: Project) -> NewSession:
     )
 
 
-async def _take(platform: Platform, run_id: str) -> Claim:
-    claim = await claims.take(platform, run_id, WorkerId(uuid4()))
-    assert isinstance(claim, Claim)
-    return claim
-
-
 async def _begin(platform: Platform, project: Project, **more: Any) -> Claim:
     """Start a Run and claim it."""
-    return await _take(platform, (await _start(platform, project, **more)).id)
+    return await claimed(platform, (await _start(platform, project, **more)).id)
 
 
 async def _start(platform: Platform, project: Project, **more: Any) -> Run:
@@ -102,7 +96,7 @@ async def test_the_attempt_of_a_run_with_a_session_begins_by_itself_while_the_cl
 
     assert await attempts.begin(platform, claim) == replace(claim, attempt=1)
 
-    later = await _take(platform, claim.run_id)
+    later = await claimed(platform, claim.run_id)
     assert await attempts.begin(platform, claim) is None
     assert await attempts.begin(platform, later) == replace(later, attempt=2)
 
@@ -111,7 +105,7 @@ async def test_a_check_is_a_run_of_its_own_with_attempts_of_its_own(
     platform: Platform, project: Project
 ) -> None:
     lost = await _begin(platform, project, session=_USE, sink=_SINK)
-    claim = replace(await _take(platform, lost.run_id), earlier=(_FAILURE,))
+    claim = replace(await claimed(platform, lost.run_id), earlier=(_FAILURE,))
     plan = replace(claim.plan, api="check", maximum_attempts=3)
 
     part = await attempts.begin_part(platform, claim, RunKind.CHECK, plan)
@@ -148,7 +142,7 @@ async def test_a_worker_that_lost_a_run_begins_nothing_for_it(
     platform: Platform, project: Project
 ) -> None:
     old = await _begin(platform, project, session=_USE)
-    await _take(platform, old.run_id)
+    await claimed(platform, old.run_id)
 
     assert await attempts.begin_part(platform, old, RunKind.CHECK, old.plan) is None
     assert (await _detail(platform, project, old.run_id)).parts == ()
@@ -203,7 +197,7 @@ async def test_an_attempt_that_is_repeated_leaves_what_it_said_and_a_run_that_go
     assert (attempt.status, attempt.failure) == (AttemptStatus.FAILED, _FAILURE)
     assert (attempt.author_started_at, found.run.attributes) == (_BEGAN, {"k": 1})
     # Who has lost the Run has nothing to look at again.
-    assert (await _take(platform, claim.run_id)).earlier == (_FAILURE,)
+    assert (await claimed(platform, claim.run_id)).earlier == (_FAILURE,)
     assert await attempts.end(slow, claim, outcome) == DONE
 
 
@@ -213,9 +207,9 @@ async def test_only_what_took_its_worker_along_counts_as_a_crash(
     claim = await _begin(platform, project, maximum_attempts=50)
     for _ in range(platform.settings.max_crashes):
         await attempts.end(platform, claim, Outcome(failure=_FAILURE))
-        claim = await _take(platform, claim.run_id)
+        claim = await claimed(platform, claim.run_id)
 
-    again = await _take(platform, claim.run_id)
+    again = await claimed(platform, claim.run_id)
 
     assert again.attempt == platform.settings.max_crashes + 2
     assert [each.code for each in again.earlier] == [
@@ -234,7 +228,7 @@ async def _begin_item(
     await jobs.create(platform, project, "j", plan)
     begun = await jobs.trigger(platform, project, "j", idempotency_key=None, request_text="")
     (run_id,) = await platform.database.fetchrow("SELECT id FROM runs WHERE turn IS NOT NULL")
-    return begun.job_run.id, await _take(platform, run_id)
+    return begun.job_run.id, await claimed(platform, run_id)
 
 
 async def test_an_item_whose_session_is_bad_is_held_back_and_its_job_run_paused(
@@ -254,7 +248,7 @@ async def test_an_item_whose_session_is_bad_is_held_back_and_its_job_run_paused(
 
 async def test_an_item_that_was_lost_pauses_nothing(platform: Platform, project: Project) -> None:
     job_run_id, old = await _begin_item(platform, project, retry={"maximumAttempts": 3})
-    new = await _take(platform, old.run_id)
+    new = await claimed(platform, old.run_id)
 
     await attempts.end(platform, old, Outcome(cancellation=_BAD_SESSION))
 
@@ -317,7 +311,7 @@ async def test_lines_are_of_the_attempt_that_says_them_and_newer_ones_take_the_p
     platform: Platform, project: Project
 ) -> None:
     first = await _begin(platform, project)
-    second = await _take(platform, first.run_id)
+    second = await claimed(platform, first.run_id)
 
     def line(text: str, id_: int = 0) -> LogLine:
         return LogLine(id=id_, attempt=0, at=_BEGAN, stream="stdout", level="info", text=text)
@@ -344,7 +338,7 @@ async def test_a_claim_says_which_request_the_run_was_started_by(
     parent = f"00-{'1' * 32}-{'2' * 16}-01"
     await platform.database.execute("UPDATE runs SET trace_parent = $1", parent)
 
-    again = await _take(platform, claim.run_id)
+    again = await claimed(platform, claim.run_id)
 
     assert (claim.correlation_id, again.correlation_id) == ("the request", "the request")
     assert (claim.trace_parent, again.trace_parent) == (None, parent)
@@ -360,7 +354,7 @@ async def test_a_run_that_was_not_begun_in_its_time_is_canceled_by_who_takes_it(
     run = await _start(platform, project, **more)
     if is_given_back:
         # Its Worker saw to the session, and was stopped.
-        await claims.give_back(platform, await _take(platform, run.id))
+        await claims.give_back(platform, await claimed(platform, run.id))
     await platform.database.execute("UPDATE runs SET expires_at = now() - interval '1 second'")
 
     assert await claims.take(platform, run.id, WorkerId(uuid4())) == DONE
@@ -378,7 +372,7 @@ async def test_a_run_that_was_begun_in_time_outlives_its_time_to_live(
     claim = await _begin(platform, project, **more)
     await platform.database.execute("UPDATE runs SET expires_at = now() - interval '1 second'")
 
-    again = await _take(platform, claim.run_id)
+    again = await claimed(platform, claim.run_id)
 
     assert again.fence == claim.fence + 1
 
@@ -389,4 +383,4 @@ async def test_a_run_that_waited_for_an_operation_says_for_which(
     claim = await _begin(platform, project, session=_USE)
     assert await rows.park(platform.database, claim.run_id, claim.fence, RunId("operation"))
 
-    assert (await _take(platform, claim.run_id)).waited_for == "operation"
+    assert (await claimed(platform, claim.run_id)).waited_for == "operation"

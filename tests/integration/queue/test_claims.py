@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from helpers.held import claimed
 from helpers.server import eventually_async
 
 from runwright.adapters.queue import engine
@@ -47,17 +48,11 @@ async def _start(
     )
 
 
-async def _claim(platform: Platform, run: Run) -> claims.Claim:
-    claim = await claims.take(platform, run.id, WorkerId(uuid4()))
-    assert isinstance(claim, claims.Claim)
-    return claim
-
-
 async def test_an_old_fence_changes_nothing(platform: Platform, make_project: MakeProject) -> None:
     project = await make_project()
     run = await _start(platform, project, attempts_=3)
-    old = await _claim(platform, run)
-    new = await _claim(platform, run)
+    old = await claimed(platform, run.id)
+    new = await claimed(platform, run.id)
 
     await attempts.end(platform, old, Outcome(result='"old"'))
     assert await claims.give_back(platform, old) is False
@@ -77,7 +72,7 @@ async def test_a_lost_worker_counts_as_an_attempt(
 ) -> None:
     project = await make_project()
     run = await _start(platform, project, attempts_=1)
-    await _claim(platform, run)
+    await claimed(platform, run.id)
 
     again = await claims.take(platform, run.id, WorkerId(uuid4()))
 
@@ -199,7 +194,7 @@ async def test_a_run_that_kills_its_workers_fails_whatever_its_retries(
     project = await make_project()
     run = await _start(platform, project, attempts_=50)
     for _ in range(platform.settings.max_crashes):
-        await _claim(platform, run)
+        await claimed(platform, run.id)
 
     assert await claims.take(platform, run.id, WorkerId(uuid4())) == DONE
     assert (await runs.get(platform, project.id, run.id)).status is RunStatus.FAILED
@@ -211,8 +206,8 @@ async def test_an_attempt_given_back_does_not_count(
     project = await make_project()
     run = await _start(platform, project)
 
-    await claims.give_back(platform, await _claim(platform, run))
-    claim = await _claim(platform, run)
+    await claims.give_back(platform, await claimed(platform, run.id))
+    claim = await claimed(platform, run.id)
 
     assert claim.attempt == 1
     await attempts.end(platform, claim, Outcome(result="1"))
@@ -225,9 +220,9 @@ async def test_different_failures_are_summed_up(
 ) -> None:
     project = await make_project()
     run = await _start(platform, project, attempts_=2)
-    await _claim(platform, run)
+    await claimed(platform, run.id)
 
-    await attempts.end(platform, await _claim(platform, run), Outcome(failure=_FAILURE))
+    await attempts.end(platform, await claimed(platform, run.id), Outcome(failure=_FAILURE))
 
     found = await runs.get(platform, project.id, run.id)
     assert found.failure is not None
@@ -244,7 +239,7 @@ async def test_a_cancel_reaches_a_run_in_either_state(
 ) -> None:
     project = await make_project()
     run = await _start(platform, project)
-    claim = await _claim(platform, run) if is_started else None
+    claim = await claimed(platform, run.id) if is_started else None
 
     canceled = await runs.cancel(platform, project.id, run.id)
 
@@ -272,9 +267,9 @@ async def test_a_claim_says_whose_run_it_is_and_what_it_was_accepted_with(
         idempotency_key=None,
         request_text="",
     )
-    plain = await _claim(platform, await _start(platform, project))
+    plain = await claimed(platform, (await _start(platform, project)).id)
 
-    claim = await _claim(platform, run)
+    claim = await claimed(platform, run.id)
 
     assert project.current is not None
     assert (claim.workspace_id, claim.project_id) == (project.workspace_id, project.id)

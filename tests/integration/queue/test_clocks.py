@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 import time_machine
+from helpers.held import claimed
 
 from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
@@ -75,8 +76,7 @@ async def test_a_question_stays_open_as_long_as_it_is_to_on_a_machine_whose_cloc
     platform: Platform, make_project: MakeProject, wrong_by: timedelta
 ) -> None:
     run = await _start(platform, await make_project())
-    claim = await claims.take(platform, run.id, WorkerId(uuid4()))
-    assert isinstance(claim, claims.Claim)
+    claim = await claimed(platform, run.id)
     loop = asyncio.get_running_loop()
 
     with time_machine.travel(datetime.now(UTC) + wrong_by):
@@ -99,8 +99,7 @@ async def test_a_delivery_has_its_whole_window_on_a_machine_whose_clock_is_wrong
     project = await make_project()
     sink = sinks.parse({"type": "webhook", "url": "https://receiver.test/"})
     run = await _start(platform, project, sink)
-    claim = await claims.take(platform, run.id, WorkerId(uuid4()))
-    assert isinstance(claim, claims.Claim)
+    claim = await claimed(platform, run.id)
     await attempts.end(platform, claim, Outcome(result="1"))
     row = await platform.database.fetchrow("SELECT id FROM deliveries")
 

@@ -9,12 +9,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import asyncpg
 import pytest
 from chaos import links
-from helpers.held import blocked, held
+from helpers.held import blocked, claimed, held
 from helpers.server import eventually_async
 
 from runwright.adapters import signals
@@ -24,11 +23,11 @@ from runwright.control.base.platform import Platform
 from runwright.control.deliveries import deliveries
 from runwright.control.jobs import job_runs, job_starts, jobs
 from runwright.control.jobs.job_starts import Trigger
-from runwright.control.runs import attempts, claims, runs
+from runwright.control.runs import attempts, runs
 from runwright.db_retry import patiently
 from runwright.domain.auth_sessions import SessionPlan, SessionStatus, SessionType
 from runwright.domain.deliveries import sinks
-from runwright.domain.ids import RunId, WorkerId
+from runwright.domain.ids import RunId
 from runwright.domain.jobs import job_text
 from runwright.domain.jobs.jobs import JobRunStatus
 from runwright.domain.projects import Project
@@ -50,19 +49,13 @@ async def _start(platform: Platform, project: Project) -> Run:
     return await runs.start(platform, project, request, idempotency_key=None, request_text="")
 
 
-async def _claim(platform: Platform, run: Run) -> claims.Claim:
-    claim = await claims.take(platform, run.id, WorkerId(uuid4()))
-    assert isinstance(claim, claims.Claim)
-    return claim
-
-
 @pytest.mark.parametrize("stop", ["pg_cancel_backend", "pg_terminate_backend"])
 async def test_an_end_that_the_database_breaks_off_is_written_all_the_same(
     platform: Platform, make_project: MakeProject, stop: str
 ) -> None:
     project = await make_project()
     run = await _start(platform, project)
-    claim = await _claim(platform, run)
+    claim = await claimed(platform, run.id)
 
     async with held(platform) as connection:
         await run_rows.lock(connection, run.id)
@@ -91,7 +84,7 @@ async def test_a_run_with_a_session_of_its_own_ends_while_it_is_canceled(
         only_for=run.id,
     )
     await session_rows.insert(platform.database, new)
-    claim = await _claim(platform, run)
+    claim = await claimed(platform, run.id)
     claim = replace(claim, plan=replace(claim.plan, session=SessionPlan(id=run.id)))
 
     async with held(platform) as connection:
@@ -110,7 +103,7 @@ async def test_a_run_is_taken_over_while_it_is_canceled_with_its_session(
 ) -> None:
     project = await make_project()
     run = await _start(platform, project)
-    await _claim(platform, run)
+    await claimed(platform, run.id)
     new = NewSession(
         project_id=project.id,
         id="s",
@@ -123,7 +116,7 @@ async def test_a_run_is_taken_over_while_it_is_canceled_with_its_session(
 
     async with held(platform) as connection:
         await session_rows.lock(connection, project.id, "s")
-        taking = asyncio.create_task(_claim(platform, run))
+        taking = asyncio.create_task(claimed(platform, run.id))
         await blocked(platform)
         # It would wait for us, and we for it, had it locked the Run first.
         await connection.execute("SELECT FROM runs FOR UPDATE NOWAIT")
@@ -146,7 +139,7 @@ async def test_who_is_stopped_in_a_transaction_holds_its_locks_no_longer_than_al
             await stopped.start()
             await run_rows.lock(connection, run.id)
 
-            await _claim(platform, run)
+            await claimed(platform, run.id)
 
             with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError)):
                 await stopped.commit()
