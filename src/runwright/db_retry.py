@@ -1,4 +1,4 @@
-"""Repeats statements that must not fail, for as long as the database is away or has no room."""
+"""Retries statements that must not fail, for as long as the database is away or out of resources."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ log = telemetry.logger(__name__)
 
 _Value = TypeVar("_Value")
 _SILENT_SECONDS = 5.0
-"""An outage that passes sooner is told of by whoever lost the connection."""
+"""Shorter outages are logged where the connection was lost."""
 
 
 async def patiently(
     work: Callable[[], Awaitable[_Value]], *, is_wanted: Callable[[], bool] = lambda: True
 ) -> _Value:
-    """Repeat `work` until the database does it, or `is_wanted` says no; it may be done twice.
+    """Retry `work` until it succeeds or `is_wanted` is false; it may run twice.
 
     Raises:
-        Exception: whatever `work` raises that waiting does not mend (`db_errors.is_to_wait_for`).
+        Exception: an error of `work` that waiting does not fix (see `db_errors.is_to_wait_for`).
     """
     began, failures, is_told = time.monotonic(), 0, False
     while True:

@@ -107,7 +107,7 @@ async def forget_untaken(platform: Platform) -> None:
 
 
 async def _notify(platform: Platform, connection: Any, claim: Claim, question: Question) -> None:
-    """Tell where the Run's outcome goes, if that is a webhook, and who is told of its JobRun."""
+    """Notify the Run's own webhook, if it has one, and the subscribers of its JobRun."""
     about = AboutRun(
         run_id=claim.parent_id or claim.run_id,
         api=claim.plan.api,

@@ -65,7 +65,7 @@ async def prune_if_due(platform: Platform, *, patience: timedelta) -> Pruning | 
 
 
 async def last(platform: Platform) -> PastPruning | None:
-    """The last pruning; None if there was none, or none for long."""
+    """The last pruning on record, or None."""
     return await rows.last(platform.database)
 
 

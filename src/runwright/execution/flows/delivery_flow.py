@@ -126,7 +126,7 @@ class DeliveryFlow:
         return _Sent()
 
     async def _headers(self, row: DeliveryRow, sink: WebhookSink, body: str) -> dict[str, str]:
-        """Return the sink's own headers, and those of Standard Webhooks."""
+        """The Sink's own headers, plus those of Standard Webhooks."""
         secrets = await deliveries.signing_secrets(self._platform, row.delivery.project_id)
         now = datetime.now(UTC)
         signatures = [Webhook(each).sign(row.delivery.id, now, body) for each in secrets]

@@ -1,4 +1,4 @@
-"""A project's `.env`, as python-dotenv reads it, except that nothing is passed over."""
+"""Reads a project's `.env` as python-dotenv does, but rejects lines that python-dotenv skips."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from runwright.errors import ConfigError
 
 
 def read(file: Path) -> dict[str, str]:
-    """The variables in a file; none where there is no file.
+    """The variables in a file; empty when the file is missing.
 
     Raises:
-        ConfigError: a line is no assignment; says which.
+        ConfigError: a line is not an assignment; names the line.
     """
     if not file.is_file():
         return {}

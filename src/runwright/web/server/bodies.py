@@ -109,14 +109,14 @@ def answer_text(text: str, status: int = 200) -> Response:
 
 
 def documented(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the OpenAPI text of a body that the route reads by itself."""
-    # A reference would be looked for in the whole document, where no definition is.
+    """The OpenAPI description of a body that the route reads itself."""
+    # References resolve against the whole document, which does not contain these definitions.
     whole = _inlined(schema, schema.get("$defs", {}))
     return {"requestBody": {"required": True, "content": {kind: {"schema": whole}}}}
 
 
 def _inlined(value: Any, definitions: dict[str, Any]) -> Any:
-    """Return a JSON Schema with what it refers to in its place; no body of ours refers to itself."""
+    """A JSON Schema with its references replaced by their definitions; none of our bodies is recursive."""
     if isinstance(value, list):
         return [_inlined(item, definitions) for item in cast("list[Any]", value)]
     if not isinstance(value, dict):

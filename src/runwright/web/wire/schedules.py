@@ -30,19 +30,19 @@ class UpcomingAnswer(TypedDict):
 
 
 def parse_schedule(value: Any) -> Schedule:
-    """Return the Schedule of a request for a preview of it alone.
+    """Parse a request that previews a Schedule and nothing else.
 
     Raises:
-        ValidationError: it is none; names each wrong field, below `schedule`.
+        ValidationError: the Schedule is invalid; names each wrong field, below `schedule`.
     """
     return parse_preview({"schedule": value})[0]
 
 
 def parse_preview(value: Any) -> tuple[Schedule, int]:
-    """Return the Schedule of a request and how many of its firings are asked for.
+    """The Schedule of a request and the number of firings to list.
 
     Raises:
-        ValidationError: it is none; names each wrong field.
+        ValidationError: the Schedule is invalid; names each wrong field.
     """
     body = parse(PreviewBody, value)
     return body.schedule.schedule(), body.count or _DEFAULT_COUNT
