@@ -79,6 +79,7 @@ def test_native_settings_are_in_snake_case(tmp_path: Path) -> None:
         ('{"replication": {"maxConcurrentRequests": 1.5}}', "integer"),
         ('{"replication": {"maxConcurrentRequests": 1e300}}', "from 1 to 2147483647"),
         ('{"defaults": {"requestTimeout": 100000000000000}}', "`defaults.requestTimeout`"),
+        ('{"authSessions": {"checkEvery": 100000000000000}}', "`authSessions.checkEvery`"),
         ('{"replication": [2]}', "`replication` must be an object"),
         ('{"apiAccess": false}', "`apiAccess` is false, and must be an object"),
         ('{"defaults": {"retry": 3}}', "`defaults.retry` is 3, and must be an object"),

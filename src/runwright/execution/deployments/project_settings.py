@@ -58,7 +58,7 @@ class _BrowserSize(_Table):
 class _AuthSessions(_Table):
     enabled: bool = False
     save_traces: bool = False
-    check_every: Annotated[int, Whole(0)] = 0
+    check_every: Annotated[int, Whole(0, fields.LARGEST_INTEGER)] = 0
     start_url: str | None = None
     finish_url: str | None = None
 
