@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from runwright.errors import Conflict, PlatformError, Problem, RequestError, Val
 from runwright.web.dashboard.kit import assets, formatting, icons, identity
 from runwright.web.dashboard.kit.identity import User
 from runwright.web.dashboard.kit.registration import Link
-from runwright.web.server import errors
+from runwright.web.server import bodies, errors
 
 _TEMPLATES = Path(__file__).parents[1] / "templates"
 _HALF_CHARACTERS = re.compile("[\ud800-\udfff]")
@@ -93,7 +92,7 @@ def redirect(request: Request, path: str, **query: str) -> Response:
 
 def plain(message: str, status: int) -> Response:
     """Answer one of the dashboard's own scripts with an error."""
-    return Response(json.dumps({"message": message}), status, media_type="application/json")
+    return bodies.answer({"message": message}, status)
 
 
 async def problem(request: Request, error: RequestError | PlatformError) -> Response:
